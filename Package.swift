@@ -1,0 +1,20 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+let package = Package(
+  name: "bootsim",
+  products: [
+    .executable(name: "bootsim", targets: ["bootsim"]),
+    .executable(name: "fuse-lun", targets: ["fuse-lun"]),
+    .library(name: "Sim", targets: ["Sim"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+  ],
+  targets: [
+    .target(name: "LinuxConfig"),
+    .target(name: "Sim", dependencies: ["LinuxConfig"]),
+    .testTarget(name: "LinuxConfigTests", dependencies: ["LinuxConfig"]),
+    .testTarget(name: "SimTests", dependencies: ["Sim", "LinuxConfig"]),
+  ]
+)
