@@ -1,0 +1,242 @@
+import LinuxConfig
+
+/// What is simulated: a machine, its targets, the files of its system, and what is done to it.
+///
+/// This is the decoded, validated form; `ScenarioDecoder` makes it from JSON and guarantees that every
+/// name refers to something (a story's device exists, a boot order's device exists, …).
+public struct Scenario: Sendable {
+  /// One sentence for people.
+  public var title: String
+  /// Rows of SEEDS.md ("S-13"), lab variants ("lab c"), or other sources.
+  public var sources: [String]
+  /// The distribution profile the files started from, e.g. "debian-12".
+  public var profile: String?
+  public var machine: MachineSpec
+  public var network: NetworkSpec
+  public var targets: [TargetSpec]
+  /// The system's files: the profile's, overridden by the scenario's.
+  public var files: MemoryFileTree
+  /// What is to be put into or left out of an initramfs image beyond what its maker would do, by path of the image.
+  public var initrds: [String: InitrdSpec]
+  public var story: [StoryStep]
+  public var vary: [Axis]
+  public var expect: Expectation?
+}
+
+/// A delay that may be anything in a range.
+public struct Delay: Hashable, Sendable {
+  /// Microseconds.
+  public var earliest: Int64
+  public var latest: Int64
+}
+
+/// The hardware.
+public struct MachineSpec: Sendable {
+  /// Names of devices (NICs with an option ROM, disks, USB devices, CDs) in the BIOS boot order. What is not listed is not booted from.
+  public var bootOrder: [String]
+  public var nics: [NICSpec]
+  public var disks: [DiskSpec]
+  /// USB and floppy devices; `DiskSpec.bus` says which.
+  public var memoryMiB: Int
+}
+
+/// A network adapter.
+public struct NICSpec: Sendable {
+  public var name: String
+  /// The name the running system's kernel gives it ("ens3", "eth0").
+  public var interface: String
+  public var mac: String
+  /// The kernel module that drives it.
+  public var driver: String
+  /// False: no cable, the link never comes up.
+  public var cable: Bool
+  public var optionROM: OptionROMSpec?
+}
+
+/// The iSCSI boot ROM of an adapter.
+public struct OptionROMSpec: Sendable {
+  public enum Kind: String, Sendable, CaseIterable { case intel, gpxe, ipxe }
+  public var kind: Kind
+  /// The initiator name it logs in with. Nil: not configured (S-05).
+  public var initiator: String?
+  /// The IQN of the target it logs in to.
+  public var target: String?
+  /// "address:port" of the portal.
+  public var portal: String?
+  /// The one LU that is exposed as a BIOS drive.
+  public var lun: Int
+  /// Nil: by DHCP.
+  public var address: String?
+  public var chap: Credentials?
+  /// Leaves an iBFT for the operating system (Intel ROMs and iPXE do; gPXE from 0.9.7).
+  public var ibft: Bool
+}
+
+/// A CHAP name and secret.
+public struct Credentials: Hashable, Sendable {
+  public var username: String
+  public var password: String
+}
+
+/// A disk that is not behind iSCSI: local, on USB, floppy or CD.
+public struct DiskSpec: Sendable {
+  public enum Bus: String, Sendable, CaseIterable {
+    /// IDE driven by the old IDE layer or libata, as the kernel decides.
+    case ide
+    case sata, scsi
+    case usb
+    /// A floppy at the floppy controller or an IDE floppy: takes no SCSI letter (S-72).
+    case floppy
+    case cd
+  }
+  public var name: String
+  public var bus: Bus
+  public var model: String
+  /// Bytes.
+  public var size: Int64
+  /// Plugged in when the story begins.
+  public var attached: Bool
+  /// USB: from detection to the disk being there (usb-storage's settle delay and the probe).
+  public var settles: Delay
+  public var content: DiskContent
+}
+
+/// What is on a disk or LU.
+public struct DiskContent: Sendable {
+  public enum BootCode: String, Sendable, CaseIterable {
+    /// The first sector has no boot signature: the firmware goes on to the next device.
+    case none
+    /// A signature but no loader (a partitioning tool's MBR): the firmware jumps into it and never comes back (lab l3).
+    case signatureOnly = "signature-only"
+    /// GRUB legacy stage 1 (+1.5) or GRUB 2's boot.img + core.img.
+    case grub
+    /// Another system that boots by itself (an installer's medium, a rescue stick).
+    case other
+  }
+  public var bootCode: BootCode
+  public var grub: GrubInstallation?
+  public var partitions: [PartitionSpec]
+}
+
+/// Where the boot code of a disk looks for the rest of GRUB.
+public struct GrubInstallation: Hashable, Sendable {
+  /// "legacy" or "2".
+  public var legacy: Bool
+  /// GRUB legacy: stage 1.5 is embedded after the MBR; false: stage 1 reads stage 2 by block list.
+  public var embedded: Bool
+  /// The device stage 1.5 or core.img takes its files from: "(hd0,0)", "(hd0,msdos1)"; nil with `searchUUID`.
+  public var prefix: String?
+  /// GRUB 2's core.img searches this file system (`search.fs_uuid`).
+  public var searchUUID: String?
+}
+
+/// A partition and its file system.
+public struct PartitionSpec: Sendable {
+  public var number: Int
+  /// "ext4", "ext3", "reiserfs", "swap", "vfat"; nil: none.
+  public var fileSystem: String?
+  public var uuid: String?
+  public var label: String?
+  /// The directory of the system's tree that this partition holds ("/", "/boot", "/home"); nil: none of it.
+  public var holds: String?
+  public var size: Int64
+}
+
+/// The network between machine and targets.
+public struct NetworkSpec: Sendable {
+  /// A DHCP server answers.
+  public var dhcp: Bool
+  public var dhcpDelay: Delay
+}
+
+/// An iSCSI target and what it allows.
+public struct TargetSpec: Sendable {
+  public var iqn: String
+  /// "address:port".
+  public var portal: String
+  /// Sessions at one time; nil: no limit (S-61).
+  public var maxSessions: Int?
+  public var chap: Credentials?
+  /// Initiator names admitted; nil: all (S-71).
+  public var acl: [String]?
+  /// The target runs when the story begins.
+  public var running: Bool
+  public var luns: [LUNSpec]
+}
+
+/// A logical unit.
+public struct LUNSpec: Sendable {
+  public var lun: Int
+  public var size: Int64
+  /// Volatile write cache (WCE).
+  public var writeCache: Bool
+  public var content: DiskContent
+}
+
+/// What differs from what the image's maker would put in.
+public struct InitrdSpec: Sendable {
+  /// The complete list of modules, in loading order; nil: what the maker puts in.
+  public var modules: [String]?
+  public var add: [String]
+  public var omit: [String]
+  /// Files by path; nil removes one.
+  public var files: [String: String?]
+}
+
+/// What is done to the machine. A step begins when nothing of the one before is under way any more.
+public enum StoryStep: Hashable, Sendable {
+  case boot
+  case shutdown
+  case reboot
+  case attach(String)
+  case detach(String)
+  /// Service actions run the system's own script or unit: ("restart", "iscsid").
+  case service(action: String, name: String)
+  case kill(String)
+  /// A command line, typed as root.
+  case run(String)
+  /// Edits a file of the system. Nil removes it.
+  case write(path: String, text: String?)
+  case linkDown(nic: String, microseconds: Int64?, at: Stage?)
+  case targetDown(iqn: String, microseconds: Int64?, at: Stage?)
+}
+
+/// The part of a boot or shutdown in which something happens.
+public enum Stage: String, Hashable, Sendable, CaseIterable {
+  case firmware
+  case optionROM = "option-rom"
+  case bootLoader = "boot-loader"
+  case kernel
+  case initramfsNetwork = "initramfs-network"
+  case initramfsISCSI = "initramfs-iscsi"
+  case rootMount = "root-mount"
+  case `init`
+  case running
+  case shutdown
+}
+
+/// One axis of `sweep`: the values a place in the scenario takes.
+public struct Axis: Sendable {
+  /// For people and reports.
+  public var name: String
+  /// JSON paths into the scenario document ("machine.usb[0].attached", "system.files['/etc/default/halt']") that get the value.
+  public var path: String
+  /// JSON text of each value.
+  public var values: [String]
+}
+
+/// What a scenario of the suite must give. Nil: not looked at.
+public struct Expectation: Sendable {
+  public var verdict: Verdict
+  public var stage: Stage?
+  public var finding: String?
+  public var rootDevice: String?
+  /// sd name to device name, for the first boot's nominal outcome.
+  public var disks: [String: String]?
+  public var shutdown: ShutdownOutcome?
+  public var fileSystem: FileSystemState?
+  /// Seconds from power-on within which the (last) boot or shutdown ends in the nominal run.
+  public var at: Delay?
+  /// Findings that have to be among those of all outcomes.
+  public var findings: [String]?
+}
