@@ -19,7 +19,8 @@ public struct JSONParser {
   var position = 0
   var line = 1
   var lineStart = 0
-  var depth = 0
+  /// What closes each list and object that is open here.
+  private var closers: [UInt8] = []
   var problems: [Problem] = []
   private var gaveUp = false
 
@@ -108,15 +109,15 @@ public struct JSONParser {
   }
 
   private mutating func readContainer(_ read: (inout JSONParser) -> JSONValue) -> JSONValue {
-    guard depth < Self.depthLimit else {
+    guard closers.count < Self.depthLimit else {
       let here = place
       report(
         "nested deeper than \(Self.depthLimit) levels", hint: "no field of a scenario is nested deeper than 12")
       skipBalanced()
       return JSONValue(.null, place: here)
     }
-    depth += 1
-    defer { depth -= 1 }
+    closers.append(current == UInt8(ascii: "[") ? UInt8(ascii: "]") : UInt8(ascii: "}"))
+    defer { closers.removeLast() }
     return read(&self)
   }
 
@@ -204,7 +205,8 @@ public struct JSONParser {
     report(
       "'\(Character(UnicodeScalar(current)))' closes the '\(opener)' of line \(opening.line), "
         + "column \(opening.column)", hint: "'\(Character(UnicodeScalar(closer)))' is expected")
-    advance()
+    // Where something further out is closed by it, only what is here was left open.
+    if !closers.dropLast().contains(current) { advance() }
     return true
   }
 

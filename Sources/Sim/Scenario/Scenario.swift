@@ -19,6 +19,7 @@ public struct Scenario: Sendable {
   /// What is to be put into or left out of an initramfs image beyond what its maker would do, by path of the image.
   public var initrds: [String: InitrdSpec]
   public var story: [StoryStep]
+  /// The axes of `sweep`; ``Variation`` has their combinations.
   public var vary: [Axis]
   public var expect: Expectation?
 }
@@ -251,7 +252,8 @@ public struct Expectation: Sendable {
   public var disks: [String: String]?
   public var shutdown: ShutdownOutcome?
   public var fileSystem: FileSystemState?
-  /// Seconds from power-on within which the (last) boot or shutdown ends in the nominal run.
+  /// Within which time the nominal run's first failure is over, or its last boot when nothing fails: since that boot's
+  /// power-on, or since that shutdown was asked for.
   public var at: Delay?
   /// Findings that have to be among those of all outcomes.
   public var findings: [String]?

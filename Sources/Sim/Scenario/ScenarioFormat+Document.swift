@@ -23,6 +23,7 @@ extension ScenarioFormat {
   static let scenario = Format<ScenarioDraft>.object(
     "scenario", "A machine, its iSCSI targets, its system's files, and what is done to it."
   ) { object in
+    _ = object.optional("$schema", nonEmpty, "For editors: where the schema of this document is.")
     _ = object.always("version", versionNumber, "The version of the format: 1.")
     let title = object.always("title", nonEmpty, "One sentence for people.")
     let source = object.value(
@@ -61,6 +62,7 @@ extension ScenarioFormat {
 
   /// A profile: a part of a scenario that others start from.
   static let profile = Format<ProfileHead>.object("profile", "What scenarios start from.") { object in
+    _ = object.optional("$schema", nonEmpty, "For editors: where the schema of this document is.")
     _ = object.always("version", versionNumber, "The version of the format: 1.")
     _ = object.optional("title", nonEmpty, "One sentence for people.")
     _ = object.optional("source", texts, "Where its files are from.")

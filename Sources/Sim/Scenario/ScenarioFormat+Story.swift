@@ -188,7 +188,7 @@ extension ScenarioFormat {
       "Which device has which letter in the nominal run's first boot.")
     let shutdown = object.optional("shutdown", choice(ShutdownOutcome.self), "How the last shutdown ends.")
     let fileSystem = object.optional("fileSystem", choice(FileSystemState.self), "What it leaves on the disk.")
-    let at = object.optional("at", delay, "From when to when the nominal run's last boot or shutdown ends.")
+    let at = object.optional("at", delay, "When the nominal run's first failure is over, or its last boot: since its power-on, or the shutdown's start.")
     let findings = object.optional("findings", name.list(), "Findings that must be among those of all outcomes.")
     guard let verdict else { return nil }
     let letters = disks.map { list in
