@@ -15,6 +15,14 @@ let package = Package(
     .target(name: "LinuxConfig"),
     .target(name: "Sim", dependencies: ["LinuxConfig"]),
     .testTarget(name: "LinuxConfigTests", dependencies: ["LinuxConfig"]),
+    .target(name: "Reports", dependencies: ["Sim", "LinuxConfig"]),
+    .executableTarget(
+      name: "bootsim",
+      dependencies: [
+        "Reports", "Sim", "LinuxConfig", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     .testTarget(name: "SimTests", dependencies: ["Sim", "LinuxConfig"]),
+    .testTarget(name: "ReportsTests", dependencies: ["Reports", "Sim", "LinuxConfig"]),
+    .testTarget(name: "BootsimTests", dependencies: ["bootsim", "Sim", "LinuxConfig"]),
   ]
 )

@@ -19,6 +19,7 @@ public struct Scenario: Sendable {
   /// What is to be put into or left out of an initramfs image beyond what its maker would do, by path of the image.
   public var initrds: [String: InitrdSpec]
   public var story: [StoryStep]
+  /// The axes of `sweep`; ``Variation`` has their combinations.
   public var vary: [Axis]
   public var expect: Expectation?
 }
@@ -116,6 +117,13 @@ public struct DiskContent: Sendable {
   public var bootCode: BootCode
   public var grub: GrubInstallation?
   public var partitions: [PartitionSpec]
+
+  /// What is on a disk, as it was found in an image.
+  public init(bootCode: BootCode, grub: GrubInstallation?, partitions: [PartitionSpec]) {
+    self.bootCode = bootCode
+    self.grub = grub
+    self.partitions = partitions
+  }
 }
 
 /// Where the boot code of a disk looks for the rest of GRUB.
@@ -128,6 +136,14 @@ public struct GrubInstallation: Hashable, Sendable {
   public var prefix: String?
   /// GRUB 2's core.img searches this file system (`search.fs_uuid`).
   public var searchUUID: String?
+
+  /// An installation of GRUB, as it was found in an image.
+  public init(legacy: Bool, embedded: Bool, prefix: String?, searchUUID: String?) {
+    self.legacy = legacy
+    self.embedded = embedded
+    self.prefix = prefix
+    self.searchUUID = searchUUID
+  }
 }
 
 /// A partition and its file system.
@@ -139,7 +155,18 @@ public struct PartitionSpec: Sendable {
   public var label: String?
   /// The directory of the system's tree that this partition holds ("/", "/boot", "/home"); nil: none of it.
   public var holds: String?
+  /// Bytes.
   public var size: Int64
+
+  /// A partition, as it was found in an image.
+  public init(number: Int, fileSystem: String?, uuid: String?, label: String?, holds: String?, size: Int64) {
+    self.number = number
+    self.fileSystem = fileSystem
+    self.uuid = uuid
+    self.label = label
+    self.holds = holds
+    self.size = size
+  }
 }
 
 /// The network between machine and targets.
@@ -220,16 +247,6 @@ public enum Stage: String, Hashable, Sendable, CaseIterable {
   case shutdown
 }
 
-/// One axis of `sweep`: the values a place in the scenario takes.
-public struct Axis: Sendable {
-  /// For people and reports.
-  public var name: String
-  /// JSON paths into the scenario document ("machine.usb[0].attached", "system.files['/etc/default/halt']") that get the value.
-  public var path: String
-  /// JSON text of each value.
-  public var values: [String]
-}
-
 /// What a scenario of the suite must give. Nil: not looked at.
 public struct Expectation: Sendable {
   public var verdict: Verdict
@@ -240,7 +257,8 @@ public struct Expectation: Sendable {
   public var disks: [String: String]?
   public var shutdown: ShutdownOutcome?
   public var fileSystem: FileSystemState?
-  /// Seconds from power-on within which the (last) boot or shutdown ends in the nominal run.
+  /// Within which time the nominal run's first failure is over, or its last boot when nothing fails: since that boot's
+  /// power-on, or since that shutdown was asked for.
   public var at: Delay?
   /// Findings that have to be among those of all outcomes.
   public var findings: [String]?
