@@ -18,7 +18,7 @@ extension MachineModel {
 
     mutating func search(_ search: GrubSearch) -> String? {
       let device: GrubDevice? = switch search.kind {
-      case .uuid: model.searchDrives({ $0.uuid?.lowercased() == search.value.lowercased() }, state)
+      case .fileSystemUUID: model.searchDrives({ $0.uuid?.lowercased() == search.value.lowercased() }, state)
       case .label: model.searchDrives({ $0.label == search.value }, state)
       case .file: fileDevice(search.value)
       }
@@ -42,12 +42,12 @@ extension MachineModel {
 
     static func bare(_ name: String) -> String { name.filter { $0 != "(" && $0 != ")" } }
 
-    mutating func node(_ path: String, on device: String) -> FileNode? {
+    mutating func node(device: String, path: String) -> FileNode? {
       guard let device = GrubDevice(device, style: .grub2), case .found(let full, _) = model.driveFile(device, path, state) else { return nil }
       return model.tree(state).node(full)
     }
 
-    mutating func environment(_ path: String, on device: String) -> [String: String]? { nil }
+    mutating func environmentBlock(device: String, path: String) -> [String: String]? { nil }
 
     mutating func run(_ call: GrubCall) -> Bool {
       switch call.name {
