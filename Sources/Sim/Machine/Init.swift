@@ -64,7 +64,7 @@ extension MachineModel {
         pieces.append(compiler.take())
       }
       for link in links(level, "S", tree) {
-        compiler.script(link.script, "start", unreadable: "\(link.path): Input/output error")
+        compiler.script(link.path, "start", unreadable: "\(link.path): Input/output error")
         compiler.ops.add(.pause(Pace.about(700)))
         pieces.append(compiler.take())
       }
@@ -89,7 +89,9 @@ extension MachineModel {
     for kind in ["K", "S"] as [Character] {
       for link in links(level, kind, tree) {
         if kind == "K", locked, !started(String(link.name.dropFirst(3)), tree) { continue }
-        compiler.script(link.script, kind == "K" ? "stop" : (reboot ? "reboot" : "start"), unreadable: "/etc/init.d/rc: 117: \(link.path): Input/output error")
+        // Debian's rc stops with S links too in these runlevels; Red Hat's and SUSE's start what halts.
+        let action = kind == "K" || link.path.hasPrefix("/etc/rc\(level).d/") && !locked ? "stop" : "start"
+        compiler.script(link.path, action, unreadable: "/etc/init.d/rc: 117: \(link.path): Input/output error")
         compiler.ops.add(.pause(Pace.about(250)))
         pieces.append(compiler.take())
       }
@@ -106,7 +108,7 @@ extension MachineModel {
   /// Pieces one after the other, as few tasks as their counters allow.
   static func chain(_ pieces: [[Op]]) -> [Program.Task] {
     var tasks: [Program.Task] = []
-    for piece in pieces {
+    for piece in pieces where piece.count <= Program.opLimit {
       if let last = tasks.last, last.ops.count + piece.count <= Program.opLimit || tasks.count == Program.taskLimit {
         let offset = last.ops.count
         tasks[tasks.count - 1].ops += piece.map { $0.retargeted { $0 + offset } }
@@ -130,7 +132,7 @@ extension MachineModel {
   /// The installation system: all drivers; local and USB disks first, then the discovery of every target.
   func installerProgram() -> UInt16 {
     library.program("installer") {
-      var ops: [Op] = [.pause(Pace.about(20_000)), .modules(kernelModules.filter { !KernelModules.selfRecovering.contains($0) }), .pause(Window(.seconds(30)))]
+      var ops: [Op] = [.pause(Pace.about(20_000)), .modules(hardwareDrivers + ["iscsi_tcp"]), .pause(Window(.seconds(30)))]
       ops.append(.configure(interface: nil, .fixed, limit: Pace.about(10_000), failTo: ops.count + 1))
       let logins = scenario.targets.map { target in
         Login(initiator: target.acl?.first ?? scenario.machine.nics.lazy.compactMap(\.optionROM?.initiator).first, target: target.iqn, portal: target.portal, chap: target.chap)

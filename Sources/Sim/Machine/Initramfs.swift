@@ -71,7 +71,7 @@ extension MachineModel {
       .compactMap { $0.split(whereSeparator: { $0 == " " || $0 == "\t" }).first.map(String.init) }
     var available = listed
     switch variables["MODULES"] ?? "most" {
-    case "most": available += kernelModules
+    case "most": available += hardwareDrivers
     case "dep": available += driversOfAttachedHardware
     default: break
     }
@@ -213,7 +213,7 @@ extension MachineModel {
   }
 
   private func isInitiator(_ module: String) -> Bool {
-    ["iscsi_tcp", "libiscsi", "scsi_transport_iscsi", "iscsi_ibft"].contains(KernelModules.normalized(module))
+    KernelModules.initiators.contains(KernelModules.normalized(module))
   }
 
   struct RootParameters {

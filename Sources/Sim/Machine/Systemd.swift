@@ -68,7 +68,7 @@ extension MachineModel {
 
   private func compiled(_ commands: [UnitCommand], _ unit: String, _ tree: MemoryFileTree, stopping: Bool = false) -> [Op] {
     var compiler = CommandCompiler(model: self, tree: tree)
-    for command in commands { compiler.line(command.text, from: "\(unit) (\(command.place))") }
+    for command in commands { compiler.line(command.text, from: command.place) }
     // systemd kills what is left of a service that was started as a daemon.
     if stopping, unitCommands(unit, tree).start.contains(where: { $0.text.contains("iscsid") && !$0.text.contains("iscsiadm") }) {
       compiler.ops.add(.stopDaemon(says: "\(unit) is stopped: systemd kills iscsid"))
@@ -129,14 +129,15 @@ extension MachineModel {
     let closure = order(tree, units)
     var nodes: [(name: String, ops: [Op])] = [
       ("systemd-remount-fs.service", [.pause(Pace.about(5500)), .remountRoot(readWrite: true, failTo: 2)]),
-      ("systemd-udev-trigger.service", [.pause(Pace.about(5600)), .read("systemd-udevd", says: "Failed to start systemd-udevd.service", failTo: 4), .pause(Pace.about(9000)), .modules(kernelModules)]),
+      ("systemd-udev-trigger.service", [.pause(Pace.about(5600)), .read("systemd-udevd", says: "Failed to start systemd-udevd.service", failTo: 4), .pause(Pace.about(9000)), .modules(hardwareDrivers)]),
     ]
     for mount in fstabMounts(tree, systemd: true) where mount.mount.mountPoint != "/" {
-      nodes.append((mountUnit(mount.mount), [.mountEntry(mount.mount, failTo: 1)]))
+      // The device has to come through the real root's udev first.
+      nodes.append((mountUnit(mount.mount), [.pause(Pace.about(9000)), .mountEntry(mount.mount, failTo: 2)]))
     }
     for unit in units { nodes.append((unit.name, unit.start)) }
     nodes.append(("multi-user.target", [
-      .pause(Pace.about(4500)), .read("agetty", says: "Failed to start getty@tty1.service", failTo: 3), .up,
+      .pause(Pace.about(6_000)), .read("agetty", says: "Failed to start getty@tty1.service", failTo: 3), .up,
     ]))
     return Program(part: "systemd", tasks: tasks(nodes) { earlier, later in
       // udev's own work goes on beside the rest; only the jobs of sysinit wait for the trigger, not for drivers.
@@ -149,7 +150,7 @@ extension MachineModel {
     let closure = order(tree, units)
     var nodes: [(name: String, ops: [Op])] = units.map { ($0.name, $0.stop) }
     let end: [Op] = [
-      .pause(Pace.about(900)),
+      .pause(Pace.about(2000)),
       .read("/lib/systemd/systemd-shutdown", says: "[!!!!!!] Failed to execute shutdown binary.", failTo: 7),
       .killAll, .sync, .remountRoot(readWrite: false, failTo: 5),
       .halt(HaltRequest(reboot: reboot, commandLine: reboot ? "reboot" : "poweroff")),
