@@ -154,7 +154,7 @@ struct ShellParser {
     let opener = probe.peekWord()
     let isCompound =
       ["if", "case", "for", "while", "until", "{", "function", "("].contains(opener)
-      || String(bytes: bytes[start..<lineEnd(start)]).utf8.contains(0x7B)
+      || String(bytes: bytes[start..<lineEnd(start)]).trimmed.utf8.last == 0x7B
     var end = lineEnd(isCompound ? start : error)
     guard isCompound else { return max(end, start + 1) }
     while end < bytes.count {
