@@ -62,13 +62,7 @@ public struct Variation: Sendable {
   /// - Precondition: `0 <= number < count`.
   public func choices(of number: Int) -> [Int] {
     precondition(number >= 0 && number < count)
-    var rest = number
-    var choices = [Int](repeating: 0, count: axes.count)
-    for index in axes.indices.reversed() {
-      choices[index] = rest % axes[index].choices.count
-      rest /= axes[index].choices.count
-    }
-    return choices
+    return SweepReport.Selection(number: number, sizes: axes.map(\.choices.count)).choices.map(\.choice)
   }
 
   /// The scenario of a combination, or why it makes none.
