@@ -5,7 +5,6 @@ let package = Package(
   name: "bootsim",
   products: [
     .executable(name: "bootsim", targets: ["bootsim"]),
-    .executable(name: "fuse-lun", targets: ["fuse-lun"]),
     .library(name: "Sim", targets: ["Sim"]),
   ],
   dependencies: [

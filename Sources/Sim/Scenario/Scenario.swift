@@ -183,6 +183,9 @@ public struct TargetSpec: Sendable {
   public var portal: String
   /// Sessions at one time; nil: no limit (S-61).
   public var maxSessions: Int?
+  /// How long it still counts a session whose initiator has gone without logging out, as boot ROMs do; nil: for ever.
+  /// JSON: "dropsDeadSessionsAfter": a duration, a range, or "never"; default ["0s", "10s"] (lab, pcap of a2).
+  public var dropsDeadSessionsAfter: Delay?
   public var chap: Credentials?
   /// Initiator names admitted; nil: all (S-71).
   public var acl: [String]?
@@ -212,6 +215,8 @@ public struct InitrdSpec: Sendable {
 
 /// What is done to the machine. A step begins when nothing of the one before is under way any more.
 public enum StoryStep: Hashable, Sendable {
+  /// The installation system (or a live CD) runs: it has all drivers, finds what is plugged in first, then discovers the targets.
+  case installer
   case boot
   case shutdown
   case reboot

@@ -229,8 +229,7 @@ struct ScenarioBuilder {
         problems.report(message, at: step.place, path: step.path, hint: hint)
       }
       switch step.value {
-      case .boot:
-        if isOn { report("the machine is on already", hint: "\"reboot\", or \"shutdown\" first") }
+      case .boot, .installer:
         isOn = true
       case .shutdown, .reboot, .service, .kill, .run:
         if !isOn { report("the machine is off", hint: "\"boot\" comes first") }

@@ -55,10 +55,10 @@ extension ScenarioFormat {
         "model", nonEmpty, "What the kernel's log calls it.", default: model, "\"\(model)\"")
       let attached = object.value(
         "attached", boolean, "It is plugged in when the story begins.", default: true, "true")
-      let usual = bus == .usb ? Delay(earliest: 1_000_000, latest: 5_000_000) : Delay(earliest: 0, latest: 0)
+      let usual = bus == .usb ? Delay(earliest: 1_000_000, latest: 2_000_000) : Delay(earliest: 0, latest: 0)
       let settles = object.value(
         "settles", delay, "From its detection to the disk being there.", default: usual,
-        bus == .usb ? "[\"1s\", \"5s\"]" : "\"0s\"")
+        bus == .usb ? "[\"1s\", \"2s\"]" : "\"0s\"")
       let content = contentFields(&object, fallbackSize: size)
       guard let name else { return nil }
       let empty = DiskContent(bootCode: .none, grub: nil, partitions: [])

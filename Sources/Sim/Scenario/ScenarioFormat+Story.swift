@@ -69,7 +69,7 @@ extension ScenarioFormat {
 
   // MARK: Story
 
-  private enum PlainStep: String, CaseIterable, Sendable { case boot, shutdown, reboot }
+  private enum PlainStep: String, CaseIterable, Sendable { case installer, boot, shutdown, reboot }
 
   private static let actions = [
     "attach", "detach", "start", "stop", "restart", "reload", "kill", "run", "write", "link-down", "target-down",
@@ -112,6 +112,7 @@ extension ScenarioFormat {
   ) { value, path, problems in
     if case .object = value.kind { return action.read(value, path, problems) }
     switch choice(PlainStep.self).read(value, path, problems) {
+    case .installer: return [.installer]
     case .boot: return [.boot]
     case .shutdown: return [.shutdown]
     case .reboot: return [.reboot]

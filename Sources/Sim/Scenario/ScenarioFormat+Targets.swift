@@ -77,11 +77,17 @@ extension ScenarioFormat {
   static let lun = Format<LUNDraft>.object("lun", "A logical unit.") { object in
     let lun = object.always("lun", integer(0...16383), "Its logical unit number.")
     let writeCache = object.value(
-      "writeCache", boolean, "It has a volatile write cache (WCE).", default: false, "false")
+      "writeCache", boolean, "It has a volatile write cache (WCE).", default: true, "true")
     let content = contentFields(&object, fallbackSize: 8 << 30)
     guard let lun else { return nil }
     let empty = DiskContent(bootCode: .none, grub: nil, partitions: [])
     return LUNDraft(spec: LUNSpec(lun: lun, size: 0, writeCache: writeCache, content: empty), content: content)
+  }
+
+  /// A delay, or "never".
+  private static let deadSessions = Format<Delay?>(.anyOf([.choice(["never"]), delay.shape()])) { value, path, problems in
+    if case .string("never") = value.kind { return .some(nil) }
+    return delay.read(value, path, problems).map { .some($0) }
   }
 
   static let target = Format<TargetDraft>.object("target", "An iSCSI target and what it allows.") { object in
@@ -89,6 +95,10 @@ extension ScenarioFormat {
     let portal = object.needed("portal", ScenarioFormat.portal, "Where it listens, as \"10.0.2.2:3260\".")
     let maxSessions = object.optional(
       "maxSessions", integer(1...65535), "Sessions at one time.", fallback: "no limit")
+    let dropsDead = object.value(
+      "dropsDeadSessionsAfter", deadSessions,
+      "How long it still counts a session whose initiator went without logging out, as boot ROMs do.",
+      default: Delay(earliest: 0, latest: 10_000_000), "[\"0s\", \"10s\"]")
     let chap = object.optional("chap", credentials, "What it wants from an initiator.", fallback: "no CHAP")
     let acl = object.optional(
       "acl", nonEmpty.list(), "The initiator names it admits.", fallback: "all of them")
@@ -97,7 +107,7 @@ extension ScenarioFormat {
       "luns", lun.list(identity: "lun"), "Its logical units.", default: [], "[]")
     guard let name, let portal else { return nil }
     let spec = TargetSpec(
-      iqn: name, portal: portal, maxSessions: maxSessions, chap: chap, acl: acl, running: running, luns: [])
+      iqn: name, portal: portal, maxSessions: maxSessions, dropsDeadSessionsAfter: dropsDead, chap: chap, acl: acl, running: running, luns: [])
     return TargetDraft(spec: spec, luns: luns)
   }
 
