@@ -10,18 +10,18 @@ struct ExplainCommand: ParsableCommand {
   var code: String?
 
   func run() throws {
-    let findings = Simulator.findings
+    let findings = Finding.all
     guard let code else {
-      let width = findings.map(\.code.count).max() ?? 0
+      let width = findings.map(\.code.rawValue.count).max() ?? 0
       for finding in findings {
-        let padding = String(repeating: " ", count: width - finding.code.count)
-        Output.write("\(finding.code)\(padding)  \(finding.title)\n")
+        let padding = String(repeating: " ", count: width - finding.code.rawValue.count)
+        Output.write("\(finding.code.rawValue)\(padding)  \(finding.title)\n")
       }
       return
     }
-    guard let finding = findings.first(where: { $0.code == code }) else {
+    guard let finding = Finding.named(code) else {
       Output.complain("bootsim: error: there is no finding \"\(code)\"")
-      if let near = Spelling.nearest(code, among: findings.map(\.code)) {
+      if let near = Spelling.nearest(code, among: findings.map(\.code.rawValue)) {
         Output.complain("  hint: did you mean \"\(near)\"?")
       } else {
         Output.complain("  hint: bootsim explain lists them")
@@ -29,7 +29,7 @@ struct ExplainCommand: ParsableCommand {
       throw Status.badInput
     }
     let style = Output.style
-    Output.write("\(style.heading(finding.code)): \(finding.title)\n")
+    Output.write("\(style.heading(finding.code.rawValue)): \(finding.title)\n")
     for (title, text) in [
       ("What it means", finding.meaning), ("How to recognise it", finding.recognise), ("What cures it", finding.cure),
       ("Sources", finding.sources.joined(separator: "; ")),

@@ -23,17 +23,4 @@ struct Simulator {
   func simulate(_ scenario: Scenario, _ options: SimulationOptions) throws(ScenarioResources.Failure) -> Report {
     throw ScenarioResources.Failure("this build has no machine model")
   }
-
-  /// The catalogue of findings.
-  static var findings: [FindingText] { [] }
-}
-
-/// What `explain` shows of a finding.
-struct FindingText {
-  var code: String
-  var title: String
-  var meaning: String
-  var recognise: String
-  var cure: String
-  var sources: [String]
 }

@@ -18,7 +18,7 @@ enum StarterScenario {
 
       // "machine": {
       //   "firmware": { "bootOrder": ["eth0", "usb0"] },
-      //   "usb": [{ "name": "usb0", "attached": true, "size": "64MiB", "settles": ["1s", "5s"],
+      //   "usb": [{ "name": "usb0", "attached": true, "size": "64MiB", "settles": ["1s", "2s"],
       //             "partitions": [{ "number": 1, "fs": "vfat" }] }],
       // },
 

@@ -50,10 +50,10 @@ struct AxisBuilder {
   private func axis(
     _ name: String?, _ path: Located<String>, _ values: [JSONValue], _ labels: [String]?
   ) -> Axis? {
-    guard let parsed = parse(path) else { return nil }
+    guard let parsed = parse(path), let first = values.first else { return nil }
     do throws(JSONPath.Failure) {
       var probe = document
-      try probe.update(at: parsed, shape: ScenarioFormat.shape) { (_) throws(JSONPath.Failure) in values[0] }
+      try probe.update(at: parsed, shape: ScenarioFormat.shape) { (_) throws(JSONPath.Failure) in first }
     } catch {
       problems.report(error.message, at: path.place, path: path.path, hint: error.hint)
       return nil
@@ -66,7 +66,7 @@ struct AxisBuilder {
         problems.report("the values \(first) and \(index) are the same", at: value.place, path: path.path)
       }
       seen[text] = index
-      let label = labels?[index] ?? Self.label(text, number: index + 1)
+      let label = labels.flatMap { index < $0.count ? $0[index] : nil } ?? Self.label(text, number: index + 1)
       choices.append(Axis.Choice(label: label, edit: .set(parsed, value)))
     }
     return Axis(name: name ?? parsed.description, choices: choices)

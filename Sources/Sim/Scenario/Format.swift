@@ -71,7 +71,9 @@ struct Format<Value: Sendable>: Sendable {
         return nil
       }
       if elements.count < atLeast {
-        problems.report("needs at least \(atLeast) values, has \(elements.count)", at: value.place, path: path)
+        let values = atLeast == 1 ? "1 value" : "\(atLeast) values"
+        problems.report("needs at least \(values), has \(elements.count)", at: value.place, path: path)
+        return nil
       }
       if let atMost, elements.count > atMost {
         problems.report("takes at most \(atMost) values, has \(elements.count)", at: value.place, path: path)

@@ -135,7 +135,12 @@ extension JSONValue {
       return JSONPath.Failure(message: "the path looks for \"\(name)\" in \(kindName)", hint: nil)
     }
     var known = members.map(\.name)
-    if case .object(let object)? = shape { known = object.fields.map(\.name) }
+    if case .object(let object)? = shape {
+      known = object.fields.map(\.name)
+      if known.contains(name) {
+        return JSONPath.Failure(message: "the path leads to \"\(name)\", which is not given here", hint: nil)
+      }
+    }
     return JSONPath.Failure(
       message: "the path leads nowhere: there is no \"\(name)\"", hint: Spelling.hint(name, among: known))
   }

@@ -7,11 +7,8 @@
 struct MinimalSelections {
   typealias Selection = SweepReport.Selection
 
-  /// Work is bounded: so many failures are looked at, over all sets of axes, before only what covers the remaining
-  /// ones is sought.
-  static let budget = 20_000_000
-
   private let sizes: [Int]
+  private let budget: Int
   /// The choices of each failing combination.
   private let failing: [[Int]]
   private var found: [Selection] = []
@@ -19,7 +16,10 @@ struct MinimalSelections {
   /// - Parameters:
   ///   - sizes: The number of choices of each axis.
   ///   - failing: The numbers of the failing combinations, the last axis counting fastest.
-  init(sizes: [Int], failing: [Int]) {
+  ///   - budget: So many failures are looked at, over all sets of axes, before only what covers the remaining ones is
+  ///     sought.
+  init(sizes: [Int], failing: [Int], budget: Int = 20_000_000) {
+    self.budget = budget
     self.sizes = sizes
     self.failing = failing.map { number in Selection(number: number, sizes: sizes).choices.map(\.choice) }
   }
@@ -32,7 +32,7 @@ struct MinimalSelections {
       var axes = Array(0..<size)
       repeat {
         work += failing.count
-        if work > Self.budget {
+        if work > budget {
           cover()
           return (found, false)
         }

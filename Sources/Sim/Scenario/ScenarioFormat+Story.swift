@@ -136,6 +136,7 @@ extension ScenarioFormat {
     if let path, let values {
       if let labels, labels.count != values.count {
         object.report("\(values.count) values, but \(labels.count) labels", field: "labels")
+        return nil
       }
       return .values(name: name, path: path, values: values, labels: labels)
     }

@@ -112,12 +112,13 @@ extension Scenario {
 
   /// Sees to a device being there, or not, at the beginning of a boot (counted from 0).
   ///
-  /// For the first boot it is so from the start. For a later one it is plugged in or pulled just before, the machine
-  /// off where the story has it off, running where the story says "reboot". Steps of the story that do what was done
-  /// already are dropped.
+  /// For the first boot it is so from the start, unless the story does something with it, or installs, before. Otherwise
+  /// it is plugged in or pulled just before the boot, the machine off where the story has it off, running where the
+  /// story says "reboot". Steps of the story that do what was done already are dropped.
   mutating func setPresence(of device: String, atBoot boot: Int, _ wanted: Bool) {
     guard let disk = machine.disks.firstIndex(where: { $0.name == device }) else { return }
-    if boot == 0, !story.prefix(while: { $0 != .boot }).contains(where: { $0.changes(device) }) {
+    let before = story.prefix { $0 != .boot }
+    if boot == 0, !before.contains(where: { $0.changes(device) || $0 == .installer }) {
       machine.disks[disk].attached = wanted
     }
     var attached = machine.disks[disk].attached
