@@ -1,8 +1,8 @@
 import Sim
 
 extension Report {
-  /// The report as `bootsim run --json` prints it. The members and their order are stable across releases; new ones
-  /// may be added.
+  /// The report as `bootsim run --json` prints it. The members and their order are stable across releases;
+  /// new ones may be added.
   ///
   /// - Parameter file: The scenario's file, as it was named to the program.
   public func json(file: String) -> JSONValue {
@@ -53,7 +53,8 @@ extension ShutdownReport {
     [
       "outcome": JSONValue(.string(outcome.rawValue)), "finding": optional(finding),
       "at": JSONValue(.string(Time.text(at))), "lostWrites": JSONValue(integerLiteral: Int64(lostWrites)),
-      "fileSystem": JSONValue(.string(fileSystem.rawValue)), "because": strings(because), "console": strings(console),
+      "fileSystem": JSONValue(.string(fileSystem.rawValue)), "because": strings(because),
+      "console": strings(console),
     ]
   }
 }
@@ -86,7 +87,8 @@ extension SweepReport {
       "scenario": JSONValue(.string(title)),
       "file": JSONValue(.string(file)),
       "axes": JSONValue(
-        .array(axes.map { ["name": JSONValue(.string($0.name)), "choices": strings($0.choices.map(\.label))] })),
+        .array(
+          axes.map { ["name": JSONValue(.string($0.name)), "choices": strings($0.choices.map(\.label))] })),
       "configurations": JSONValue(integerLiteral: Int64(count)),
       "boots": JSONValue(integerLiteral: Int64(boots)),
       "share": fraction(share),
@@ -137,9 +139,13 @@ enum Time {
   }
 }
 
-private func strings(_ texts: [String]) -> JSONValue { JSONValue(.array(texts.map { JSONValue(.string($0)) })) }
+private func strings(_ texts: [String]) -> JSONValue {
+  JSONValue(.array(texts.map { JSONValue(.string($0)) }))
+}
 
-private func optional(_ text: String?) -> JSONValue { text.map { JSONValue(.string($0)) } ?? JSONValue(.null) }
+private func optional(_ text: String?) -> JSONValue {
+  text.map { JSONValue(.string($0)) } ?? JSONValue(.null)
+}
 
 /// A share with four places, without the noise of a floating-point number.
 private func fraction(_ value: Double) -> JSONValue {

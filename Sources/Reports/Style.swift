@@ -34,7 +34,9 @@ public struct Style: Sendable {
   static func safe(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: isControl) else { return text }
     var out = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars { out.append(isControl(scalar) ? (scalar == "\t" ? " " : "\u{FFFD}") : scalar) }
+    for scalar in text.unicodeScalars {
+      out.append(isControl(scalar) ? (scalar == "\t" ? " " : "\u{FFFD}") : scalar)
+    }
     return String(out)
   }
 

@@ -23,12 +23,16 @@ public enum SweepTerminalReport {
     let share = TerminalReport.percent(report.share)
     out += "\n\(style.bold("\(share) come up")) and go down clean in every order: \(report.boots) of \(count)"
     out += " (\(fails) fail, \(mayFail) may fail)\n"
-    if report.incomplete > 0 { out += "For \(report.incomplete) of them the budget ended before every order was seen.\n" }
+    if report.incomplete > 0 {
+      out += "For \(report.incomplete) of them the budget ended before every order was seen.\n"
+    }
     for group in report.groups { write(group, of: report, style: style, to: &out) }
     return out
   }
 
-  private static func write(_ group: SweepReport.Group, of report: SweepReport, style: Style, to out: inout String) {
+  private static func write(
+    _ group: SweepReport.Group, of report: SweepReport, style: Style, to out: inout String
+  ) {
     let count = group.numbers.count == 1 ? "1 combination" : "\(group.numbers.count) combinations"
     out += "\n\(style.red(Style.safe(group.finding))): \(count)\n"
     out += "  Enough for it:\n"
@@ -44,7 +48,9 @@ public enum SweepTerminalReport {
       let verdict = failure.verdict == .mayFail ? style.yellow("may fail") : style.red("fails")
       out += "    \(verdict): \(text(.init(number: failure.number, sizes: sizes), of: report))\n"
     }
-    if failures.count > shownFailures { out += "    … \(failures.count - shownFailures) more (--json has them all)\n" }
+    if failures.count > shownFailures {
+      out += "    … \(failures.count - shownFailures) more (--json has them all)\n"
+    }
   }
 
   private static func text(_ selection: SweepReport.Selection, of report: SweepReport) -> String {

@@ -1,7 +1,7 @@
 import Sim
 
-/// A report as text for people: the nominal run as its console would show it, the verdict, why, what else may happen,
-/// and what cures it.
+/// A report as text for people: the nominal run as its console would show it, the verdict, why, what else may
+/// happen, and what cures it.
 public struct TerminalReport {
   private let report: Report
   private let style: Style
@@ -71,7 +71,7 @@ public struct TerminalReport {
     let what =
       switch failure?.stage {
       case .shutdown?: "does not go down clean\(finding)"
-      case let stage?: "does not come up: it ends in \(stage.rawValue)\(finding)"
+      case let stage?: "does not come up, it ends in \(stage.rawValue)\(finding)"
       case nil: "fails\(finding)"
       }
     let text: String
@@ -109,7 +109,9 @@ public struct TerminalReport {
 
   /// What is said of each boot and shutdown that does not go well, with its causes.
   private static func reasons(_ outcome: Outcome) -> [(title: String, because: [String])] {
-    func name(_ what: String, _ index: Int, of count: Int) -> String { count > 1 ? "\(what) \(index + 1)" : "the \(what)" }
+    func name(_ what: String, _ index: Int, of count: Int) -> String {
+      count > 1 ? "\(what) \(index + 1)" : "the \(what)"
+    }
     var reasons: [(String, [String])] = []
     for (index, boot) in outcome.boots.enumerated() where boot.outcome != .boots {
       let verb = boot.outcome == .degraded ? "is degraded" : "fails"
@@ -130,20 +132,27 @@ public struct TerminalReport {
 
   private mutating func other(_ outcome: Outcome, number: Int) {
     line()
-    line(style.bold("Outcome \(number), \(Self.percent(outcome.share)) of the sampled runs: \(Self.summary(outcome))"))
+    line(
+      style.bold(
+        "Outcome \(number), \(Self.percent(outcome.share)) of the sampled runs: \(Self.summary(outcome))"))
     let nominal = report.outcomes[0].timeline
     let common = zip(nominal, outcome.timeline).prefix { $0.part == $1.part && $0.text == $1.text }.count
     let rest = outcome.timeline.dropFirst(common)
-    if common > 0, !rest.isEmpty { line(style.dim("     the same up to \(Time.text(outcome.timeline[common - 1].time)), then")) }
+    if common > 0, !rest.isEmpty {
+      line(style.dim("     the same up to \(Time.text(outcome.timeline[common - 1].time)), then"))
+    }
     timeline(rest.prefix(Self.shownLines))
-    if rest.count > Self.shownLines { line(style.dim("     … \(rest.count - Self.shownLines) more lines (--json has them)")) }
+    if rest.count > Self.shownLines {
+      line(style.dim("     … \(rest.count - Self.shownLines) more lines (--json has them)"))
+    }
     let isDecisive = report.outcomes.first { !$0.isClean }?.witness == outcome.witness
     if !outcome.isClean, !isDecisive { why(outcome) }
   }
 
   private static func summary(_ outcome: Outcome) -> String {
     guard let failure = outcome.failure else { return "comes up and goes down clean" }
-    let stage = failure.stage.map { $0 == .shutdown ? "does not go down clean" : "ends in \($0.rawValue)" } ?? "fails"
+    let stage =
+      failure.stage.map { $0 == .shutdown ? "does not go down clean" : "ends in \($0.rawValue)" } ?? "fails"
     return stage + (failure.finding.map { " (\(Style.safe($0)))" } ?? "")
   }
 

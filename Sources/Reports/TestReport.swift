@@ -31,7 +31,9 @@ public struct TestResult: Sendable {
   /// A line for people, and below it what differs.
   public func text(style: Style) -> String {
     var out = "\(holds ? style.green("ok  ") : style.red("FAIL")) \(Style.safe(file)): \(Style.safe(title))\n"
-    if !hasExpectation { out += "       nothing is expected: it came out \"\(verdict.rawValue)\"; add \"expect\"\n" }
+    if !hasExpectation {
+      out += "       nothing is expected: it came out \"\(verdict.rawValue)\"; add \"expect\"\n"
+    }
     for difference in differences {
       out += "       \(difference.what)\n"
       out += "         " + style.red("- \(Style.safe(difference.expected))") + style.dim("  expected") + "\n"
@@ -41,7 +43,8 @@ public struct TestResult: Sendable {
   }
 }
 
-/// The results of a suite in the form that build servers read (the JUnit XML of Ant, as Jenkins and GitLab take it).
+/// The results of a suite in the form that build servers read (the JUnit XML of Ant, as Jenkins and GitLab
+/// take it).
 public enum JUnitReport {
   /// - Parameter results: In the order they ran.
   public static func text(_ results: [TestResult]) -> String {
@@ -49,9 +52,11 @@ public enum JUnitReport {
     let time = number(results.reduce(0) { $0 + $1.seconds })
     var out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
     out += "<testsuites tests=\"\(results.count)\" failures=\"\(failed)\" errors=\"0\" time=\"\(time)\">\n"
-    out += "  <testsuite name=\"bootsim\" tests=\"\(results.count)\" failures=\"\(failed)\" errors=\"0\" time=\"\(time)\">\n"
+    out +=
+      "  <testsuite name=\"bootsim\" tests=\"\(results.count)\" failures=\"\(failed)\" errors=\"0\" time=\"\(time)\">\n"
     for result in results {
-      out += "    <testcase classname=\"\(escaped(folder(of: result.file)))\" name=\"\(escaped(result.title))\""
+      out +=
+        "    <testcase classname=\"\(escaped(folder(of: result.file)))\" name=\"\(escaped(result.title))\""
       out += " file=\"\(escaped(result.file))\" time=\"\(number(result.seconds))\""
       guard !result.holds else {
         out += "/>\n"
@@ -59,7 +64,8 @@ public enum JUnitReport {
       }
       var lines = result.differences.map { "\($0.what): expected \($0.expected), came \($0.came)" }
       if !result.hasExpectation { lines.append("nothing is expected") }
-      out += ">\n      <failure message=\"\(escaped(lines[0]))\">\(escaped(lines.joined(separator: "\n")))</failure>\n"
+      out +=
+        ">\n      <failure message=\"\(escaped(lines[0]))\">\(escaped(lines.joined(separator: "\n")))</failure>\n"
       out += "    </testcase>\n"
     }
     return out + "  </testsuite>\n</testsuites>\n"
@@ -70,7 +76,9 @@ public enum JUnitReport {
     return String(file[..<slash])
   }
 
-  private static func number(_ seconds: Double) -> String { Time.number(Int64(min(seconds, 1e9) * 1_000_000)) }
+  private static func number(_ seconds: Double) -> String {
+    Time.number(Int64(min(seconds, 1e9) * 1_000_000))
+  }
 
   /// Text for XML 1.0: markup escaped, and what XML cannot hold replaced.
   static func escaped(_ text: String) -> String {

@@ -15,7 +15,8 @@ struct BootsimCommand: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      RunCommand.self, TestCommand.self, SweepCommand.self, ExplainCommand.self, InitCommand.self, SchemaCommand.self,
+      RunCommand.self, TestCommand.self, SweepCommand.self, ExplainCommand.self, InitCommand.self,
+      SchemaCommand.self,
     ])
 
   static func main() {

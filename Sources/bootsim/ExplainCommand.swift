@@ -31,7 +31,8 @@ struct ExplainCommand: ParsableCommand {
     let style = Output.style
     Output.write("\(style.heading(finding.code.rawValue)): \(finding.title)\n")
     for (title, text) in [
-      ("What it means", finding.meaning), ("How to recognise it", finding.recognise), ("What cures it", finding.cure),
+      ("What it means", finding.meaning), ("How to recognise it", finding.recognise),
+      ("What cures it", finding.cure),
       ("Sources", finding.sources.joined(separator: "; ")),
     ] where !text.isEmpty {
       Output.write("\n\(style.heading(title))\n  \(style.paragraph(text, indentation: 2))\n")

@@ -46,20 +46,23 @@ enum Input {
     }
   }
 
-  /// A path that a file names: absolute, or relative to that file's folder.
+  /// A path that a file names: absolute, or relative to that file's folder. One file has one name, so that
+  /// profiles that extend one another in a circle are seen to.
   static func path(_ path: String, from referrer: String) -> String {
+    let path = path.hasPrefix("/") ? path : TreePath.parts(path).joined(separator: "/")
     guard !path.hasPrefix("/"), let slash = referrer.lastIndex(of: "/") else { return path }
     return "\(referrer[...slash])\(path)"
   }
 
   // MARK: Folders
 
-  /// Files of more bytes are taken to be there and empty: no file that the simulator reads is so large, and a real
-  /// machine's root has many that are.
+  /// Files of more bytes are taken to be there and empty: no file that the simulator reads is so large, and a
+  /// real machine's root has many that are.
   private static let contentLimit = 4 << 20
   private static let entryLimit = 500_000
 
-  /// A folder as a tree; links stay links, and lead inside the tree. What is no file, folder or link is left out.
+  /// A folder as a tree; links stay links, and lead inside the tree. What is no file, folder or link is left
+  /// out.
   static func folder(_ root: String) throws(Failure) -> MemoryFileTree {
     var information = stat()
     guard stat(root, &information) == 0 else { throw Failure(Output.message(errno)) }
@@ -74,7 +77,9 @@ enum Input {
         entries += 1
         guard entries <= entryLimit else { throw Failure("has more than \(entryLimit) files") }
         let path = "\(folder)/\(name)"
-        guard lstat(root + path, &information) == 0 else { throw Failure("\(path): \(Output.message(errno))") }
+        guard lstat(root + path, &information) == 0 else {
+          throw Failure("\(path): \(Output.message(errno))")
+        }
         switch information.st_mode & S_IFMT {
         case S_IFDIR:
           tree[path] = .directory([])

@@ -2,8 +2,8 @@ import Glibc
 import LinuxConfig
 import Reports
 
-/// Writes to the standard streams with `write(2)`: whole texts, no buffer that is lost at exit, no trap when nobody
-/// reads.
+/// Writes to the standard streams with `write(2)`: whole texts, no buffer that is lost at exit, no trap when
+/// nobody reads.
 enum Output {
   /// Writes a result to standard output. A reader that went away is no error; a full disk is.
   static func write(_ text: String) {
@@ -73,7 +73,8 @@ enum Output {
     let refused = getenv("NO_COLOR").map { $0.pointee != 0 } ?? false
     var size = winsize()
     let hasSize = isTerminal && ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
-    return Style(isColored: isTerminal && !refused && terminal != "dumb", width: hasSize ? Int(size.ws_col) : 100)
+    return Style(
+      isColored: isTerminal && !refused && terminal != "dumb", width: hasSize ? Int(size.ws_col) : 100)
   }
 
   /// Says how far a long run is, on a terminal only; each line takes the place of the one before.

@@ -6,7 +6,8 @@ struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
     abstract: "Simulate scenarios: timeline, verdict, why, and cures that were verified.",
-    discussion: "Exit status: 0 comes up in every order and goes down clean; 1 fails or may fail; 2 bad input.")
+    discussion:
+      "Exit status: 0 comes up in every order and goes down clean; 1 fails or may fail; 2 bad input.")
 
   @Argument(help: "Scenarios; - is standard input.")
   var files: [String]

@@ -2,7 +2,8 @@ import ArgumentParser
 import LinuxConfig
 import Sim
 
-/// Reads the scenarios that a command line names, and complains about all that is wrong before anything is simulated.
+/// Reads the scenarios that a command line names, and complains about all that is wrong before anything is
+/// simulated.
 struct ScenarioFiles {
   /// A scenario and the file it is from.
   struct Loaded {
@@ -19,7 +20,11 @@ struct ScenarioFiles {
     for file in files {
       let parsed = load(file)
       Output.complain(parsed.problems)
-      if let scenario = parsed.value { loaded.append(Loaded(file: file, scenario: scenario)) } else { isBad = true }
+      if let scenario = parsed.value {
+        loaded.append(Loaded(file: file, scenario: scenario))
+      } else {
+        isBad = true
+      }
     }
     if isBad { throw .badInput }
     return loaded
@@ -29,19 +34,22 @@ struct ScenarioFiles {
     do throws(Input.Failure) {
       return decoder.load(try Input.bytes(file), file: file)
     } catch {
-      return Parsed(nil, problems: [Problem(.error, file: file, line: 0, message: error.message, hint: error.hint)])
+      return Parsed(
+        nil, problems: [Problem(.error, file: file, line: 0, message: error.message, hint: error.hint)])
     }
   }
 }
 
 extension ScenarioResources {
-  /// Profiles inside the program or in files, folders and images on this machine. What was read once is kept: a sweep
-  /// decodes a scenario many times.
+  /// Profiles inside the program or in files, folders and images on this machine. What was read once is kept:
+  /// a sweep decodes a scenario many times.
   static var files: ScenarioResources {
     let folders = Cache<MemoryFileTree>()
     return ScenarioResources(
       profile: { (name, referrer) throws(Failure) in
-        guard name.contains("/") || name.hasSuffix(".json") else { return try EmbeddedProfiles.document(name) }
+        guard name.contains("/") || name.hasSuffix(".json") else {
+          return try EmbeddedProfiles.document(name)
+        }
         let path = Input.path(name, from: referrer)
         return Document(try Input.bytes(path), file: path)
       },
@@ -50,7 +58,8 @@ extension ScenarioResources {
         return try folders.value(path) { () throws(Failure) in try Input.folder(path) }
       },
       image: { (_, _) throws(Failure) in
-        throw Failure("this build of bootsim cannot look into images", hint: "give its \"partitions\" instead")
+        throw Failure(
+          "this build of bootsim cannot look into images", hint: "give its \"partitions\" instead")
       })
   }
 }

@@ -20,7 +20,9 @@ struct SimulationOptions: Sendable {
 /// The machine model, behind the two things that the subcommands need of it.
 struct Simulator {
   /// Simulates a scenario; fails when a schedule is none of this scenario.
-  func simulate(_ scenario: Scenario, _ options: SimulationOptions) throws(ScenarioResources.Failure) -> Report {
+  func simulate(_ scenario: Scenario, _ options: SimulationOptions) throws(ScenarioResources.Failure)
+    -> Report
+  {
     throw ScenarioResources.Failure("this build has no machine model")
   }
 }

@@ -12,8 +12,9 @@ enum StarterScenario {
       "version": 1,
       "title": "A machine of \(profile) that boots over iSCSI",
 
-      // The machine, the target and the files of a fresh installation. What is written below is laid over it: objects
-      // field by field, lists of named things (adapters, disks, targets, LUs, partitions) thing by thing.
+      // The machine, the target and the files of a fresh installation. What is written below is laid over it:
+      // objects field by field, lists of named things (adapters, disks, targets, LUs, partitions) thing by
+      // thing.
       "profile": "\(profile)",
 
       // "machine": {
@@ -25,12 +26,13 @@ enum StarterScenario {
       // "targets": [{ "name": "iqn.2024-01.com.example:disk", "portal": "10.0.2.2:3260", "maxSessions": 2,
       //               "luns": [{ "lun": 1, "size": "10GiB", "writeCache": true }] }],
 
-      // The system's own files, as they are on its disk: a text, its lines, {"link": "target"}, or null for none.
-      // "system": { "files": { "/etc/network/interfaces": ["auto lo", "iface lo inet loopback"] } },
+      // The system's own files, as they are on its disk: a text, its lines, {"link": "target"}, or null for
+      // none. "system": { "files": { "/etc/network/interfaces": ["auto lo", "iface lo inet loopback"] } },
 
       // What is done to it. Each step begins when nothing of the one before is under way any more.
       // Others: {"attach": "usb0"}, {"restart": "iscsid"}, {"run": "…"}, {"write": {"/etc/fstab": "…"}},
-      //         {"link-down": "eth0", "for": "30s", "at": "kernel"}, {"target-down": "iqn…", "for": "1min"}, "reboot".
+      //         {"link-down": "eth0", "for": "30s", "at": "kernel"}, {"target-down": "iqn…", "for": "1min"},
+      //         "reboot".
       "story": ["boot", "shutdown"],
 
       // "vary": { "usb": "usb0", "machine.memory": ["512MiB", "1GiB"] },

@@ -5,7 +5,8 @@ import Sim
 struct SweepCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sweep",
-    abstract: "Simulate every combination of what a scenario varies, and say which choices are enough to fail.",
+    abstract:
+      "Simulate every combination of what a scenario varies, and say which choices are enough to fail.",
     discussion: """
       Every combination is tried over every order of its events. Failing ones are grouped by finding and reduced to \
       the smallest sets of choices that fail already.

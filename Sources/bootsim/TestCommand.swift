@@ -38,7 +38,8 @@ struct TestCommand: ParsableCommand {
         throw Status.badInput
       }
       let result = TestResult(
-        file: scenario.file, scenario: scenario.scenario.scenario, report: report, seconds: Self.now() - start)
+        file: scenario.file, scenario: scenario.scenario.scenario, report: report, seconds: Self.now() - start
+      )
       Output.write(result.text(style: style))
       results.append(result)
     }

@@ -1,7 +1,7 @@
 /// The distribution profiles inside the program, so that a copy of it anywhere has them.
 ///
-/// Their texts are in `EmbeddedProfiles+Texts.swift`, made from `Scenarios/profiles/*.json`; a test says when it is
-/// out of date.
+/// Their texts are in `EmbeddedProfiles+Texts.swift`, made from `Scenarios/profiles/*.json`; a test says when
+/// it is out of date.
 public enum EmbeddedProfiles {
   /// Their names, sorted.
   public static var names: [String] { texts.keys.sorted() }
@@ -10,7 +10,8 @@ public enum EmbeddedProfiles {
   public static func text(_ name: String) -> String? { texts[name] }
 
   /// The profile of a name, as a document.
-  public static func document(_ name: String) throws(ScenarioResources.Failure) -> ScenarioResources.Document {
+  public static func document(_ name: String) throws(ScenarioResources.Failure) -> ScenarioResources.Document
+  {
     guard let text = texts[name] else {
       throw ScenarioResources.Failure("there is no such profile", hint: Spelling.hint(name, among: names))
     }

@@ -104,7 +104,8 @@ struct Format<Value: Sendable>: Sendable {
   func map(
     pattern: String, name check: @escaping @Sendable (String) -> String?
   ) -> Format<[(name: String, value: Located<Value>)]> {
-    Format<[(name: String, value: Located<Value>)]>(.map(pattern: pattern, self.shape())) { value, path, problems in
+    Format<[(name: String, value: Located<Value>)]>(.map(pattern: pattern, self.shape())) {
+      value, path, problems in
       guard case .object(let members) = value.kind else {
         problems.report("expected an object, found \(value.kindName)", at: value.place, path: path)
         return nil
@@ -119,8 +120,8 @@ struct Format<Value: Sendable>: Sendable {
     }
   }
 
-  /// An object, its fields read by `body`. The body also runs once without a document to learn the shape, so it
-  /// reads every field every time, whatever the values are.
+  /// An object, its fields read by `body`. The body also runs once without a document to learn the shape, so
+  /// it reads every field every time, whatever the values are.
   static func object(
     _ name: String, _ summary: String, _ body: @escaping @Sendable (inout ObjectReader) -> Value?
   ) -> Format<Value> {
@@ -222,7 +223,9 @@ struct ObjectReader {
     let given = names.filter(has)
     if given.isEmpty {
       let near = (object?.members ?? []).lazy.compactMap { Spelling.nearest($0.name, among: names) }.first
-      if near == nil { report("says nothing to do", hint: "one of \(names.joined(separator: ", ")), as \(example)") }
+      if near == nil {
+        report("says nothing to do", hint: "one of \(names.joined(separator: ", ")), as \(example)")
+      }
     } else if given.count > 1 {
       report("\"\(given[0])\" and \"\(given[1])\" do not go together", hint: "one of them at a time")
     }

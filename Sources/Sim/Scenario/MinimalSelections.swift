@@ -1,9 +1,9 @@
-/// The smallest sets of choices that fail already: every combination that contains one of them fails, and no part of
-/// one has that property.
+/// The smallest sets of choices that fail already: every combination that contains one of them fails, and no
+/// part of one has that property.
 ///
-/// Sets of axes are tried by size. For a set of axes the failures are counted by the choices they make on it; where
-/// the count is that of all combinations of the other axes, that choice fails. No monotonicity is assumed: a choice
-/// that repairs what another breaks only makes the sets larger.
+/// Sets of axes are tried by size. For a set of axes the failures are counted by the choices they make on it;
+/// where the count is that of all combinations of the other axes, that choice fails. No monotonicity is
+/// assumed: a choice that repairs what another breaks only makes the sets larger.
 struct MinimalSelections {
   typealias Selection = SweepReport.Selection
 
@@ -16,8 +16,8 @@ struct MinimalSelections {
   /// - Parameters:
   ///   - sizes: The number of choices of each axis.
   ///   - failing: The numbers of the failing combinations, the last axis counting fastest.
-  ///   - budget: So many failures are looked at, over all sets of axes, before only what covers the remaining ones is
-  ///     sought.
+  ///   - budget: So many failures are looked at, over all sets of axes, before only what covers the remaining
+  ///     ones is sought.
   init(sizes: [Int], failing: [Int], budget: Int = 20_000_000) {
     self.budget = budget
     self.sizes = sizes
@@ -56,7 +56,8 @@ struct MinimalSelections {
     }
   }
 
-  /// Adds a minimal set for each failing combination that none covers: choices are dropped while all still fails.
+  /// Adds a minimal set for each failing combination that none covers: choices are dropped while all still
+  /// fails.
   private mutating func cover() {
     for choices in failing {
       let whole = Selection(choices: choices.indices.map { .init(axis: $0, choice: choices[$0]) })
@@ -77,7 +78,8 @@ struct MinimalSelections {
     let fixed = Set(selection.choices.map(\.axis))
     let needed = sizes.indices.reduce(1) { fixed.contains($1) ? $0 : $0 * sizes[$1] }
     guard needed <= failing.count else { return false }
-    return needed == failing.count { choices in selection.choices.allSatisfy { choices[$0.axis] == $0.choice } }
+    return needed
+      == failing.count { choices in selection.choices.allSatisfy { choices[$0.axis] == $0.choice } }
   }
 
   private static func isPart(_ part: Selection, of whole: Selection) -> Bool {

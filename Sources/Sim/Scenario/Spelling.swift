@@ -16,7 +16,9 @@ public enum Spelling {
       let distance = editDistance(lowered, Array(candidate.lowercased().unicodeScalars.prefix(100)))
       if distance < best?.distance ?? .max { best = (distance, candidate) }
     }
-    guard let best, best.distance <= max(2, lowered.count / 3), best.distance < best.word.count else { return nil }
+    guard let best, best.distance <= max(2, lowered.count / 3), best.distance < best.word.count else {
+      return nil
+    }
     return best.word
   }
 

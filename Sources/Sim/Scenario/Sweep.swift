@@ -51,11 +51,11 @@ public struct SweepReport: Sendable {
     public var finding: String
     /// The numbers of the combinations, ascending.
     public var numbers: [Int]
-    /// The smallest sets of choices of which every combination fails with this finding; smallest first. The empty
-    /// set alone: everything fails so.
+    /// The smallest sets of choices of which every combination fails with this finding; smallest first. The
+    /// empty set alone: everything fails so.
     public var minimal: [Selection]
-    /// Whether `minimal` has them all. False: there were too many sets of axes to try, and what is listed covers
-    /// every combination of the group.
+    /// Whether `minimal` has them all. False: there were too many sets of axes to try, and what is listed
+    /// covers every combination of the group.
     public var complete: Bool
   }
 
@@ -99,15 +99,18 @@ public enum Sweep {
   /// Simulates every combination and reduces the failures to the smallest sets of choices that fail already.
   ///
   /// - Parameters:
-  ///   - loaded: The scenario. A combination that makes no scenario is skipped; ``problems(of:)`` finds those.
+  ///   - loaded: The scenario. A combination that makes no scenario is skipped; ``problems(of:)`` finds
+  ///     those.
   ///   - progress: Called with the number of combinations done, after each.
   ///   - simulate: Simulates one scenario; what it throws ends the sweep.
   public static func run<Failure: Error>(
-    _ loaded: LoadedScenario, progress: (Int) -> Void = { _ in }, simulate: (Scenario) throws(Failure) -> Report
+    _ loaded: LoadedScenario, progress: (Int) -> Void = { _ in },
+    simulate: (Scenario) throws(Failure) -> Report
   ) throws(Failure) -> SweepReport {
     let variation = loaded.variation
     var report = SweepReport(
-      title: loaded.scenario.title, axes: variation.axes, count: variation.count, boots: 0, failures: [], groups: [],
+      title: loaded.scenario.title, axes: variation.axes, count: variation.count, boots: 0, failures: [],
+      groups: [],
       incomplete: 0)
     for number in 0..<variation.count {
       defer { progress(number + 1) }
@@ -132,7 +135,9 @@ public enum Sweep {
     return report
   }
 
-  private static func groups(of failures: [SweepReport.Failure], _ variation: Variation) -> [SweepReport.Group] {
+  private static func groups(of failures: [SweepReport.Failure], _ variation: Variation) -> [SweepReport
+    .Group]
+  {
     var numbers: [String: [Int]] = [:]
     for failure in failures {
       for finding in failure.findings.isEmpty ? ["none"] : failure.findings {

@@ -97,7 +97,9 @@ public struct Variation: Sendable {
     _ change: (JSONValue?) -> JSONValue
   ) {
     do throws(JSONPath.Failure) {
-      try document.update(at: path, shape: ScenarioFormat.shape) { (value) throws(JSONPath.Failure) in change(value) }
+      try document.update(at: path, shape: ScenarioFormat.shape) { (value) throws(JSONPath.Failure) in
+        change(value)
+      }
     } catch {
       problems.report(error.message, at: place, path: path.description, hint: error.hint)
     }
@@ -112,9 +114,10 @@ extension Scenario {
 
   /// Sees to a device being there, or not, at the beginning of a boot (counted from 0).
   ///
-  /// For the first boot it is so from the start, unless the story does something with it, or installs, before. Otherwise
-  /// it is plugged in or pulled just before the boot, the machine off where the story has it off, running where the
-  /// story says "reboot". Steps of the story that do what was done already are dropped.
+  /// For the first boot it is so from the start, unless the story does something with it, or installs,
+  /// before. Otherwise it is plugged in or pulled just before the boot, the machine off where the story has
+  /// it off, running where the story says "reboot". Steps of the story that do what was done already are
+  /// dropped.
   mutating func setPresence(of device: String, atBoot boot: Int, _ wanted: Bool) {
     guard let disk = machine.disks.firstIndex(where: { $0.name == device }) else { return }
     let before = story.prefix { $0 != .boot }

@@ -4,7 +4,8 @@ import Testing
 @testable import Sim
 
 @Suite struct EmbeddedProfilesTests {
-  private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent()
   private static let folder = root.appendingPathComponent("Scenarios/profiles")
   private static let source = root.appendingPathComponent("Sources/Sim/Scenario/EmbeddedProfiles+Texts.swift")

@@ -48,7 +48,8 @@ import Testing
 
   private static let hasValidator = run("import jsonschema", "") == 0
 
-  /// Runs a Python program with a text on its standard input; its exit status, or `nil` when there is no Python.
+  /// Runs a Python program with a text on its standard input; its exit status, or `nil` when there is no
+  /// Python.
   private static func run(_ program: String, _ input: String) -> Int32? {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -73,22 +74,29 @@ import Testing
     """
 
   /// What the decoder accepts the schema accepts; what a schema can see, it refuses as the decoder does.
-  @Test(.enabled(if: hasValidator)) func `an independent validator judges documents as the decoder does`() throws {
+  @Test(.enabled(if: hasValidator)) func `an independent validator judges documents as the decoder does`()
+    throws
+  {
     let whole = ScenarioDecoderTests.whole
     var cases: [(text: String, isValid: Bool)] = [(whole, true)]
     for (old, new) in [
       ("\"driver\"", "\"drivr\""), ("\"version\": 1", "\"version\": 2"), ("\"title\": \"t\", ", ""),
-      ("\"768MiB\"", "768"), ("\"4GiB\"", "\"4\""), ("\"ipxe\"", "\"ipex\""), ("\"lun\": 1, \"address\"", "\"lun\": -1, \"address\""),
-      ("52:54:00:12:34:56", "52:54:00:12:34"), ("\"10.0.2.2:3261\"", "\"target\""), ("\"bus\": \"ide\"", "\"bus\": \"usb\""),
+      ("\"768MiB\"", "768"), ("\"4GiB\"", "\"4\""), ("\"ipxe\"", "\"ipex\""),
+      ("\"lun\": 1, \"address\"", "\"lun\": -1, \"address\""),
+      ("52:54:00:12:34:56", "52:54:00:12:34"), ("\"10.0.2.2:3261\"", "\"target\""),
+      ("\"bus\": \"ide\"", "\"bus\": \"usb\""),
       ("\"/etc/fstab\": [", "\"etc/fstab\": ["), ("{\"attach\": \"usb0\"}", "{}"), ("\"reboot\"", "\"halt\""),
-      ("{\"attach\": \"usb0\"}", "{\"attach\": \"usb0\", \"detach\": \"usb0\"}"), ("[\"1s\", \"2.5s\"]", "[\"1s\"]"),
-      ("\"verdict\": \"may-fail\", ", ""), ("\"for\": \"30s\"", "\"for\": 30"), ("\"target-down\"", "\"target_down\""),
+      ("{\"attach\": \"usb0\"}", "{\"attach\": \"usb0\", \"detach\": \"usb0\"}"),
+      ("[\"1s\", \"2.5s\"]", "[\"1s\"]"),
+      ("\"verdict\": \"may-fail\", ", ""), ("\"for\": \"30s\"", "\"for\": 30"),
+      ("\"target-down\"", "\"target_down\""),
     ] {
       #expect(whole.contains(old), "\(old)")
       cases.append((whole.replacing(old, with: new, maxReplacements: 1), false))
     }
     for good in [
-      "{\"version\": 1, \"title\": \"t\"}", "{\"version\": 1, \"title\": \"t\", \"machine\": null, \"source\": \"S-1\"}",
+      "{\"version\": 1, \"title\": \"t\"}",
+      "{\"version\": 1, \"title\": \"t\", \"machine\": null, \"source\": \"S-1\"}",
       "{\"version\": 1, \"title\": \"t\", \"machine\": {\"disks\": [{\"name\": \"a\"}]}, \"vary\": {\"order\": \"machine.disks\", \"machine.memory\": [\"1GiB\", null]}}",
       "{\"version\": 1, \"title\": \"t\", \"machine\": {\"disks\": [{\"name\": \"a\"}]}, \"vary\": [{\"order\": \"machine.disks\"}]}",
     ] { cases.append((good, true)) }
@@ -111,14 +119,17 @@ import Testing
     var cases: [JSONValue] = []
     let files = FileManager.default.enumerator(at: Self.scenarios, includingPropertiesForKeys: nil)
     while let file = files?.nextObject() as? URL {
-      guard file.pathExtension == "json", file.deletingLastPathComponent().lastPathComponent != "profiles" else { continue }
+      guard file.pathExtension == "json", file.deletingLastPathComponent().lastPathComponent != "profiles"
+      else { continue }
       let parsed = JSONParser.parse(Array(try Data(contentsOf: file)), file: file.lastPathComponent)
       #expect(parsed.problems.isEmpty)
       cases.append([try #require(parsed.value), true])
     }
     let profiles = EmbeddedProfiles.names.compactMap { EmbeddedProfiles.text($0) }
     var profile = ScenarioSchema.document
-    for name in ["type", "properties", "required", "additionalProperties", "description"] { profile[name] = nil }
+    for name in ["type", "properties", "required", "additionalProperties", "description"] {
+      profile[name] = nil
+    }
     profile["$ref"] = "#/$defs/profile"
     let profileCases = try profiles.map { text -> JSONValue in
       [try #require(JSONParser.parse(text, file: "p").value), true]

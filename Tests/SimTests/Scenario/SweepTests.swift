@@ -3,10 +3,13 @@ import Testing
 @testable import Sim
 
 @Suite struct SweepTests {
-  /// Minimal failing selections found by trying every selection and every combination: slow, and plainly right.
+  /// Minimal failing selections found by trying every selection and every combination: slow, and plainly
+  /// right.
   private func bruteForce(_ sizes: [Int], _ failing: Set<Int>) -> Set<SweepReport.Selection> {
     let count = sizes.reduce(1, *)
-    let combinations = (0..<count).map { SweepReport.Selection(number: $0, sizes: sizes).choices.map(\.choice) }
+    let combinations = (0..<count).map {
+      SweepReport.Selection(number: $0, sizes: sizes).choices.map(\.choice)
+    }
     // Each axis takes one of its choices, or (the last value) is left open.
     let open = sizes.map { $0 + 1 }
     let selections = (0..<open.reduce(1, *)).map { number in
@@ -21,7 +24,8 @@ import Testing
     return Set(
       failed.filter { selection in
         !failed.contains { other in
-          other.choices.count < selection.choices.count && other.choices.allSatisfy(selection.choices.contains)
+          other.choices.count < selection.choices.count
+            && other.choices.allSatisfy(selection.choices.contains)
         }
       })
   }
@@ -62,7 +66,8 @@ import Testing
 
   @Test func `when there are too many sets of axes to try, what is found covers every failure`() {
     let sizes = [Int](repeating: 2, count: 9)
-    // Fails with axes 0 and 1 both 1, or with axes 2 to 7 all 1; the second is beyond the sets that are tried.
+    // Fails with axes 0 and 1 both 1, or with axes 2 to 7 all 1; the second is beyond the sets that are
+    // tried.
     let failing = (0..<512).filter { $0 >> 7 == 3 || $0 >> 1 & 63 == 63 }
     var finder = MinimalSelections(sizes: sizes, failing: failing, budget: failing.count * 60)
     let (minimal, complete) = finder.find()
@@ -74,7 +79,8 @@ import Testing
 
   private func outcome(_ finding: String?, share: Double = 1) -> Outcome {
     let boot = BootReport(
-      outcome: finding == nil ? .boots : .fails, stage: finding == nil ? nil : .rootMount, finding: finding, at: 0,
+      outcome: finding == nil ? .boots : .fails, stage: finding == nil ? nil : .rootMount, finding: finding,
+      at: 0,
       because: [], console: [], rootDevice: nil, disks: [:])
     return Outcome(witness: "", share: share, boots: [boot], shutdowns: [], timeline: [])
   }
@@ -92,7 +98,8 @@ import Testing
         [{"usb": "usb0"}, {"name": "memory", "path": "machine.memory", "values": ["512MiB", "1GiB", "2GiB"]}]
         """, story: "[\"boot\"]"
       ).value)
-    // A made-up machine: 512 MiB never is enough; a stick that is there may take the letter unless there is 2 GiB.
+    // A made-up machine: 512 MiB never is enough; a stick that is there may take the letter unless there is 2
+    // GiB.
     let sweep = Sweep.run(loaded) { scenario in
       if scenario.machine.memoryMiB == 512 { return report(.fails, [outcome("too-little")]) }
       if scenario.machine.disks[3].attached, scenario.machine.memoryMiB == 1024 {
@@ -129,13 +136,15 @@ import Testing
 
   private func boot(_ outcome: BootOutcome, _ finding: String?, at: Int64) -> BootReport {
     BootReport(
-      outcome: outcome, stage: outcome == .boots ? nil : .rootMount, finding: finding, at: at, because: [], console: [],
+      outcome: outcome, stage: outcome == .boots ? nil : .rootMount, finding: finding, at: at, because: [],
+      console: [],
       rootDevice: "/dev/sda2", disks: ["sda": "lun1"])
   }
 
   private func shutdown(_ outcome: ShutdownOutcome, _ finding: String?, at: Int64) -> ShutdownReport {
     ShutdownReport(
-      outcome: outcome, finding: finding, at: at, lostWrites: 0, fileSystem: outcome == .clean ? .clean : .needsRecovery,
+      outcome: outcome, finding: finding, at: at, lostWrites: 0,
+      fileSystem: outcome == .clean ? .clean : .needsRecovery,
       because: [], console: [])
   }
 
@@ -162,7 +171,8 @@ import Testing
 
   @Test func `each thing that came out otherwise is a difference`() throws {
     let clean = Outcome(
-      witness: "", share: 0.5, boots: [boot(.boots, nil, at: 44_000_000)], shutdowns: [shutdown(.clean, nil, at: 1)],
+      witness: "", share: 0.5, boots: [boot(.boots, nil, at: 44_000_000)],
+      shutdowns: [shutdown(.clean, nil, at: 1)],
       timeline: [])
     let failing = Outcome(
       witness: "", share: 0.5, boots: [boot(.fails, "root-renamed", at: 1)], shutdowns: [], timeline: [])

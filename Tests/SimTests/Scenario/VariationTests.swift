@@ -4,7 +4,9 @@ import Testing
 @testable import Sim
 
 @Suite struct VariationTests {
-  static func load(_ vary: String, story: String = "[\"boot\", \"reboot\", \"shutdown\"]") -> Parsed<LoadedScenario?> {
+  static func load(_ vary: String, story: String = "[\"boot\", \"reboot\", \"shutdown\"]") -> Parsed<
+    LoadedScenario?
+  > {
     ScenarioDecoder().load(
       Array(
         """
@@ -18,7 +20,9 @@ import Testing
         """.utf8), file: "s.json")
   }
 
-  private func variation(_ vary: String, story: String = "[\"boot\", \"reboot\", \"shutdown\"]") throws -> Variation {
+  private func variation(_ vary: String, story: String = "[\"boot\", \"reboot\", \"shutdown\"]") throws
+    -> Variation
+  {
     let loaded = Self.load(vary, story: story)
     #expect(loaded.problems.map(\.description) == [])
     return try #require(loaded.value).variation
@@ -62,12 +66,15 @@ import Testing
 
   @Test func `a list comes in every order`() throws {
     let variation = try variation("{\"order\": \"machine.disks\"}")
-    let orders = try scenarios(variation).map { $0.machine.disks.filter { $0.bus == .sata }.map(\.name).joined() }
+    let orders = try scenarios(variation).map {
+      $0.machine.disks.filter { $0.bus == .sata }.map(\.name).joined()
+    }
     #expect(orders == ["abc", "acb", "bac", "bca", "cab", "cba"])
   }
 
   @Test func `a device is there or not at each boot`() throws {
-    let variation = try variation("{\"usb\": \"usb0\"}", story: "[\"boot\", \"reboot\", \"shutdown\", \"boot\"]")
+    let variation = try variation(
+      "{\"usb\": \"usb0\"}", story: "[\"boot\", \"reboot\", \"shutdown\", \"boot\"]")
     #expect(variation.axes.map(\.name) == ["usb0 at boot 1", "usb0 at boot 2", "usb0 at boot 3"])
     for scenario in try scenarios(variation) {
       // Walks the story as the machine would, and notes what is there at each boot.
