@@ -11,19 +11,22 @@ struct AxisBuilder {
     let axes = drafts.flatMap(axes(of:))
     if Variation.count(axes) == nil {
       let place = document["vary"]?.place ?? document.place
-      problems.report("more than \(Variation.limit) combinations", at: place, path: "vary", hint: "leave an axis out")
+      problems.report(
+        "more than \(Variation.limit) combinations", at: place, path: "vary", hint: "leave an axis out")
     }
     var names: Set<String> = []
     for axis in axes where !names.insert(axis.name).inserted {
       let place = document["vary"]?.place ?? document.place
-      problems.report("two axes are called \"\(axis.name)\"", at: place, path: "vary", hint: "give them names")
+      problems.report(
+        "two axes are called \"\(axis.name)\"", at: place, path: "vary", hint: "give them names")
     }
     return axes
   }
 
   private func axes(of draft: AxisDraft) -> [Axis] {
     switch draft {
-    case .values(let name, let path, let values, let labels): axis(name, path, values, labels).map { [$0] } ?? []
+    case .values(let name, let path, let values, let labels):
+      axis(name, path, values, labels).map { [$0] } ?? []
     case .presence(let device): presence(of: device)
     case .order(let path): order(path).map { [$0] } ?? []
     }
@@ -36,7 +39,8 @@ struct AxisBuilder {
       guard case .member(let root)? = parsed.parts.first, roots.contains(root) else {
         let first = path.value.prefix { $0 != "." && $0 != "[" }
         problems.report(
-          "the path has to begin with one of \(roots.joined(separator: ", "))", at: path.place, path: path.path,
+          "the path has to begin with one of \(roots.joined(separator: ", "))", at: path.place,
+          path: path.path,
           hint: Spelling.nearest(String(first), among: roots).map { "did you mean \"\($0)\"?" })
         return nil
       }
@@ -50,10 +54,10 @@ struct AxisBuilder {
   private func axis(
     _ name: String?, _ path: Located<String>, _ values: [JSONValue], _ labels: [String]?
   ) -> Axis? {
-    guard let parsed = parse(path) else { return nil }
+    guard let parsed = parse(path), let first = values.first else { return nil }
     do throws(JSONPath.Failure) {
       var probe = document
-      try probe.update(at: parsed, shape: ScenarioFormat.shape) { (_) throws(JSONPath.Failure) in values[0] }
+      try probe.update(at: parsed, shape: ScenarioFormat.shape) { (_) throws(JSONPath.Failure) in first }
     } catch {
       problems.report(error.message, at: path.place, path: path.path, hint: error.hint)
       return nil
@@ -66,15 +70,18 @@ struct AxisBuilder {
         problems.report("the values \(first) and \(index) are the same", at: value.place, path: path.path)
       }
       seen[text] = index
-      let label = labels?[index] ?? Self.label(text, number: index + 1)
+      let label =
+        labels.flatMap { index < $0.count ? $0[index] : nil } ?? Self.label(value, number: index + 1)
       choices.append(Axis.Choice(label: label, edit: .set(parsed, value)))
     }
     return Axis(name: name ?? parsed.description, choices: choices)
   }
 
-  /// A value for people; a long one by its number and beginning.
-  private static func label(_ text: String, number: Int) -> String {
-    text.count <= 60 ? text : "value \(number): \(text.prefix(40))…"
+  /// A value for people: a short text as it is, a long one by its number and beginning.
+  private static func label(_ value: JSONValue, number: Int) -> String {
+    let isPlain = value.string.map { !$0.isEmpty && !$0.contains(where: \.isNewline) } ?? false
+    let text = isPlain ? value.string ?? "" : value.text()
+    return text.count <= 60 ? text : "value \(number): \(text.prefix(40))…"
   }
 
   private func presence(of device: Located<String>) -> [Axis] {
@@ -110,7 +117,8 @@ struct AxisBuilder {
     guard (1...Self.longestPermuted).contains(elements.count) else {
       let found = elements.isEmpty ? "\(list.kindName) without elements" : "\(elements.count) elements"
       problems.report(
-        "expected a list of 1 to \(Self.longestPermuted) elements, found \(found)", at: path.place, path: path.path,
+        "expected a list of 1 to \(Self.longestPermuted) elements, found \(found)", at: path.place,
+        path: path.path,
         hint: "give the orders that matter as \"values\"")
       return nil
     }

@@ -22,12 +22,14 @@ extension Outcome {
   /// Where it fails first, and the finding; `nil` when it does not.
   public var failure: (stage: Stage?, finding: String?)? {
     if let boot = boots.first(where: { $0.outcome != .boots }) { return (boot.stage, boot.finding) }
-    if let shutdown = shutdowns.first(where: { $0.outcome != .clean }) { return (.shutdown, shutdown.finding) }
+    if let shutdown = shutdowns.first(where: { $0.outcome != .clean }) {
+      return (.shutdown, shutdown.finding)
+    }
     return nil
   }
 
-  /// When its first failure is over, or its last boot when nothing fails: microseconds since that boot's power-on, or
-  /// since that shutdown was asked for.
+  /// When its first failure is over, or its last boot when nothing fails: microseconds since that boot's
+  /// power-on, or since that shutdown was asked for.
   var moment: Int64? {
     if let boot = boots.first(where: { $0.outcome != .boots }) { return boot.at }
     return shutdowns.first { $0.outcome != .clean }?.at ?? boots.last?.at
@@ -46,9 +48,9 @@ extension Outcome {
 extension Expectation {
   /// What in a report is other than expected; empty when the expectation holds.
   ///
-  /// `stage`, `finding`, `shutdown` and `fileSystem` are looked up in the outcome that decides the verdict: the first
-  /// that fails, or the nominal one. `rootDevice` and `disks` are those of the nominal run's first boot; `at` is when the
-  /// nominal run's first failure is over, or its last boot when nothing fails.
+  /// `stage`, `finding`, `shutdown` and `fileSystem` are looked up in the outcome that decides the verdict:
+  /// the first that fails, or the nominal one. `rootDevice` and `disks` are those of the nominal run's first
+  /// boot; `at` is when the nominal run's first failure is over, or its last boot when nothing fails.
   public func differences(from report: Report) -> [Difference] {
     var found: [Difference] = []
     func compare(_ what: String, _ expected: String?, _ came: String?) {
@@ -84,6 +86,7 @@ extension Expectation {
 
   private static func seconds(_ microseconds: Int64) -> String {
     let thousandths = String(microseconds / 1000 % 1000)
-    return "\(microseconds / 1_000_000)." + String(repeating: "0", count: 3 - thousandths.count) + thousandths + "s"
+    return "\(microseconds / 1_000_000)." + String(repeating: "0", count: 3 - thousandths.count) + thousandths
+      + "s"
   }
 }

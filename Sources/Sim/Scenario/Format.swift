@@ -71,7 +71,9 @@ struct Format<Value: Sendable>: Sendable {
         return nil
       }
       if elements.count < atLeast {
-        problems.report("needs at least \(atLeast) values, has \(elements.count)", at: value.place, path: path)
+        let values = atLeast == 1 ? "1 value" : "\(atLeast) values"
+        problems.report("needs at least \(values), has \(elements.count)", at: value.place, path: path)
+        return nil
       }
       if let atMost, elements.count > atMost {
         problems.report("takes at most \(atMost) values, has \(elements.count)", at: value.place, path: path)
@@ -102,7 +104,8 @@ struct Format<Value: Sendable>: Sendable {
   func map(
     pattern: String, name check: @escaping @Sendable (String) -> String?
   ) -> Format<[(name: String, value: Located<Value>)]> {
-    Format<[(name: String, value: Located<Value>)]>(.map(pattern: pattern, self.shape())) { value, path, problems in
+    Format<[(name: String, value: Located<Value>)]>(.map(pattern: pattern, self.shape())) {
+      value, path, problems in
       guard case .object(let members) = value.kind else {
         problems.report("expected an object, found \(value.kindName)", at: value.place, path: path)
         return nil
@@ -117,8 +120,8 @@ struct Format<Value: Sendable>: Sendable {
     }
   }
 
-  /// An object, its fields read by `body`. The body also runs once without a document to learn the shape, so it
-  /// reads every field every time, whatever the values are.
+  /// An object, its fields read by `body`. The body also runs once without a document to learn the shape, so
+  /// it reads every field every time, whatever the values are.
   static func object(
     _ name: String, _ summary: String, _ body: @escaping @Sendable (inout ObjectReader) -> Value?
   ) -> Format<Value> {
@@ -220,7 +223,9 @@ struct ObjectReader {
     let given = names.filter(has)
     if given.isEmpty {
       let near = (object?.members ?? []).lazy.compactMap { Spelling.nearest($0.name, among: names) }.first
-      if near == nil { report("says nothing to do", hint: "one of \(names.joined(separator: ", ")), as \(example)") }
+      if near == nil {
+        report("says nothing to do", hint: "one of \(names.joined(separator: ", ")), as \(example)")
+      }
     } else if given.count > 1 {
       report("\"\(given[0])\" and \"\(given[1])\" do not go together", hint: "one of them at a time")
     }
@@ -255,49 +260,5 @@ struct ObjectReader {
         "unknown key \(JSONValue(.string(member.name)).text())", at: member.place, path: path,
         hint: Spelling.hint(member.name, among: known))
     }
-  }
-}
-
-/// Finds what somebody may have meant.
-enum Spelling {
-  /// "did you mean …?", or the list of what there is when nothing is near.
-  static func hint(_ word: String, among known: [String]) -> String? {
-    guard !known.isEmpty else { return nil }
-    if let near = nearest(word, among: known) { return "did you mean \"\(near)\"?" }
-    let shown = known.prefix(20).map { "\"\($0)\"" }.joined(separator: ", ")
-    return "there is: \(shown)\(known.count > 20 ? ", …" : "")"
-  }
-
-  /// The nearest of the known words by edit distance, when it is near enough to be meant.
-  static func nearest(_ word: String, among known: [String]) -> String? {
-    let lowered = Array(word.lowercased().unicodeScalars.prefix(100))
-    var best: (distance: Int, word: String)?
-    for candidate in known {
-      let distance = editDistance(lowered, Array(candidate.lowercased().unicodeScalars.prefix(100)))
-      if distance < best?.distance ?? .max { best = (distance, candidate) }
-    }
-    guard let best, best.distance <= max(2, lowered.count / 3), best.distance < best.word.count else { return nil }
-    return best.word
-  }
-
-  /// Insertions, deletions, changes and swaps of neighbours that make one text of the other (optimal string
-  /// alignment).
-  static func editDistance<Element: Equatable>(_ left: [Element], _ right: [Element]) -> Int {
-    guard !left.isEmpty, !right.isEmpty else { return max(left.count, right.count) }
-    var beforeLast = [Int](repeating: 0, count: right.count + 1)
-    var last = Array(0...right.count)
-    for i in 1...left.count {
-      var row = [i] + [Int](repeating: 0, count: right.count)
-      for j in 1...right.count {
-        let change = last[j - 1] + (left[i - 1] == right[j - 1] ? 0 : 1)
-        row[j] = min(last[j] + 1, row[j - 1] + 1, change)
-        if i > 1, j > 1, left[i - 1] == right[j - 2], left[i - 2] == right[j - 1] {
-          row[j] = min(row[j], beforeLast[j - 2] + 1)
-        }
-      }
-      beforeLast = last
-      last = row
-    }
-    return last[right.count]
   }
 }

@@ -1,6 +1,6 @@
 extension JSONParser {
-  /// Reads a text in quotes and undoes its escapes. What is wrong in it is reported and left out or replaced, so
-  /// that the rest of the document can still be read.
+  /// Reads a text in quotes and undoes its escapes. What is wrong in it is reported and left out or replaced,
+  /// so that the rest of the document can still be read.
   mutating func readString() -> String {
     let opening = place
     let quote = current
@@ -77,7 +77,8 @@ extension JSONParser {
       return
     }
     if (0xD800...0xDBFF).contains(value) {
-      guard current == UInt8(ascii: "\\"), position + 1 < bytes.count, bytes[position + 1] == UInt8(ascii: "u")
+      guard current == UInt8(ascii: "\\"), position + 1 < bytes.count,
+        bytes[position + 1] == UInt8(ascii: "u")
       else {
         report("\\u\(String(unit, radix: 16)) is the first half of a pair without its second half", at: here)
         return

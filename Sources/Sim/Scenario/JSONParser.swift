@@ -3,13 +3,14 @@ import LinuxConfig
 /// Reads JSON text (RFC 8259) and what JSON5 adds for people: comments, trailing commas, unquoted names, and
 /// texts in single quotes.
 ///
-/// Foundation's decoder names no line and lets a name that comes twice through. This parser gives each value its
-/// place, and goes on after a mistake where it can tell what was meant, so that one run shows every mistake. No
-/// input makes it trap: depth, size and the number of problems are bounded.
+/// Foundation's decoder names no line and lets a name that comes twice through. This parser gives each value
+/// its place, and goes on after a mistake where it can tell what was meant, so that one run shows every
+/// mistake. No input makes it trap: depth, size and the number of problems are bounded.
 public struct JSONParser {
   /// The deepest nesting of lists and objects that is read.
   public static let depthLimit = 256
-  /// The largest text that is read, in bytes. Whoever reads the file needs to read no more than one byte beyond it.
+  /// The largest text that is read, in bytes. Whoever reads the file needs to read no more than one byte
+  /// beyond it.
   public static let sizeLimit = 64 << 20
   /// After so many problems the rest of the text is not looked at.
   public static let problemLimit = 50
@@ -34,8 +35,8 @@ public struct JSONParser {
   /// - Parameters:
   ///   - bytes: The text in UTF-8, with or without a byte order mark.
   ///   - file: The name for places; it is not opened.
-  /// - Returns: The document, `nil` when there is none, and the problems in the order of the text. Where any is an
-  ///   error the document is only what could be made out.
+  /// - Returns: The document, `nil` when there is none, and the problems in the order of the text. Where any
+  ///   is an error the document is only what could be made out.
   public static func parse(_ bytes: [UInt8], file: String) -> Parsed<JSONValue?> {
     var parser = JSONParser(bytes, file: file)
     let value = parser.document()
@@ -72,7 +73,8 @@ public struct JSONParser {
     return value
   }
 
-  /// What says at once that this is no JSON text at all, where a list of every strange byte would help nobody.
+  /// What says at once that this is no JSON text at all, where a list of every strange byte would help
+  /// nobody.
   private func unreadable() -> Problem? {
     func whole(_ message: String, _ hint: String?) -> Problem {
       Problem(.error, file: file, line: 1, column: 1, message: message, hint: hint)
@@ -87,7 +89,8 @@ public struct JSONParser {
     let lines = bytes[..<nul].reduce(into: 1) { if $1 == 0x0A { $0 += 1 } }
     let start = bytes[..<nul].lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
     return Problem(
-      .error, file: file, line: lines, column: nul - start + 1, message: "a NUL byte: this is not a text file")
+      .error, file: file, line: lines, column: nul - start + 1, message: "a NUL byte: this is not a text file"
+    )
   }
 
   // MARK: Values
@@ -112,7 +115,8 @@ public struct JSONParser {
     guard closers.count < Self.depthLimit else {
       let here = place
       report(
-        "nested deeper than \(Self.depthLimit) levels", hint: "no field of a scenario is nested deeper than 12")
+        "nested deeper than \(Self.depthLimit) levels",
+        hint: "no field of a scenario is nested deeper than 12")
       skipBalanced()
       return JSONValue(.null, place: here)
     }
@@ -227,8 +231,8 @@ public struct JSONParser {
     }
   }
 
-  /// Skips what was not understood: to the next comma or closing bracket that belongs to the list or object we
-  /// are in. Always gets on.
+  /// Skips what was not understood: to the next comma or closing bracket that belongs to the list or object
+  /// we are in. Always gets on.
   private mutating func recover(from start: Int) {
     if position == start, current != UInt8(ascii: ","), !Self.isCloser(current) { skipBalanced() }
     while !atEnd {
@@ -274,7 +278,9 @@ public struct JSONParser {
     case "null": return .null
     default:
       let known = ["True": "true", "TRUE": "true", "yes": "true", "on": "true", "False": "false"]
-      let more = ["FALSE": "false", "no": "false", "off": "false", "None": "null", "nil": "null", "NULL": "null"]
+      let more = [
+        "FALSE": "false", "no": "false", "off": "false", "None": "null", "nil": "null", "NULL": "null",
+      ]
       let right = known[word] ?? more[word] ?? "\"\(Self.shortened(word))\""
       report("\(Self.shortened(word)) is no JSON value", at: here, hint: "write \(right)")
       return .null
@@ -318,7 +324,9 @@ public struct JSONParser {
     }
     if let byte = rest.first, byte | 0x20 == UInt8(ascii: "e") {
       rest = rest.dropFirst()
-      if let sign = rest.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") { rest = rest.dropFirst() }
+      if let sign = rest.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
+        rest = rest.dropFirst()
+      }
       if takeDigits() == 0 { return false }
     }
     return rest.isEmpty

@@ -40,7 +40,9 @@ public struct JSONPath: Sendable, Hashable, CustomStringConvertible {
       }
     }
     guard !parts.isEmpty else { throw Failure(message: "the path is empty", hint: nil) }
-    guard parts.count <= JSONParser.depthLimit else { throw Failure(message: "the path is too long", hint: nil) }
+    guard parts.count <= JSONParser.depthLimit else {
+      throw Failure(message: "the path is too long", hint: nil)
+    }
     self.parts = parts
     description = text
   }
@@ -65,7 +67,9 @@ public struct JSONPath: Sendable, Hashable, CustomStringConvertible {
     }
     let inside = rest.prefix { $0 != "]" }
     rest = rest.dropFirst(inside.count)
-    guard rest.first == "]", !inside.isEmpty else { throw malformed(text, "expected an index and ']'", before: rest) }
+    guard rest.first == "]", !inside.isEmpty else {
+      throw malformed(text, "expected an index and ']'", before: rest)
+    }
     rest = rest.dropFirst()
     if inside.allSatisfy({ $0.isASCII && $0.isNumber }) {
       guard let index = Int(inside) else { throw Failure(message: "[\(inside)] is too large", hint: nil) }
@@ -105,7 +109,8 @@ extension JSONValue {
   }
 
   private func updated(
-    _ parts: ArraySlice<JSONPath.Part>, _ shape: Shape?, _ change: (JSONValue?) throws(JSONPath.Failure) -> JSONValue
+    _ parts: ArraySlice<JSONPath.Part>, _ shape: Shape?,
+    _ change: (JSONValue?) throws(JSONPath.Failure) -> JSONValue
   ) throws(JSONPath.Failure) -> JSONValue {
     guard let part = parts.first else { return try change(self) }
     var result = self
@@ -135,7 +140,12 @@ extension JSONValue {
       return JSONPath.Failure(message: "the path looks for \"\(name)\" in \(kindName)", hint: nil)
     }
     var known = members.map(\.name)
-    if case .object(let object)? = shape { known = object.fields.map(\.name) }
+    if case .object(let object)? = shape {
+      known = object.fields.map(\.name)
+      if known.contains(name) {
+        return JSONPath.Failure(message: "the path leads to \"\(name)\", which is not given here", hint: nil)
+      }
+    }
     return JSONPath.Failure(
       message: "the path leads nowhere: there is no \"\(name)\"", hint: Spelling.hint(name, among: known))
   }

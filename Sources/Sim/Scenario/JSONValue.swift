@@ -21,8 +21,9 @@ public struct SourcePlace: Sendable, Hashable {
 /// A JSON value that knows where it was written.
 ///
 /// Scenarios and profiles are merged and varied as documents before they are decoded, so that a problem found
-/// then still points to the line that a person wrote, in whichever file it is. Numbers stay text: nothing is lost
-/// to a floating-point number on the way, and what does not fit is reported by the one who knows the field.
+/// then still points to the line that a person wrote, in whichever file it is. Numbers stay text: nothing is
+/// lost to a floating-point number on the way, and what does not fit is reported by the one who knows the
+/// field.
 public struct JSONValue: Sendable {
   /// What a value is.
   public enum Kind: Sendable {
@@ -137,8 +138,8 @@ extension JSONValue: ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral {
 extension JSONValue {
   /// The value as JSON text (RFC 8259), the same bytes for the same value every time.
   ///
-  /// - Parameter indented: Two spaces a level and a member a line; lists and objects without members inside that
-  ///   fit into a line of 100 columns stay on one. Otherwise everything is on one line.
+  /// - Parameter indented: Two spaces a level and a member a line; lists and objects without members inside
+  ///   that fit into a line of 100 columns stay on one. Otherwise everything is on one line.
   public func text(indented: Bool = false) -> String {
     var out = ""
     write(to: &out, indentation: indented ? 0 : nil)

@@ -1,6 +1,7 @@
 /// Quantities with their units, as scenarios write them: `"10GiB"`, `"30s"`.
 enum Quantity {
-  /// The multiplier of each unit of size, in bytes. SI prefixes are powers of ten, IEC prefixes powers of two.
+  /// The multiplier of each unit of size, in bytes. SI prefixes are powers of ten, IEC prefixes powers of
+  /// two.
   static let sizes: [(unit: String, factor: Int64)] = [
     ("B", 1), ("kB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000),
     ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40),
@@ -47,7 +48,8 @@ enum Quantity {
       if unit.isEmpty { throw Failure(message: "\(quoted) has no unit", hint: form) }
       let near = Self.meant(String(unit), units.map(\.unit))
       throw Failure(
-        message: "\(quoted) has an unknown unit, \"\(unit)\"", hint: near.map { "write \"\(number)\($0)\"" } ?? form)
+        message: "\(quoted) has an unknown unit, \"\(unit)\"",
+        hint: near.map { "write \"\(number)\($0)\"" } ?? form)
     }
     let fraction = parts.count == 2 ? parts[1] : ""
     guard fraction.count <= 9, let digits = Int64(parts[0] + fraction) else {
@@ -65,7 +67,8 @@ enum Quantity {
   /// The unit somebody meant by another spelling.
   private static func meant(_ unit: String, _ known: [String]) -> String? {
     let others = [
-      "K": "KiB", "k": "KiB", "M": "MiB", "G": "GiB", "T": "TiB", "KB": "kB", "µs": "us", "μs": "us", "usec": "us",
+      "K": "KiB", "k": "KiB", "M": "MiB", "G": "GiB", "T": "TiB", "KB": "kB", "µs": "us", "μs": "us",
+      "usec": "us",
       "msec": "ms", "sec": "s", "secs": "s", "second": "s", "seconds": "s", "m": "min", "minutes": "min",
       "minute": "min", "hours": "h", "hour": "h", "bytes": "B", "byte": "B",
     ]

@@ -1,6 +1,7 @@
 import LinuxConfig
 
-/// Makes the scenario of a draft: looks names up, reads images and folders, and reports what does not fit together.
+/// Makes the scenario of a draft: looks names up, reads images and folders, and reports what does not fit
+/// together.
 struct ScenarioBuilder {
   let draft: ScenarioDraft
   let resources: ScenarioResources
@@ -19,8 +20,10 @@ struct ScenarioBuilder {
     let targets = draft.targets.map { target(in: $0) }
     let story = story(of: machine, targets)
     return Scenario(
-      title: draft.title, sources: draft.sources, profile: draft.profile, machine: machine, network: draft.network,
-      targets: targets, files: files(), initrds: draft.system.initrds, story: story, vary: [], expect: draft.expect)
+      title: draft.title, sources: draft.sources, profile: draft.profile, machine: machine,
+      network: draft.network,
+      targets: targets, files: files(), initrds: draft.system.initrds, story: story, vary: [],
+      expect: draft.expect)
   }
 
   // MARK: Machine
@@ -43,7 +46,8 @@ struct ScenarioBuilder {
     let order = draft.machine.bootOrder
     if let order { checkBootOrder(order, devices: nics.map(\.name) + disks.map(\.name)) }
     return MachineSpec(
-      bootOrder: order?.map(\.value) ?? bootable + fixed, nics: nics, disks: disks, memoryMiB: draft.machine.memoryMiB)
+      bootOrder: order?.map(\.value) ?? bootable + fixed, nics: nics, disks: disks,
+      memoryMiB: draft.machine.memoryMiB)
   }
 
   private static func usualAddress(_ index: Int) -> String {
@@ -54,7 +58,8 @@ struct ScenarioBuilder {
   /// Devices share one space of names; interfaces and addresses are each one adapter's.
   private func reportTwins(_ nics: [NICSpec]) {
     var names: [String: String] = [:]
-    let devices = draft.machine.nics.map { ($0.value.name, $0.place, $0.path) }
+    let devices =
+      draft.machine.nics.map { ($0.value.name, $0.place, $0.path) }
       + draft.machine.disks.map { ($0.value.spec.name, $0.place, $0.path) }
     for (name, place, path) in devices {
       let list = String(path.prefix { $0 != "[" })
@@ -68,10 +73,12 @@ struct ScenarioBuilder {
       let draft = draft.machine.nics[index]
       if nics[..<index].contains(where: { $0.interface == nic.interface }) {
         problems.report(
-          "two adapters have the interface \"\(nic.interface)\"", at: draft.place, path: "\(draft.path).interface")
+          "two adapters have the interface \"\(nic.interface)\"", at: draft.place,
+          path: "\(draft.path).interface")
       }
       if nics[..<index].contains(where: { $0.mac == nic.mac }) {
-        problems.report("two adapters have the address \(nic.mac)", at: draft.place, path: "\(draft.path).mac")
+        problems.report(
+          "two adapters have the address \(nic.mac)", at: draft.place, path: "\(draft.path).mac")
       }
     }
   }
@@ -114,7 +121,8 @@ struct ScenarioBuilder {
         size = draft.size?.value ?? read.size
         if size < read.size, let said = draft.size {
           problems.report(
-            "smaller than the image, which has \(Quantity.text(size: read.size))", at: said.place, path: said.path)
+            "smaller than the image, which has \(Quantity.text(size: read.size))", at: said.place,
+            path: said.path)
         }
       } catch {
         problems.report(
@@ -131,7 +139,8 @@ struct ScenarioBuilder {
     return (content, size)
   }
 
-  private mutating func lay(_ draft: Located<PartitionDraft>, over content: inout DiskContent, hasImage: Bool) {
+  private mutating func lay(_ draft: Located<PartitionDraft>, over content: inout DiskContent, hasImage: Bool)
+  {
     let said = draft.value
     let index = content.partitions.firstIndex { $0.number == said.number }
     var partition =
@@ -152,18 +161,23 @@ struct ScenarioBuilder {
       }
       if partition.fileSystem == nil || partition.fileSystem == "swap" {
         problems.report(
-          "a partition without a file system cannot hold \"\(holds.value)\"", at: holds.place, path: holds.path,
+          "a partition without a file system cannot hold \"\(holds.value)\"", at: holds.place,
+          path: holds.path,
           hint: "add \"fs\", as \"ext4\"")
       }
     } else if partition.fileSystem == nil, said.uuid != nil || said.label != nil {
       problems.report(
-        "a UUID or label without a file system", at: draft.place, path: draft.path, hint: "add \"fs\", as \"ext4\"")
+        "a UUID or label without a file system", at: draft.place, path: draft.path,
+        hint: "add \"fs\", as \"ext4\"")
     }
     if let index { content.partitions[index] = partition } else { content.partitions.append(partition) }
   }
 
-  /// Gives partitions without a size an equal share of what the others leave, less a MiB for the partition table.
-  private func share(_ size: Int64, among partitions: inout [PartitionSpec], _ draft: ContentDraft, path: String) {
+  /// Gives partitions without a size an equal share of what the others leave, less a MiB for the partition
+  /// table.
+  private func share(
+    _ size: Int64, among partitions: inout [PartitionSpec], _ draft: ContentDraft, path: String
+  ) {
     let table: Int64 = 1 << 20
     let taken = partitions.reduce(Int64(0)) { $0 + $1.size }
     let open = Int64(partitions.count { $0.size == 0 })

@@ -1,7 +1,7 @@
 import LinuxConfig
 
-/// What a scenario names and does not hold: profiles, folders, images. The program reads them; this library does no
-/// input of its own.
+/// What a scenario names and does not hold: profiles, folders, images. The program reads them; this library
+/// does no input of its own.
 public struct ScenarioResources: Sendable {
   /// Why something could not be read, and what would be right.
   public struct Failure: Error {
@@ -45,7 +45,8 @@ public struct ScenarioResources: Sendable {
     }
   }
 
-  /// Finds a profile by name or path. The second argument is the file that names it: a relative path begins there.
+  /// Finds a profile by name or path. The second argument is the file that names it: a relative path begins
+  /// there.
   public var profile: @Sendable (String, String) throws(Failure) -> Document
   /// Reads a folder into a tree.
   public var folder: @Sendable (String, String) throws(Failure) -> MemoryFileTree
@@ -78,7 +79,8 @@ public struct LoadedScenario: Sendable {
   public var variation: Variation
 }
 
-/// Makes scenarios from JSON: parses, merges the profile in, checks every field and every name, all problems at once.
+/// Makes scenarios from JSON: parses, merges the profile in, checks every field and every name, all problems
+/// at once.
 public struct ScenarioDecoder: Sendable {
   /// So many profiles may extend one another.
   static let profileDepth = 16
@@ -124,7 +126,9 @@ public struct ScenarioDecoder: Sendable {
       for choice in axis.choices.indices {
         var choices = [Int](repeating: 0, count: variation.axes.count)
         choices[index] = choice
-        let bad = variation.scenario(choices).problems.filter { $0.severity == .error && seen.insert($0).inserted }
+        let bad = variation.scenario(choices).problems.filter {
+          $0.severity == .error && seen.insert($0).inserted
+        }
         problems.append(contentsOf: bad)
       }
     }
@@ -163,11 +167,13 @@ public struct ScenarioDecoder: Sendable {
       }
       if let start = files.firstIndex(of: source.file) {
         let circle = (files[start...] + [source.file]).joined(separator: " -> ")
-        problems.report("profiles extend one another in a circle: \(circle)", at: wanted.place, path: wanted.path)
+        problems.report(
+          "profiles extend one another in a circle: \(circle)", at: wanted.place, path: wanted.path)
         break
       }
       guard files.count < Self.profileDepth else {
-        problems.report("more than \(Self.profileDepth) profiles extend one another", at: wanted.place, path: wanted.path)
+        problems.report(
+          "more than \(Self.profileDepth) profiles extend one another", at: wanted.place, path: wanted.path)
         break
       }
       files.append(source.file)
@@ -181,7 +187,8 @@ public struct ScenarioDecoder: Sendable {
     var base = JSONValue(.object([]), place: written.place)
     for document in chain.reversed() {
       let members = document.members.filter { ScenarioFormat.profileMembers.contains($0.name) }
-      base = base.overlaid(with: JSONValue(.object(members), place: document.place), shape: ScenarioFormat.shape)
+      base = base.overlaid(
+        with: JSONValue(.object(members), place: document.place), shape: ScenarioFormat.shape)
     }
     return base.overlaid(with: written, shape: ScenarioFormat.shape)
   }

@@ -29,7 +29,8 @@ extension ScenarioFormat {
     let source = object.value(
       "source", texts, "Where it was seen: rows of the documents, real boots.", default: [], "[]")
     let profile = object.optional(
-      "profile", nonEmpty, "The distribution whose files it starts from, as \"debian-12\", or the path of a profile.")
+      "profile", nonEmpty,
+      "The distribution whose files it starts from, as \"debian-12\", or the path of a profile.")
     let machine = object.value(
       "machine", ScenarioFormat.machine, "The hardware.",
       default: MachineDraft(bootOrder: nil, memoryMiB: 1024, nics: [], disks: []), "{}")
@@ -37,7 +38,8 @@ extension ScenarioFormat {
       "network", ScenarioFormat.network, "The network.",
       default: NetworkSpec(dhcp: true, dhcpDelay: Delay(earliest: 100_000, latest: 1_000_000)), "{}")
     let targets = object.value("targets", target.list(identity: "name"), "The targets.", default: [], "[]")
-    let system = object.value("system", ScenarioFormat.system, "The system's files.", default: SystemDraft(), "{}")
+    let system = object.value(
+      "system", ScenarioFormat.system, "The system's files.", default: SystemDraft(), "{}")
     let story = object.optional(
       "story", step.located.list(atLeast: 1), "What is done, in order; each step begins when all is quiet.",
       fallback: "[\"boot\", \"shutdown\"]")
@@ -57,7 +59,8 @@ extension ScenarioFormat {
     var extends: Located<String>?
   }
 
-  /// The members of a profile that are merged into the scenario; they are read there, with what the scenario adds.
+  /// The members of a profile that are merged into the scenario; they are read there, with what the scenario
+  /// adds.
   static let profileMembers = ["machine", "network", "targets", "system"]
 
   /// A profile: a part of a scenario that others start from.

@@ -6,22 +6,27 @@ extension ScenarioFormat {
     return Credentials(username: username, password: password)
   }
 
-  static let optionROM = Format<OptionROMSpec>.object("optionROM", "The iSCSI boot ROM of an adapter.") { object in
+  static let optionROM = Format<OptionROMSpec>.object("optionROM", "The iSCSI boot ROM of an adapter.") {
+    object in
     let kind = object.value(
       "kind", choice(OptionROMSpec.Kind.self), "Whose ROM it is.", default: .ipxe, "\"ipxe\"")
     let initiator = object.optional(
       "initiator", nonEmpty, "The initiator name it logs in with; none: not configured.")
-    let target = object.optional("target", nonEmpty, "The IQN it logs in to; a wrong one is simulated, not refused.")
-    let portal = object.optional("portal", ScenarioFormat.portal, "Where the target is, as \"10.0.2.2:3260\".")
+    let target = object.optional(
+      "target", nonEmpty, "The IQN it logs in to; a wrong one is simulated, not refused.")
+    let portal = object.optional(
+      "portal", ScenarioFormat.portal, "Where the target is, as \"10.0.2.2:3260\".")
     let lun = object.value(
       "lun", integer(0...16383), "The one LU it exposes as a BIOS drive.", default: 0, "0")
     let address = object.value(
-      "address", interfaceAddress, "\"dhcp\", or a static address as \"10.0.2.15/24\".", default: nil, "\"dhcp\"")
+      "address", interfaceAddress, "\"dhcp\", or a static address as \"10.0.2.15/24\".", default: nil,
+      "\"dhcp\"")
     let chap = object.optional("chap", credentials, "What it authenticates with.")
     let ibft = object.value(
       "ibft", boolean, "It leaves an iBFT for the operating system.", default: true, "true")
     return OptionROMSpec(
-      kind: kind, initiator: initiator, target: target, portal: portal, lun: lun, address: address, chap: chap,
+      kind: kind, initiator: initiator, target: target, portal: portal, lun: lun, address: address,
+      chap: chap,
       ibft: ibft)
   }
 
@@ -30,8 +35,10 @@ extension ScenarioFormat {
     let interface = object.optional(
       "interface", ScenarioFormat.name, "The name the running system gives it, as \"ens3\".",
       fallback: "the same as name")
-    let mac = object.optional("mac", ScenarioFormat.mac, "Its address.", fallback: "52:54:00:00:00:01 and so on")
-    let driver = object.value("driver", ScenarioFormat.name, "Its kernel module.", default: "e1000", "\"e1000\"")
+    let mac = object.optional(
+      "mac", ScenarioFormat.mac, "Its address.", fallback: "52:54:00:00:00:01 and so on")
+    let driver = object.value(
+      "driver", ScenarioFormat.name, "Its kernel module.", default: "e1000", "\"e1000\"")
     let cable = object.value("cable", boolean, "A cable with a link is plugged in.", default: true, "true")
     let rom = object.optional("optionROM", optionROM, "Its iSCSI boot ROM; none: it cannot boot.")
     guard let name else { return nil }
@@ -75,7 +82,8 @@ extension ScenarioFormat {
   static let floppy = disk(
     "floppy", "A floppy disk, of the floppy controller or IDE: it takes no sd letter.", buses: [.floppy],
     model: "Floppy", size: 2880 * 512)
-  static let cd = disk("cd", "A CD or DVD in its drive.", buses: [.cd], model: "QEMU DVD-ROM", size: 650 << 20)
+  static let cd = disk(
+    "cd", "A CD or DVD in its drive.", buses: [.cd], model: "QEMU DVD-ROM", size: 650 << 20)
 
   static let firmware = Format<[Located<String>]?>.object("firmware", "The BIOS.") { object in
     let order = object.optional(
@@ -89,12 +97,15 @@ extension ScenarioFormat {
     let bootOrder = object.value("firmware", firmware, "The BIOS.", default: nil, "{}")
     let memory = object.value("memory", ScenarioFormat.memory, "Its memory.", default: 1024, "\"1GiB\"")
     let nics = object.value(
-      "nics", nic.located.list(identity: "name"), "Its network adapters, in the order of the bus.", default: [], "[]")
+      "nics", nic.located.list(identity: "name"), "Its network adapters, in the order of the bus.",
+      default: [], "[]")
     var disks = object.value(
-      "disks", localDisk.located.list(identity: "name"), "Its local disks, in the order of the bus.", default: [],
+      "disks", localDisk.located.list(identity: "name"), "Its local disks, in the order of the bus.",
+      default: [],
       "[]")
     disks += object.value("usb", usb.located.list(identity: "name"), "Its USB storage.", default: [], "[]")
-    disks += object.value("floppies", floppy.located.list(identity: "name"), "Its floppy disks.", default: [], "[]")
+    disks += object.value(
+      "floppies", floppy.located.list(identity: "name"), "Its floppy disks.", default: [], "[]")
     disks += object.value("cds", cd.located.list(identity: "name"), "Its CDs.", default: [], "[]")
     return MachineDraft(bootOrder: bootOrder, memoryMiB: memory, nics: nics, disks: disks)
   }

@@ -14,7 +14,8 @@ extension ScenarioFormat {
     let lines = anyText.list().read(value, path, problems) ?? []
     for (index, line) in lines.enumerated() where line.contains("\n") {
       problems.report(
-        "a line with a line break in it", at: value.place, path: "\(path)[\(index)]", hint: "one entry is one line")
+        "a line with a line break in it", at: value.place, path: "\(path)[\(index)]",
+        hint: "one entry is one line")
     }
     return lines.map { $0 + "\n" }.joined()
   }
@@ -43,22 +44,27 @@ extension ScenarioFormat {
     "initrd", "How an initramfs image differs from what its maker puts in."
   ) { object in
     let modules = object.optional(
-      "modules", name.list(), "The complete list of modules, in loading order.", fallback: "what the maker puts in")
+      "modules", name.list(), "The complete list of modules, in loading order.",
+      fallback: "what the maker puts in")
     let add = object.value("add", name.list(), "Modules that are in it besides.", default: [], "[]")
     let omit = object.value("omit", name.list(), "Modules that are not in it.", default: [], "[]")
     let files = object.value(
-      "files", fileText.orNull.map(pattern: "^/", name: wrongPath), "Files in it; null: not in it.", default: [], "{}")
+      "files", fileText.orNull.map(pattern: "^/", name: wrongPath), "Files in it; null: not in it.",
+      default: [], "{}")
     var byPath: [String: String?] = [:]
     for file in files { byPath.updateValue(file.value.value, forKey: TreePath.normalized(file.name)) }
     return InitrdSpec(modules: modules, add: add, omit: omit, files: byPath)
   }
 
   static let system = Format<SystemDraft>.object("system", "The machine's own files.") { object in
-    let root = object.optional("root", nonEmpty.located, "A folder whose files the system has, below \"files\".")
+    let root = object.optional(
+      "root", nonEmpty.located, "A folder whose files the system has, below \"files\".")
     let files = object.value(
-      "files", fileEntry.map(pattern: "^/", name: wrongPath), "Files by path; null: not there.", default: [], "{}")
+      "files", fileEntry.map(pattern: "^/", name: wrongPath), "Files by path; null: not there.", default: [],
+      "{}")
     let initrds = object.value(
-      "initrd", initrd.map(pattern: "^/", name: wrongPath), "What is special in an initramfs image, by its path.",
+      "initrd", initrd.map(pattern: "^/", name: wrongPath),
+      "What is special in an initramfs image, by its path.",
       default: [], "{}")
     var draft = SystemDraft()
     draft.root = root
@@ -72,7 +78,8 @@ extension ScenarioFormat {
   private enum PlainStep: String, CaseIterable, Sendable { case installer, boot, shutdown, reboot }
 
   private static let actions = [
-    "attach", "detach", "start", "stop", "restart", "reload", "kill", "run", "write", "link-down", "target-down",
+    "attach", "detach", "start", "stop", "restart", "reload", "kill", "run", "write", "link-down",
+    "target-down",
   ]
 
   private static let action = Format<[StoryStep]>.object("step", "Something done to the machine.") { object in
@@ -88,7 +95,8 @@ extension ScenarioFormat {
     steps += object.optional("kill", nonEmpty, "Kills a process by name.").map { [.kill($0)] } ?? []
     steps += object.optional("run", nonEmpty, "A command line, typed as root.").map { [.run($0)] } ?? []
     let written = object.optional(
-      "write", fileText.orNull.map(pattern: "^/", name: wrongPath), "Writes files of the system; null removes.")
+      "write", fileText.orNull.map(pattern: "^/", name: wrongPath),
+      "Writes files of the system; null removes.")
     steps += (written ?? []).map { .write(path: TreePath.normalized($0.name), text: $0.value.value) }
     let nic = object.optional("link-down", name, "Takes the link of an adapter (its name or interface) away.")
     let iqn = object.optional("target-down", nonEmpty, "Takes a target down.")
@@ -123,19 +131,24 @@ extension ScenarioFormat {
   // MARK: Variation
 
   private static let axis = Format<AxisDraft>.object(
-    "axis", "What sweep varies: the values of a place, a device's presence at each boot, or the order of a list."
+    "axis",
+    "What sweep varies: the values of a place, a device's presence at each boot, or the order of a list."
   ) { object in
     let name = object.optional("name", nonEmpty, "What reports call it.", fallback: "its path")
     let path = object.optional(
-      "path", nonEmpty.located, "The place, as machine.usb[usb0].attached or system.files['/etc/default/halt'].")
+      "path", nonEmpty.located,
+      "The place, as machine.usb[usb0].attached or system.files['/etc/default/halt'].")
     let values = object.optional("values", anything.list(atLeast: 1), "The values that it takes.")
     let labels = object.optional("labels", nonEmpty.list(), "What reports call the values.")
-    let usb = object.optional("usb", ScenarioFormat.name.located, "A device that is there or not at each boot.")
-    let order = object.optional("order", nonEmpty.located, "A list that comes in every order, as machine.disks.")
+    let usb = object.optional(
+      "usb", ScenarioFormat.name.located, "A device that is there or not at each boot.")
+    let order = object.optional(
+      "order", nonEmpty.located, "A list that comes in every order, as machine.disks.")
     object.exactlyOne(of: ["path", "usb", "order"], example: "{\"path\": \"…\", \"values\": […]}")
     if let path, let values {
       if let labels, labels.count != values.count {
         object.report("\(values.count) values, but \(labels.count) labels", field: "labels")
+        return nil
       }
       return .values(name: name, path: path, values: values, labels: labels)
     }
@@ -146,7 +159,8 @@ extension ScenarioFormat {
     return usb.map { .presence($0) } ?? order.map { .order($0) }
   }
 
-  /// A list of axes, or an object of paths with their values, where `usb` and `order` are the two short forms.
+  /// A list of axes, or an object of paths with their values, where `usb` and `order` are the two short
+  /// forms.
   static let vary = Format<[AxisDraft]>(
     .anyOf([
       .list(axis.shape(), identity: nil, atLeast: 0, atMost: nil),
@@ -183,20 +197,27 @@ extension ScenarioFormat {
     let verdict = object.always("verdict", choice(Verdict.self), "The verdict.")
     let stage = object.optional("stage", choice(Stage.self), "The stage in which it fails.")
     let finding = object.optional("finding", name, "The finding's code.")
-    let rootDevice = object.optional("rootDevice", nonEmpty, "The root device of the nominal run's first boot.")
+    let rootDevice = object.optional(
+      "rootDevice", nonEmpty, "The root device of the nominal run's first boot.")
     let disks = object.optional(
       "disks", name.map(pattern: "^[a-z]+$", name: { _ in nil }),
       "Which device has which letter in the nominal run's first boot.")
     let shutdown = object.optional("shutdown", choice(ShutdownOutcome.self), "How the last shutdown ends.")
-    let fileSystem = object.optional("fileSystem", choice(FileSystemState.self), "What it leaves on the disk.")
-    let at = object.optional("at", delay, "When the nominal run's first failure is over, or its last boot: since its power-on, or the shutdown's start.")
-    let findings = object.optional("findings", name.list(), "Findings that must be among those of all outcomes.")
+    let fileSystem = object.optional(
+      "fileSystem", choice(FileSystemState.self), "What it leaves on the disk.")
+    let at = object.optional(
+      "at", delay,
+      "When the nominal run's first failure is over, or its last boot: since its power-on, or the shutdown's start."
+    )
+    let findings = object.optional(
+      "findings", name.list(), "Findings that must be among those of all outcomes.")
     guard let verdict else { return nil }
     let letters = disks.map { list in
       Dictionary(list.map { ($0.name, $0.value.value) }, uniquingKeysWith: { first, _ in first })
     }
     return Expectation(
-      verdict: verdict, stage: stage, finding: finding, rootDevice: rootDevice, disks: letters, shutdown: shutdown,
+      verdict: verdict, stage: stage, finding: finding, rootDevice: rootDevice, disks: letters,
+      shutdown: shutdown,
       fileSystem: fileSystem, at: at, findings: findings)
   }
 }

@@ -9,7 +9,8 @@ extension ScenarioFormat {
   ) { object in
     let version = object.value("version", choice(GrubVersion.self), "Which GRUB.", default: .two, "\"2\"")
     let embedded = object.value(
-      "embedded", boolean, "GRUB legacy: stage 1.5 is embedded after the MBR; false: a block list of stage 2.",
+      "embedded", boolean,
+      "GRUB legacy: stage 1.5 is embedded after the MBR; false: a block list of stage 2.",
       default: true, "true")
     let prefix = object.optional(
       "prefix", grubDevice, "The partition it takes its files from, as \"(hd0,0)\" or \"(hd0,msdos1)\".")
@@ -18,13 +19,15 @@ extension ScenarioFormat {
     if version == .legacy, searchUUID != nil {
       object.report("GRUB legacy cannot search a file system", field: "searchUUID", hint: "use \"prefix\"")
     }
-    return GrubInstallation(legacy: version == .legacy, embedded: embedded, prefix: prefix, searchUUID: searchUUID)
+    return GrubInstallation(
+      legacy: version == .legacy, embedded: embedded, prefix: prefix, searchUUID: searchUUID)
   }
 
   /// GRUB's name of a drive or partition, in its parentheses.
   static let grubDevice = text(pattern: #"^\([a-z]+[0-9]*(,[a-z]*[0-9]+)*\)"#) {
     (text: String) throws(Quantity.Failure) -> String in
-    guard text.hasPrefix("("), let end = text.firstIndex(of: ")"), end > text.index(after: text.startIndex) else {
+    guard text.hasPrefix("("), let end = text.firstIndex(of: ")"), end > text.index(after: text.startIndex)
+    else {
       throw Quantity.Failure(
         message: "\(JSONValue(.string(JSONParser.shortened(text))).text()) is no device of GRUB",
         hint: "in parentheses, as \"(hd0,0)\" for GRUB legacy or \"(hd0,msdos1)\" for GRUB 2")
@@ -32,7 +35,8 @@ extension ScenarioFormat {
     return text
   }
 
-  static let partition = Format<PartitionDraft>.object("partition", "A partition and its file system.") { object in
+  static let partition = Format<PartitionDraft>.object("partition", "A partition and its file system.") {
+    object in
     let number = object.always("number", integer(1...128), "Its number, as in sda1.")
     let fileSystem = object.optional(
       "fs", name, "Its file system, as \"ext4\", \"ext3\", \"reiserfs\", \"swap\", \"vfat\".",
@@ -40,11 +44,14 @@ extension ScenarioFormat {
     let uuid = object.optional("uuid", nonEmpty, "The UUID of its file system.")
     let label = object.optional("label", nonEmpty, "The label of its file system.")
     let holds = object.optional(
-      "holds", absolutePath.located, "The directory of the system's tree that it holds, as \"/\" or \"/boot\".")
-    let size = object.optional("size", ScenarioFormat.size, "Its size.", fallback: "an equal share of what is left")
+      "holds", absolutePath.located,
+      "The directory of the system's tree that it holds, as \"/\" or \"/boot\".")
+    let size = object.optional(
+      "size", ScenarioFormat.size, "Its size.", fallback: "an equal share of what is left")
     guard let number else { return nil }
     return PartitionDraft(
-      number: number, fileSystem: fileSystem.map { .some($0) }, uuid: uuid, label: label, holds: holds, size: size)
+      number: number, fileSystem: fileSystem.map { .some($0) }, uuid: uuid, label: label, holds: holds,
+      size: size)
   }
 
   /// The fields that say what is on a disk or LU, the same for both.
@@ -63,7 +70,8 @@ extension ScenarioFormat {
       "partitions", partition.located.list(identity: "number"), "Its partitions.", default: [],
       "the image's, or []")
     if bootCode == .grub, grub == nil, image == nil {
-      object.report("boot code \"grub\" needs to know where its files are", field: "bootCode", hint: "add \"grub\"")
+      object.report(
+        "boot code \"grub\" needs to know where its files are", field: "bootCode", hint: "add \"grub\"")
     }
     if let bootCode, bootCode != .grub, grub != nil {
       object.report(
@@ -71,7 +79,8 @@ extension ScenarioFormat {
         hint: "leave one of them out")
     }
     return ContentDraft(
-      image: image, size: size, fallbackSize: fallbackSize, bootCode: bootCode, grub: grub, partitions: partitions)
+      image: image, size: size, fallbackSize: fallbackSize, bootCode: bootCode, grub: grub,
+      partitions: partitions)
   }
 
   static let lun = Format<LUNDraft>.object("lun", "A logical unit.") { object in
@@ -81,11 +90,13 @@ extension ScenarioFormat {
     let content = contentFields(&object, fallbackSize: 8 << 30)
     guard let lun else { return nil }
     let empty = DiskContent(bootCode: .none, grub: nil, partitions: [])
-    return LUNDraft(spec: LUNSpec(lun: lun, size: 0, writeCache: writeCache, content: empty), content: content)
+    return LUNDraft(
+      spec: LUNSpec(lun: lun, size: 0, writeCache: writeCache, content: empty), content: content)
   }
 
   /// A delay, or "never".
-  private static let deadSessions = Format<Delay?>(.anyOf([.choice(["never"]), delay.shape()])) { value, path, problems in
+  private static let deadSessions = Format<Delay?>(.anyOf([.choice(["never"]), delay.shape()])) {
+    value, path, problems in
     if case .string("never") = value.kind { return .some(nil) }
     return delay.read(value, path, problems).map { .some($0) }
   }
@@ -107,15 +118,18 @@ extension ScenarioFormat {
       "luns", lun.list(identity: "lun"), "Its logical units.", default: [], "[]")
     guard let name, let portal else { return nil }
     let spec = TargetSpec(
-      iqn: name, portal: portal, maxSessions: maxSessions, dropsDeadSessionsAfter: dropsDead, chap: chap, acl: acl, running: running, luns: [])
+      iqn: name, portal: portal, maxSessions: maxSessions, dropsDeadSessionsAfter: dropsDead, chap: chap,
+      acl: acl, running: running, luns: [])
     return TargetDraft(spec: spec, luns: luns)
   }
 
-  static let network = Format<NetworkSpec>.object("network", "The network between machine and targets.") { object in
+  static let network = Format<NetworkSpec>.object("network", "The network between machine and targets.") {
+    object in
     let dhcp = object.value("dhcp", boolean, "A DHCP server answers.", default: true, "true")
     let usual = Delay(earliest: 100_000, latest: 1_000_000)
     let delay = object.value(
-      "dhcpDelay", ScenarioFormat.delay, "How long it takes to answer.", default: usual, "[\"100ms\", \"1s\"]")
+      "dhcpDelay", ScenarioFormat.delay, "How long it takes to answer.", default: usual, "[\"100ms\", \"1s\"]"
+    )
     return NetworkSpec(dhcp: dhcp, dhcpDelay: delay)
   }
 }

@@ -2,8 +2,9 @@ import LinuxConfig
 
 /// The scenario format, version 1: every field with its type, its default and what it means.
 ///
-/// This is the one description of the format. ``ScenarioDecoder`` reads documents by it, and the JSON Schema that
-/// `bootsim schema` prints is made from it. This file has the plain values; the objects are in the files beside it.
+/// This is the one description of the format. ``ScenarioDecoder`` reads documents by it, and the JSON Schema
+/// that `bootsim schema` prints is made from it. This file has the plain values; the objects are in the files
+/// beside it.
 enum ScenarioFormat {
   static let version: Int64 = 1
 
@@ -15,7 +16,9 @@ enum ScenarioFormat {
     Format(.text(pattern: pattern)) { value, path, problems in
       guard let text = value.string else {
         var hint: String?
-        if case .number(let number) = value.kind { hint = "write it in quotes, as \"\(number)…\", if it is meant" }
+        if case .number(let number) = value.kind {
+          hint = "write it in quotes, as \"\(number)…\", if it is meant"
+        }
         problems.report("expected a text, found \(value.kindName)", at: value.place, path: path, hint: hint)
         return nil
       }
@@ -110,7 +113,8 @@ enum ScenarioFormat {
   }
 
   /// Microseconds.
-  static let duration = text(pattern: Quantity.timePattern) { (text: String) throws(Quantity.Failure) -> Int64 in
+  static let duration = text(pattern: Quantity.timePattern) {
+    (text: String) throws(Quantity.Failure) -> Int64 in
     let time = try Quantity.time(text)
     guard time <= timeLimit else {
       throw Quantity.Failure(message: "\"\(text)\" is too long", hint: "30 days (720h) is the most")
@@ -169,7 +173,8 @@ enum ScenarioFormat {
     (text: String) throws(Quantity.Failure) -> String in
     let type = text.prefix(4)
     let hasSpace = text.unicodeScalars.contains { $0.properties.isWhitespace || $0.value < 0x20 }
-    guard ["iqn.", "eui.", "naa."].contains(type), text.utf8.count > 4, text.utf8.count <= 223, !hasSpace else {
+    guard ["iqn.", "eui.", "naa."].contains(type), text.utf8.count > 4, text.utf8.count <= 223, !hasSpace
+    else {
       throw Quantity.Failure(
         message: "\(JSONValue(.string(JSONParser.shortened(text))).text()) is no iSCSI name",
         hint: "as iqn.2024-01.com.example:disk, no more than 223 bytes and no space (RFC 3720, 3.2.6)")
@@ -201,7 +206,9 @@ enum ScenarioFormat {
       if parts.count == 2 { port = parts[1] }
       guard isIPv4(address) else { throw failure }
     }
-    guard port.allSatisfy({ $0.isASCII && $0.isNumber }), let number = UInt16(port), number > 0 else { throw failure }
+    guard port.allSatisfy({ $0.isASCII && $0.isNumber }), let number = UInt16(port), number > 0 else {
+      throw failure
+    }
     return "\(address):\(number)"
   }
 
@@ -209,7 +216,8 @@ enum ScenarioFormat {
     let parts = text.split(separator: ".", omittingEmptySubsequences: false)
     return parts.count == 4
       && parts.allSatisfy { part in
-        !part.isEmpty && part.utf8.count <= 3 && part.allSatisfy { $0.isASCII && $0.isNumber } && UInt8(part) != nil
+        !part.isEmpty && part.utf8.count <= 3 && part.allSatisfy { $0.isASCII && $0.isNumber }
+          && UInt8(part) != nil
       }
   }
 
@@ -241,7 +249,9 @@ enum ScenarioFormat {
   /// A path in the simulated machine's tree.
   static let absolutePath = text(pattern: "^/") { (text: String) throws(Quantity.Failure) -> String in
     if let wrong = wrongPath(text) {
-      throw Quantity.Failure(message: "\(JSONValue(.string(JSONParser.shortened(text))).text()) \(wrong)", hint: "as \"/etc/fstab\"")
+      throw Quantity.Failure(
+        message: "\(JSONValue(.string(JSONParser.shortened(text))).text()) \(wrong)",
+        hint: "as \"/etc/fstab\"")
     }
     return TreePath.normalized(text)
   }

@@ -1,13 +1,15 @@
-/// The JSON Schema (draft 2020-12) of scenarios and profiles, made from the description that documents are read by.
+/// The JSON Schema (draft 2020-12) of scenarios and profiles, made from the description that documents are
+/// read by.
 ///
-/// The schema judges a document as it is written, before its profile is merged in; so what a profile may give is
-/// not required. Names that refer to something, and sums of sizes, are beyond a schema: ``ScenarioDecoder`` checks
-/// those.
+/// The schema judges a document as it is written, before its profile is merged in; so what a profile may give
+/// is not required. Names that refer to something, and sums of sizes, are beyond a schema:
+/// ``ScenarioDecoder`` checks those.
 public enum ScenarioSchema {
   /// The schema of a scenario; `#/$defs/profile` in it is that of a profile.
   public static var document: JSONValue {
     var definitions: [String: JSONValue] = [:]
-    guard case .object(let scenario) = ScenarioFormat.shape, case .object(let profile) = ScenarioFormat.profile.shape()
+    guard case .object(let scenario) = ScenarioFormat.shape,
+      case .object(let profile) = ScenarioFormat.profile.shape()
     else { preconditionFailure("scenarios and profiles are objects") }
     var members: [JSONValue.Member] = [
       .init("$schema", "https://json-schema.org/draft/2020-12/schema"),

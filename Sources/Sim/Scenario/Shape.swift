@@ -1,7 +1,7 @@
 /// What a JSON value of the scenario format may be; the JSON Schema is printed from it.
 ///
-/// Nobody writes shapes by hand: a ``Format`` makes its own, so that what is read and what the schema says cannot
-/// drift apart.
+/// Nobody writes shapes by hand: a ``Format`` makes its own, so that what is read and what the schema says
+/// cannot drift apart.
 indirect enum Shape: Sendable {
   case text(pattern: String?)
   case integer(ClosedRange<Int64>)

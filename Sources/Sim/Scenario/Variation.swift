@@ -62,13 +62,7 @@ public struct Variation: Sendable {
   /// - Precondition: `0 <= number < count`.
   public func choices(of number: Int) -> [Int] {
     precondition(number >= 0 && number < count)
-    var rest = number
-    var choices = [Int](repeating: 0, count: axes.count)
-    for index in axes.indices.reversed() {
-      choices[index] = rest % axes[index].choices.count
-      rest /= axes[index].choices.count
-    }
-    return choices
+    return SweepReport.Selection(number: number, sizes: axes.map(\.choices.count)).choices.map(\.choice)
   }
 
   /// The scenario of a combination, or why it makes none.
@@ -103,7 +97,9 @@ public struct Variation: Sendable {
     _ change: (JSONValue?) -> JSONValue
   ) {
     do throws(JSONPath.Failure) {
-      try document.update(at: path, shape: ScenarioFormat.shape) { (value) throws(JSONPath.Failure) in change(value) }
+      try document.update(at: path, shape: ScenarioFormat.shape) { (value) throws(JSONPath.Failure) in
+        change(value)
+      }
     } catch {
       problems.report(error.message, at: place, path: path.description, hint: error.hint)
     }
@@ -118,12 +114,14 @@ extension Scenario {
 
   /// Sees to a device being there, or not, at the beginning of a boot (counted from 0).
   ///
-  /// For the first boot it is so from the start. For a later one it is plugged in or pulled just before, the machine
-  /// off where the story has it off, running where the story says "reboot". Steps of the story that do what was done
-  /// already are dropped.
+  /// For the first boot it is so from the start, unless the story does something with it, or installs,
+  /// before. Otherwise it is plugged in or pulled just before the boot, the machine off where the story has
+  /// it off, running where the story says "reboot". Steps of the story that do what was done already are
+  /// dropped.
   mutating func setPresence(of device: String, atBoot boot: Int, _ wanted: Bool) {
     guard let disk = machine.disks.firstIndex(where: { $0.name == device }) else { return }
-    if boot == 0, !story.prefix(while: { $0 != .boot }).contains(where: { $0.changes(device) }) {
+    let before = story.prefix { $0 != .boot }
+    if boot == 0, !before.contains(where: { $0.changes(device) || $0 == .installer }) {
       machine.disks[disk].attached = wanted
     }
     var attached = machine.disks[disk].attached

@@ -42,7 +42,8 @@ import Testing
     ("[\"\\u12\"]", "1:3: error: \\u needs four hexadecimal digits, found '\"'"),
     ("[\"\\u0000\"]", "1:3: error: \\u0000: no text in a scenario can hold a NUL character"),
     ("[\"a\tb\"]", "1:4: error: a bare control character, the byte 0x9, in a text"),
-    ("[1]\n/* x", "2:1: error: the comment '/*' is never closed"), ("\n\u{0}", "2:1: error: a NUL byte: this is not a text file"),
+    ("[1]\n/* x", "2:1: error: the comment '/*' is never closed"),
+    ("\n\u{0}", "2:1: error: a NUL byte: this is not a text file"),
     ("[@]", "1:2: error: expected a value, found '@'"), ("[", "1:1: error: '[' is never closed"),
   ])
   func `a mistake is named with its place`(text: String, problem: String) {
@@ -73,7 +74,9 @@ import Testing
   }
 
   @Test func `bytes that are not UTF-8 are errors with their place`() {
-    for bad: [UInt8] in [[0x80], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xE2, 0x82]] {
+    for bad: [UInt8] in [
+      [0x80], [0xC0, 0xAF], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xE2, 0x82],
+    ] {
       let parsed = JSONParser.parse([0x5B, 0x22] + bad + [0x22, 0x5D], file: "t.json")
       #expect(parsed.problems.first?.column == 3, "\(bad)")
       #expect(parsed.problems.first?.message.contains("is not valid UTF-8") == true)
@@ -126,7 +129,8 @@ import Testing
   }
 
   @Test func `what is written indented reads back the same`() {
-    let text = #"{"a":[1,[2,{"b":"c\nd"}],{}],"e":{"f":[],"g":"h"},"long":["\#(String(repeating: "x", count: 99))"]}"#
+    let text =
+      #"{"a":[1,[2,{"b":"c\nd"}],{}],"e":{"f":[],"g":"h"},"long":["\#(String(repeating: "x", count: 99))"]}"#
     let value = parse(text).value ?? nil
     let indented = value?.text(indented: true) ?? ""
     #expect(parse(indented).value?.text() == text)
