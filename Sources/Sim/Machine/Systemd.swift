@@ -15,7 +15,9 @@ extension MachineModel {
     var stop: [Op]
   }
 
-  static let unitDirectories = ["/etc/systemd/system", "/run/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system"]
+  private func unit(_ name: String, _ tree: MemoryFileTree) -> SystemdUnit? {
+    SystemdUnit.load(name, from: tree).map(read)
+  }
 
   /// Units that start with the machine: wanted, directly or not, by default.target's usual targets.
   private func wantedUnits(_ tree: MemoryFileTree) -> [String] {
@@ -23,9 +25,9 @@ extension MachineModel {
     var queue = ["sysinit.target", "basic.target", "network-online.target", "remote-fs.target", "multi-user.target"]
     while let target = queue.popLast() {
       var names: [String] = []
-      for directory in Self.unitDirectories { names += tree.list("\(directory)/\(target).wants") }
-      if let unit = SystemdUnit.load(target, tree)?.value { names += unit.values("Wants", in: "Unit") + unit.values("Requires", in: "Unit") }
-      for name in names where !wanted.contains(name) && SystemdUnit.load(name, tree)?.value.isMasked == false {
+      for directory in SystemdUnit.directories { names += tree.list("\(directory)/\(target).wants") }
+      if let unit = unit(target, tree) { names += unit.wants + unit.requires }
+      for name in names where !wanted.contains(name) && unit(name, tree)?.isMasked == false {
         wanted.append(name)
         queue.append(name)
       }
@@ -35,9 +37,9 @@ extension MachineModel {
 
   /// ExecStart and ExecStop lines of a unit, prefixes such as "-" taken off.
   func unitCommands(_ name: String, _ tree: MemoryFileTree) -> (start: [UnitCommand], stop: [UnitCommand]) {
-    guard let unit = SystemdUnit.load(name, tree)?.value, !unit.isMasked else { return ([], []) }
+    guard let unit = unit(name, tree), !unit.isMasked else { return ([], []) }
     func commands(_ key: String) -> [UnitCommand] {
-      unit.entries(key, in: "Service").map { UnitCommand(text: Self.withoutPrefix($0.value), place: "\($0.file):\($0.line)") }
+      unit.settings.filter { $0.section == "Service" && $0.key == key && !$0.value.isEmpty }.map { UnitCommand(text: Self.withoutPrefix($0.value), place: "\($0.file):\($0.line)") }
     }
     return (commands("ExecStart"), commands("ExecStop"))
   }
@@ -50,16 +52,15 @@ extension MachineModel {
     let names = wantedUnits(tree)
     var units: [Unit] = []
     for name in names where name.hasSuffix(".service") {
-      guard let unit = SystemdUnit.load(name, tree)?.value else { continue }
-      var after = Set(unit.values("After", in: "Unit"))
-      let plain = unit.values("DefaultDependencies", in: "Unit").last == "no"
-      if !plain { after.formUnion(["sysinit.target", "basic.target"]) }
+      guard let unit = unit(name, tree) else { continue }
+      var after = Set(unit.after)
+      if unit.hasDefaultDependencies { after.formUnion(["sysinit.target", "basic.target"]) }
       let (start, stop) = unitCommands(name, tree)
       units.append(Unit(name: name, after: after, start: compiled(start, name, tree), stop: compiled(stop, name, tree, stopping: true)))
     }
     // Before= of one is After= of the other.
     for name in names {
-      for other in SystemdUnit.load(name, tree)?.value.values("Before", in: "Unit") ?? [] {
+      for other in unit(name, tree)?.before ?? [] {
         if let index = units.firstIndex(where: { $0.name == other }) { units[index].after.insert(name) }
       }
     }
@@ -86,7 +87,7 @@ extension MachineModel {
     ]
     for unit in units {
       edges[unit.name, default: []].formUnion(unit.after)
-      for other in SystemdUnit.load(unit.name, tree)?.value.values("Before", in: "Unit") ?? [] where other != "shutdown.target" {
+      for other in self.unit(unit.name, tree)?.before ?? [] where other != "shutdown.target" {
         edges[other, default: []].insert(unit.name)
       }
       edges["multi-user.target", default: []].insert(unit.name)
