@@ -19,10 +19,25 @@ struct SimulationOptions: Sendable {
 
 /// The machine model, behind the two things that the subcommands need of it.
 struct Simulator {
-  /// Simulates a scenario; fails when a schedule is none of this scenario.
-  func simulate(_ scenario: Scenario, _ options: SimulationOptions) throws(ScenarioResources.Failure)
-    -> Report
-  {
-    throw ScenarioResources.Failure("this build has no machine model")
+  /// Simulates a scenario; fails when a schedule cannot be read or is none of this scenario.
+  func simulate(_ scenario: Scenario, _ options: SimulationOptions) throws(ScenarioResources.Failure) -> Report {
+    var settings = Sim.Bootsim.Options()
+    settings.seed = options.seed
+    settings.fixes = options.fixes
+    switch options.mode {
+    case .explore: break
+    case .nominal: settings.mode = .nominal
+    case .schedule(let text):
+      do throws(WitnessError) {
+        settings.mode = .schedule(try Witness(parsing: text))
+      } catch {
+        throw ScenarioResources.Failure("no schedule: \(error)", hint: "the witness that `bootsim run --json` gives")
+      }
+    }
+    guard let report = Sim.Bootsim.simulate(scenario, options: settings) else {
+      throw ScenarioResources.Failure(
+        "this schedule is of another scenario: its events do not happen here", hint: "the witness of this very scenario")
+    }
+    return report
   }
 }
