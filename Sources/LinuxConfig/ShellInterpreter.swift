@@ -199,12 +199,12 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
       for (index, command) in commands.enumerated() {
         let isLast = index == commands.count - 1
         if let input { sources.append(ShellSource(input)) }
-        if !isLast { sinks.append(.text("")) }
+        if !isLast { sinks.append(ShellSink(text: "")) }
         let flow = inSubshell { shell in
           isLast && !negated ? shell.execute(command) : shell.asCondition([command])
         }
         if input != nil { sources.removeLast() }
-        if !isLast, case .text(let text) = sinks.removeLast() { input = text }
+        if !isLast { input = sinks.removeLast().text }
         guard case .next = flow else { return flow }
       }
     }
@@ -421,11 +421,9 @@ struct ShellFrame {
 }
 
 /// Where standard output goes.
-enum ShellSink {
-  /// Gathered, for `$(…)`, a pipe or a file.
-  case text(ShellValue)
-  /// To `/dev/null`, to standard error, or closed.
-  case discarded
+struct ShellSink {
+  /// What was gathered, for `$(…)`, a pipe or a file; `nil` when it goes to `/dev/null` or to standard error.
+  var text: ShellValue?
 }
 
 /// Where standard input comes from.
