@@ -240,6 +240,12 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
             status = .zero
             continue
           }
+          // A test has no effect, and "? && false" is false: run it for its answer alone.
+          if joined.command.isPureTest {
+            flow = asCondition([joined.command])
+            if status.isZero != !joined.isAnd { status = .unknown }
+            continue
+          }
           skip([joined.command], why: ShellText.of(joined.command))
           status = .unknown
           continue
@@ -392,6 +398,29 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
     case .break(let levels): levels > 1 ? .leaves(.break(levels - 1)) : .ends
     case .continue(let levels): levels > 1 ? .leaves(.continue(levels - 1)) : .goesOn
     case .return, .exit: .leaves(flow)
+    }
+  }
+}
+
+extension ShellCommand {
+  /// Whether it is `[`, `test` or `[[` on words whose expansion changes nothing.
+  fileprivate var isPureTest: Bool {
+    guard case .simple(let assignments, let words) = kind, assignments.isEmpty, redirections.isEmpty,
+      let name = words.first?.bare, ["[", "test", "[["].contains(name)
+    else { return false }
+    return words.allSatisfy { word in
+      word.parts.allSatisfy { part in
+        switch part {
+        case .text: return true
+        case .command, .arithmetic: return false
+        case .parameter(let parameter, _):
+          switch parameter.operation {
+          case .value, .length: return true
+          case .orDefault(let word, _), .alternative(let word, _): return word.literal != nil
+          default: return false
+          }
+        }
+      }
     }
   }
 }
