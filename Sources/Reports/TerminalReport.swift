@@ -3,7 +3,18 @@ import Sim
 /// A report as text for people: the nominal run as its console would show it, the verdict, why, what else may
 /// happen, and what cures it.
 public struct TerminalReport {
+  /// What was simulated.
+  public enum Extent: Sendable {
+    /// Every order that the windows allow, as far as the budget went.
+    case everyOrder
+    /// The one run in which everything takes its usual time.
+    case nominal
+    /// The run of a witness.
+    case witness
+  }
+
   private let report: Report
+  private let extent: Extent
   private let style: Style
   private var out = ""
 
@@ -12,15 +23,17 @@ public struct TerminalReport {
 
   /// - Parameters:
   ///   - report: What was found.
+  ///   - extent: What was simulated.
   ///   - style: Colour and width.
-  public static func text(_ report: Report, style: Style) -> String {
-    var writer = TerminalReport(report: report, style: style)
+  public static func text(_ report: Report, extent: Extent = .everyOrder, style: Style) -> String {
+    var writer = TerminalReport(report: report, extent: extent, style: style)
     writer.write()
     return writer.out
   }
 
-  private init(report: Report, style: Style) {
+  private init(report: Report, extent: Extent, style: Style) {
     self.report = report
+    self.extent = extent
     self.style = style
   }
 
@@ -37,8 +50,8 @@ public struct TerminalReport {
       timeline(nominal.timeline[...])
       line()
     }
-    line(Self.verdict(report, style: style))
-    if let decisive = report.outcomes.first(where: { !$0.isClean }) { why(decisive) }
+    line(Self.verdict(report, extent: extent, style: style))
+    if let decisive = report.outcomes.first(where: { !$0.isGood }) { why(decisive) }
     for (index, outcome) in report.outcomes.enumerated().dropFirst() { other(outcome, number: index + 1) }
     fixes()
     notLookedAt()
@@ -63,10 +76,14 @@ public struct TerminalReport {
   // MARK: Verdict
 
   /// The one line that says it: `FAILS`, `MAY FAIL` or `BOOTS`, and over how many orders.
-  static func verdict(_ report: Report, style: Style) -> String {
-    let orders = report.complete ? "every order" : "every order that was tried"
+  static func verdict(_ report: Report, extent: Extent = .everyOrder, style: Style) -> String {
+    let orders =
+      switch extent {
+      case .everyOrder: report.complete ? "every order" : "every order that was tried"
+      case .nominal, .witness: "this one run"
+      }
     let states = "\(report.states) \(report.states == 1 ? "state" : "states")"
-    let failure = report.outcomes.first { !$0.isClean }?.failure
+    let failure = report.outcomes.first { !$0.isGood }?.failure
     let finding = failure?.finding.map { " (\(Style.safe($0)))" } ?? ""
     let what =
       switch failure?.stage {
@@ -81,11 +98,16 @@ public struct TerminalReport {
       let same = report.outcomes.count == 1 ? " in \(orders)" : ""
       text = style.red("FAILS") + ": \(what)\(same)"
     case .mayFail:
-      let share = report.outcomes.filter { !$0.isClean }.reduce(0.0) { $0 + $1.share }
+      let share = report.outcomes.filter { !$0.isGood }.reduce(0.0) { $0 + $1.share }
       let times = "\(Self.percent(share)) of the sampled runs"
       text = style.yellow("MAY FAIL") + ": in some orders it \(what); so in \(times)"
     }
-    let coverage = report.complete ? "\(states), all orders" : "\(states), then the budget was used up"
+    let coverage =
+      switch extent {
+      case .everyOrder: report.complete ? "\(states), all orders" : "\(states), then the budget was used up"
+      case .nominal: "everything at its usual time; no other order was looked at"
+      case .witness: "the schedule that was given; no other order was looked at"
+      }
     return text + style.dim(" [\(coverage)]")
   }
 
@@ -145,8 +167,8 @@ public struct TerminalReport {
     if rest.count > Self.shownLines {
       line(style.dim("     … \(rest.count - Self.shownLines) more lines (--json has them)"))
     }
-    let isDecisive = report.outcomes.first { !$0.isClean }?.witness == outcome.witness
-    if !outcome.isClean, !isDecisive { why(outcome) }
+    let isDecisive = report.outcomes.first { !$0.isGood }?.witness == outcome.witness
+    if !outcome.isGood, !isDecisive { why(outcome) }
   }
 
   private static func summary(_ outcome: Outcome) -> String {

@@ -119,6 +119,14 @@ import Testing
         == "FAILS: does not go down clean (root-lost) in every order [214 states, all orders]")
   }
 
+  @Test func `a single run claims nothing about other orders`() {
+    let report = Fixture.report(.boots, [Fixture.good], complete: false)
+    #expect(
+      TerminalReport.verdict(report, extent: .nominal, style: .plain)
+        == "BOOTS: comes up and goes down clean in this one run "
+        + "[everything at its usual time; no other order was looked at]")
+  }
+
   @Test func `an unverified cure is not shown`() {
     var fix = Fixture.fix
     fix.verified = false

@@ -31,6 +31,7 @@ enum ROMProblem: UInt8, Sendable {
 extension MachineModel {
   /// Power-on (or reset): everything volatile is gone.
   func powerOn(_ s: inout MachineState, _ out: inout Out) {
+    out.note(.mark(.powerOn))
     abandonProgram(&s, &out)
     // Sessions of the system that was reset stay at the target like the ROM's, until it notices; what it keeps is the ROM's word.
     s.firmware = FirmwareState()

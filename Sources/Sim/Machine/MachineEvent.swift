@@ -59,7 +59,12 @@ enum Note: Sendable {
   case says(part: String, String, because: [Fact])
   /// The event made this fact what it is now.
   case set(Fact)
+  /// A boot or shutdown begins or ends here.
+  case mark(Milestone)
 }
+
+/// Where the report's boots and shutdowns begin and end.
+enum Milestone: Sendable { case powerOn, bootEnds, bootFailsLater, shutdownBegins, shutdownEnds }
 
 /// Something that can be true of the machine and that a later event may depend on; only used to explain.
 enum Fact: Hashable, Sendable {

@@ -75,6 +75,7 @@ extension MachineModel {
   }
 
   func beginShutdown(reboot: Bool, _ s: inout MachineState, _ out: inout Out) {
+    out.note(.mark(.shutdownBegins))
     s.phase = .goingDown
     enter(.shutdown, &s, &out)
     write(&s, &out)

@@ -1,7 +1,7 @@
 /// The story's steps, and how boots and shutdowns end.
 extension MachineModel {
   func resume(_ s: inout MachineState, _ out: inout Out) -> Bool {
-    settle(&s, &out)
+    if settle(&s, &out) { return true }
     while Int(s.step) < steps.count {
       let index = Int(s.step)
       s.step += 1
@@ -14,14 +14,16 @@ extension MachineModel {
     return false
   }
 
-  /// Nothing is under way any more: whatever has not come to its end by now never will.
-  private func settle(_ s: inout MachineState, _ out: inout Out) {
+  /// Nothing is under way any more: whatever has not come to its end by now never will. True: that ended something.
+  private func settle(_ s: inout MachineState, _ out: inout Out) -> Bool {
+    let before = s.results
     switch s.phase {
     case .off, .stuck: break
     case .up: checkRunning(&s, &out)
     case .goingDown: hangsAtShutdown(&s, &out)
     case .firmware, .loader, .kernel, .initramfs, .initialising: hangsAtBoot(&s, &out)
     }
+    return s.results != before
   }
 
   /// Begins a step. False: it does nothing (the next one follows at once).
@@ -144,6 +146,7 @@ extension MachineModel {
       ? inventory.disks[Int(s.root.disk) - 1].content.partitions.first { $0.number == Int(s.root.partition) }
         .flatMap { nodeName(Inventory.Location(disk: Int(s.root.disk) - 1, partition: $0), s) }
       : nil
+    out.note(.mark(.bootEnds))
     record(BootResult(outcome: outcome, stage: stage, finding: finding, rootDevice: root, letters: s.scsi.letters), new: true, &s)
   }
 
@@ -165,6 +168,7 @@ extension MachineModel {
     result.finding = lossFinding(s, at: .running)
     explain("verdict", io == .works ? "the disk is back, the file system is not: it stays read-only" : "the machine runs without its root",
       because: [.journal, .root, .session, .path], to: &out)
+    out.note(.mark(.bootFailsLater))
     record(result, new: false, &s)
   }
 
@@ -200,6 +204,7 @@ extension MachineModel {
   }
 
   func endShutdown(off: Bool, finding: Finding.Code?, _ s: inout MachineState, _ out: inout Out) {
+    out.note(.mark(.shutdownEnds))
     let lost = Int(s.root.lost) + Int(s.root.dirty)
     let state = fileSystemState(s)
     let outcome: ShutdownOutcome = !off ? .hang : (state == .clean && lost == 0 ? .clean : .lostRoot)
