@@ -61,7 +61,9 @@ public struct TerminalReport {
 
   private mutating func timeline(_ entries: ArraySlice<TimelineEntry>) {
     let width = min(entries.map(\.part.count).max() ?? 0, 14)
-    for entry in entries {
+    for (index, entry) in entries.enumerated() {
+      // What is done to the machine begins a paragraph.
+      if entry.part == "story", index > 0 { line() }
       let part = Style.safe(entry.part).padded(to: width)
       let time = Time.number(entry.time).leftPadded(to: 10)
       if entry.console {
@@ -119,8 +121,14 @@ public struct TerminalReport {
   }
 
   private mutating func why(_ outcome: Outcome) {
-    for (title, because) in Self.reasons(outcome) where !because.isEmpty {
+    var told: [[String]: String] = [:]
+    for (what, title, because) in Self.reasons(outcome) where !because.isEmpty {
       line()
+      if let first = told[because] {
+        line(style.bold("\(title.prefix(1).uppercased() + title.dropFirst()), for the reasons of \(first)"))
+        continue
+      }
+      told[because] = what
       line(style.bold("Why \(title)"))
       for (index, sentence) in because.enumerated() {
         line("\("\(index + 1).".leftPadded(to: 4)) \(style.wrap(sentence, indentation: 5))")
@@ -130,22 +138,23 @@ public struct TerminalReport {
   }
 
   /// What is said of each boot and shutdown that does not go well, with its causes.
-  private static func reasons(_ outcome: Outcome) -> [(title: String, because: [String])] {
+  private static func reasons(_ outcome: Outcome) -> [(what: String, title: String, because: [String])] {
     func name(_ what: String, _ index: Int, of count: Int) -> String {
       count > 1 ? "\(what) \(index + 1)" : "the \(what)"
     }
-    var reasons: [(String, [String])] = []
+    var reasons: [(String, String, [String])] = []
     for (index, boot) in outcome.boots.enumerated() where boot.outcome != .boots {
+      let what = name("boot", index, of: outcome.boots.count)
       let verb = boot.outcome == .degraded ? "is degraded" : "fails"
-      let when = "after \(Time.text(boot.at))"
-      reasons.append(("\(name("boot", index, of: outcome.boots.count)) \(verb) \(when)", boot.because))
+      reasons.append((what, "\(what) \(verb) after \(Time.text(boot.at))", boot.because))
     }
     for (index, shutdown) in outcome.shutdowns.enumerated() where shutdown.outcome != .clean {
+      let what = name("shutdown", index, of: outcome.shutdowns.count)
       let verb = shutdown.outcome == .hang ? "never ends" : "loses its root"
-      let lost = shutdown.lostWrites > 0 ? ", \(shutdown.lostWrites) writes lost" : ""
-      let state = " (file system: \(shutdown.fileSystem.rawValue)\(lost))"
-      let shutdowns = outcome.shutdowns.count
-      reasons.append(("\(name("shutdown", index, of: shutdowns)) \(verb)\(state)", shutdown.because))
+      let writes = shutdown.lostWrites == 1 ? "1 write" : "\(shutdown.lostWrites) writes"
+      let lost = shutdown.lostWrites > 0 ? ", \(writes) lost" : ""
+      let state = "(file system: \(shutdown.fileSystem.rawValue)\(lost))"
+      reasons.append((what, "\(what) \(verb) \(state)", shutdown.because))
     }
     return reasons
   }

@@ -127,6 +127,15 @@ import Testing
         + "[everything at its usual time; no other order was looked at]")
   }
 
+  @Test func `a boot that fails as another did is told once`() {
+    var outcome = Fixture.bad
+    outcome.boots.append(outcome.boots[0])
+    let text = TerminalReport.text(Fixture.report(.fails, [outcome]), style: .plain)
+    #expect(text.contains("\nWhy boot 1 fails after 12.400s\n  1. The stick"))
+    #expect(text.contains("\nBoot 2 fails after 12.400s, for the reasons of boot 1\n"))
+    #expect(text.split(separator: "The stick was found first.").count == 2)
+  }
+
   @Test func `an unverified cure is not shown`() {
     var fix = Fixture.fix
     fix.verified = false

@@ -5,7 +5,8 @@ extension EmbeddedProfiles {
   static let texts: [String: String] = [
     "debian-12": #"""
 // Debian 12 (bookworm) with systemd, installed on LUN 1 of one target: /boot and / are partitions of that LU.
-// Files as a fresh install has them; scripts and units are shortened to what starts, stops, mounts and takes down.
+// Files as a fresh install has them; scripts and units are shortened to what starts, stops, mounts and takes
+// down.
 {
   "version": 1,
   "machine": {
