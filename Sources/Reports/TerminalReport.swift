@@ -3,7 +3,18 @@ import Sim
 /// A report as text for people: the nominal run as its console would show it, the verdict, why, what else may
 /// happen, and what cures it.
 public struct TerminalReport {
+  /// What was simulated.
+  public enum Extent: Sendable {
+    /// Every order that the windows allow, as far as the budget went.
+    case everyOrder
+    /// The one run in which everything takes its usual time.
+    case nominal
+    /// The run of a witness.
+    case witness
+  }
+
   private let report: Report
+  private let extent: Extent
   private let style: Style
   private var out = ""
 
@@ -12,15 +23,17 @@ public struct TerminalReport {
 
   /// - Parameters:
   ///   - report: What was found.
+  ///   - extent: What was simulated.
   ///   - style: Colour and width.
-  public static func text(_ report: Report, style: Style) -> String {
-    var writer = TerminalReport(report: report, style: style)
+  public static func text(_ report: Report, extent: Extent = .everyOrder, style: Style) -> String {
+    var writer = TerminalReport(report: report, extent: extent, style: style)
     writer.write()
     return writer.out
   }
 
-  private init(report: Report, style: Style) {
+  private init(report: Report, extent: Extent, style: Style) {
     self.report = report
+    self.extent = extent
     self.style = style
   }
 
@@ -37,8 +50,8 @@ public struct TerminalReport {
       timeline(nominal.timeline[...])
       line()
     }
-    line(Self.verdict(report, style: style))
-    if let decisive = report.outcomes.first(where: { !$0.isClean }) { why(decisive) }
+    line(Self.verdict(report, extent: extent, style: style))
+    if let decisive = report.outcomes.first(where: { !$0.isGood }) { why(decisive) }
     for (index, outcome) in report.outcomes.enumerated().dropFirst() { other(outcome, number: index + 1) }
     fixes()
     notLookedAt()
@@ -48,7 +61,9 @@ public struct TerminalReport {
 
   private mutating func timeline(_ entries: ArraySlice<TimelineEntry>) {
     let width = min(entries.map(\.part.count).max() ?? 0, 14)
-    for entry in entries {
+    for (index, entry) in entries.enumerated() {
+      // What is done to the machine begins a paragraph.
+      if entry.part == "story", index > 0 { line() }
       let part = Style.safe(entry.part).padded(to: width)
       let time = Time.number(entry.time).leftPadded(to: 10)
       if entry.console {
@@ -63,10 +78,14 @@ public struct TerminalReport {
   // MARK: Verdict
 
   /// The one line that says it: `FAILS`, `MAY FAIL` or `BOOTS`, and over how many orders.
-  static func verdict(_ report: Report, style: Style) -> String {
-    let orders = report.complete ? "every order" : "every order that was tried"
+  static func verdict(_ report: Report, extent: Extent = .everyOrder, style: Style) -> String {
+    let orders =
+      switch extent {
+      case .everyOrder: report.complete ? "every order" : "every order that was tried"
+      case .nominal, .witness: "this one run"
+      }
     let states = "\(report.states) \(report.states == 1 ? "state" : "states")"
-    let failure = report.outcomes.first { !$0.isClean }?.failure
+    let failure = report.outcomes.first { !$0.isGood }?.failure
     let finding = failure?.finding.map { " (\(Style.safe($0)))" } ?? ""
     let what =
       switch failure?.stage {
@@ -81,11 +100,16 @@ public struct TerminalReport {
       let same = report.outcomes.count == 1 ? " in \(orders)" : ""
       text = style.red("FAILS") + ": \(what)\(same)"
     case .mayFail:
-      let share = report.outcomes.filter { !$0.isClean }.reduce(0.0) { $0 + $1.share }
+      let share = report.outcomes.filter { !$0.isGood }.reduce(0.0) { $0 + $1.share }
       let times = "\(Self.percent(share)) of the sampled runs"
       text = style.yellow("MAY FAIL") + ": in some orders it \(what); so in \(times)"
     }
-    let coverage = report.complete ? "\(states), all orders" : "\(states), then the budget was used up"
+    let coverage =
+      switch extent {
+      case .everyOrder: report.complete ? "\(states), all orders" : "\(states), then the budget was used up"
+      case .nominal: "everything at its usual time; no other order was looked at"
+      case .witness: "the schedule that was given; no other order was looked at"
+      }
     return text + style.dim(" [\(coverage)]")
   }
 
@@ -97,8 +121,14 @@ public struct TerminalReport {
   }
 
   private mutating func why(_ outcome: Outcome) {
-    for (title, because) in Self.reasons(outcome) where !because.isEmpty {
+    var told: [[String]: String] = [:]
+    for (what, title, because) in Self.reasons(outcome) where !because.isEmpty {
       line()
+      if let first = told[because] {
+        line(style.bold("\(title.prefix(1).uppercased() + title.dropFirst()), for the reasons of \(first)"))
+        continue
+      }
+      told[because] = what
       line(style.bold("Why \(title)"))
       for (index, sentence) in because.enumerated() {
         line("\("\(index + 1).".leftPadded(to: 4)) \(style.wrap(sentence, indentation: 5))")
@@ -108,22 +138,23 @@ public struct TerminalReport {
   }
 
   /// What is said of each boot and shutdown that does not go well, with its causes.
-  private static func reasons(_ outcome: Outcome) -> [(title: String, because: [String])] {
+  private static func reasons(_ outcome: Outcome) -> [(what: String, title: String, because: [String])] {
     func name(_ what: String, _ index: Int, of count: Int) -> String {
       count > 1 ? "\(what) \(index + 1)" : "the \(what)"
     }
-    var reasons: [(String, [String])] = []
+    var reasons: [(String, String, [String])] = []
     for (index, boot) in outcome.boots.enumerated() where boot.outcome != .boots {
+      let what = name("boot", index, of: outcome.boots.count)
       let verb = boot.outcome == .degraded ? "is degraded" : "fails"
-      let when = "after \(Time.text(boot.at))"
-      reasons.append(("\(name("boot", index, of: outcome.boots.count)) \(verb) \(when)", boot.because))
+      reasons.append((what, "\(what) \(verb) after \(Time.text(boot.at))", boot.because))
     }
     for (index, shutdown) in outcome.shutdowns.enumerated() where shutdown.outcome != .clean {
+      let what = name("shutdown", index, of: outcome.shutdowns.count)
       let verb = shutdown.outcome == .hang ? "never ends" : "loses its root"
-      let lost = shutdown.lostWrites > 0 ? ", \(shutdown.lostWrites) writes lost" : ""
-      let state = " (file system: \(shutdown.fileSystem.rawValue)\(lost))"
-      let shutdowns = outcome.shutdowns.count
-      reasons.append(("\(name("shutdown", index, of: shutdowns)) \(verb)\(state)", shutdown.because))
+      let writes = shutdown.lostWrites == 1 ? "1 write" : "\(shutdown.lostWrites) writes"
+      let lost = shutdown.lostWrites > 0 ? ", \(writes) lost" : ""
+      let state = "(file system: \(shutdown.fileSystem.rawValue)\(lost))"
+      reasons.append((what, "\(what) \(verb) \(state)", shutdown.because))
     }
     return reasons
   }
@@ -145,8 +176,8 @@ public struct TerminalReport {
     if rest.count > Self.shownLines {
       line(style.dim("     … \(rest.count - Self.shownLines) more lines (--json has them)"))
     }
-    let isDecisive = report.outcomes.first { !$0.isClean }?.witness == outcome.witness
-    if !outcome.isClean, !isDecisive { why(outcome) }
+    let isDecisive = report.outcomes.first { !$0.isGood }?.witness == outcome.witness
+    if !outcome.isGood, !isDecisive { why(outcome) }
   }
 
   private static func summary(_ outcome: Outcome) -> String {

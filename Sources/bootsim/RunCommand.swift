@@ -33,37 +33,46 @@ struct RunCommand: ParsableCommand {
   }
 
   func run() throws {
-    var options = SimulationOptions(seed: seed)
+    var options = Bootsim.Options()
+    options.seed = seed
     if nominal { options.mode = .nominal }
     let loaded = try ScenarioFiles().load(files)
-    if let schedule { options.mode = .schedule(try witness(schedule)) }
-    var reports: [(file: String, report: Report)] = []
-    for scenario in loaded {
-      do throws(ScenarioResources.Failure) {
-        reports.append((scenario.file, try Simulator().simulate(scenario.scenario.scenario, options)))
-      } catch {
-        Output.complain("\(schedule ?? scenario.file): error: \(error.message)")
-        if let hint = error.hint { Output.complain("  hint: \(hint)") }
+    if let schedule {
+      let witness = try witness(schedule)
+      if let scenario = loaded.first?.scenario.scenario, let why = Bootsim.mismatch(witness, scenario) {
+        Output.complain("\(schedule): error: this schedule is not of \(files[0]): \(why)")
+        Output.complain("  hint: a witness replays only the scenario it was found in")
         throw Status.badInput
       }
+      options.mode = .schedule(witness)
     }
+    let reports = loaded.map { ($0.file, Bootsim.simulate($0.scenario.scenario, options: options)) }
     if json {
-      let values = reports.map { $0.report.json(file: $0.file) }
+      let values = reports.map { file, report in report.json(file: file) }
       let value = files.count == 1 ? values[0] : JSONValue(.array(values))
       Output.write(value.text(indented: true) + "\n")
     } else {
       let style = Output.style
-      Output.write(reports.map { TerminalReport.text($0.report, style: style) }.joined(separator: "\n"))
+      let extent: TerminalReport.Extent = schedule != nil ? .witness : nominal ? .nominal : .everyOrder
+      let texts = reports.map { TerminalReport.text($0.1, extent: extent, style: style) }
+      Output.write(texts.joined(separator: "\n"))
     }
-    if reports.contains(where: { $0.report.verdict != .boots }) { throw Status.failing }
+    if reports.contains(where: { $0.1.verdict != .boots }) { throw Status.failing }
   }
 
-  private func witness(_ file: String) throws(Status) -> String {
+  private func witness(_ file: String) throws(Status) -> Witness {
+    let text: String
     do throws(Input.Failure) {
-      let text = String(decoding: try Input.bytes(file), as: UTF8.self)
-      return text.split(whereSeparator: \.isNewline).joined(separator: "\n")
+      text = String(decoding: try Input.bytes(file), as: UTF8.self)
     } catch {
       Output.complain("\(file): error: \(error.message)")
+      throw .badInput
+    }
+    do throws(WitnessError) {
+      return try Witness(parsing: text)
+    } catch {
+      Output.complain("\(file):\(error.line):\(error.column): error: \(error.message)")
+      Output.complain("  hint: a schedule is the \"witness\" of an outcome that --json printed")
       throw .badInput
     }
   }

@@ -37,17 +37,13 @@ struct SweepCommand: ParsableCommand {
       throw Status.badInput
     }
     var progress = Output.Progress()
-    let options = SimulationOptions(seed: seed, fixes: false)
-    let report: SweepReport
-    do throws(ScenarioResources.Failure) {
-      report = try Sweep.run(loaded) { done in
-        progress.show(done, of: loaded.variation.count, "combinations")
-      } simulate: { scenario throws(ScenarioResources.Failure) in
-        try Simulator().simulate(scenario, options)
-      }
-    } catch {
-      Output.complain("\(file): error: \(error.message)")
-      throw Status.badInput
+    var options = Bootsim.Options()
+    options.seed = seed
+    options.fixes = false
+    let report = Sweep.run(loaded) { done in
+      progress.show(done, of: loaded.variation.count, "combinations")
+    } simulate: { scenario in
+      Bootsim.simulate(scenario, options: options)
     }
     let text = report.json(file: file).text(indented: true) + "\n"
     Output.write(json ? text : SweepTerminalReport.text(report, style: Output.style))

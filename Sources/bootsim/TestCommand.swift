@@ -25,18 +25,14 @@ struct TestCommand: ParsableCommand {
   func run() throws {
     let loaded = try ScenarioFiles().load(try files())
     let style = Output.style
+    var options = Bootsim.Options()
+    options.seed = seed
+    // Cures are no part of what is expected, and finding them takes most of the time.
+    options.fixes = false
     var results: [TestResult] = []
     for scenario in loaded {
       let start = Self.now()
-      // Cures are no part of what is expected, and finding them takes most of the time.
-      let options = SimulationOptions(seed: seed, fixes: false)
-      let report: Report
-      do throws(ScenarioResources.Failure) {
-        report = try Simulator().simulate(scenario.scenario.scenario, options)
-      } catch {
-        Output.complain("\(scenario.file): error: \(error.message)")
-        throw Status.badInput
-      }
+      let report = Bootsim.simulate(scenario.scenario.scenario, options: options)
       let result = TestResult(
         file: scenario.file, scenario: scenario.scenario.scenario, report: report, seconds: Self.now() - start
       )

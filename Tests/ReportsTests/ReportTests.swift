@@ -119,6 +119,23 @@ import Testing
         == "FAILS: does not go down clean (root-lost) in every order [214 states, all orders]")
   }
 
+  @Test func `a single run claims nothing about other orders`() {
+    let report = Fixture.report(.boots, [Fixture.good], complete: false)
+    #expect(
+      TerminalReport.verdict(report, extent: .nominal, style: .plain)
+        == "BOOTS: comes up and goes down clean in this one run "
+        + "[everything at its usual time; no other order was looked at]")
+  }
+
+  @Test func `a boot that fails as another did is told once`() {
+    var outcome = Fixture.bad
+    outcome.boots.append(outcome.boots[0])
+    let text = TerminalReport.text(Fixture.report(.fails, [outcome]), style: .plain)
+    #expect(text.contains("\nWhy boot 1 fails after 12.400s\n  1. The stick"))
+    #expect(text.contains("\nBoot 2 fails after 12.400s, for the reasons of boot 1\n"))
+    #expect(text.split(separator: "The stick was found first.").count == 2)
+  }
+
   @Test func `an unverified cure is not shown`() {
     var fix = Fixture.fix
     fix.verified = false

@@ -10,15 +10,10 @@ public struct Difference: Sendable, Hashable {
 
 extension Report {
   /// The outcome that decides the verdict: the first that fails, or the nominal one when none does.
-  var decisive: Outcome? { outcomes.first { !$0.isClean } ?? outcomes.first }
+  var decisive: Outcome? { outcomes.first { !$0.isGood } ?? outcomes.first }
 }
 
 extension Outcome {
-  /// Comes up and goes down clean every time.
-  public var isClean: Bool {
-    boots.allSatisfy { $0.outcome == .boots } && shutdowns.allSatisfy { $0.outcome == .clean }
-  }
-
   /// Where it fails first, and the finding; `nil` when it does not.
   public var failure: (stage: Stage?, finding: String?)? {
     if let boot = boots.first(where: { $0.outcome != .boots }) { return (boot.stage, boot.finding) }

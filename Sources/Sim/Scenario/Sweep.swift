@@ -102,11 +102,10 @@ public enum Sweep {
   ///   - loaded: The scenario. A combination that makes no scenario is skipped; ``problems(of:)`` finds
   ///     those.
   ///   - progress: Called with the number of combinations done, after each.
-  ///   - simulate: Simulates one scenario; what it throws ends the sweep.
-  public static func run<Failure: Error>(
-    _ loaded: LoadedScenario, progress: (Int) -> Void = { _ in },
-    simulate: (Scenario) throws(Failure) -> Report
-  ) throws(Failure) -> SweepReport {
+  ///   - simulate: Simulates one scenario.
+  public static func run(
+    _ loaded: LoadedScenario, progress: (Int) -> Void = { _ in }, simulate: (Scenario) -> Report
+  ) -> SweepReport {
     let variation = loaded.variation
     var report = SweepReport(
       title: loaded.scenario.title, axes: variation.axes, count: variation.count, boots: 0, failures: [],
@@ -118,13 +117,13 @@ public enum Sweep {
         report.count -= 1
         continue
       }
-      let result = try simulate(scenario)
+      let result = simulate(scenario)
       if !result.complete { report.incomplete += 1 }
       if result.verdict == .boots {
         report.boots += 1
       } else {
         var findings: [String] = []
-        for outcome in result.outcomes where !outcome.isClean {
+        for outcome in result.outcomes where !outcome.isGood {
           for finding in outcome.findings where !findings.contains(finding) { findings.append(finding) }
         }
         report.failures.append(

@@ -1,0 +1,138 @@
+import Foundation
+import Testing
+
+@testable import Sim
+
+/// From a scenario's text to what the built program says of it.
+@Suite struct SimulationCommandTests {
+  /// A machine whose menu names the root by its letter, with a stick that may take it.
+  private static func scenario(stick: Bool, expecting verdict: String, more: String = "") -> String {
+    """
+    {
+      "version": 1, "title": "the stick", "profile": "debian-12",
+      "machine": { "usb": [{ "name": "usb0", "attached": \(stick) }] },
+      "system": { "files": { "/boot/grub/grub.cfg": [
+        "search --no-floppy --fs-uuid --set=root 18311587-8c6e-4a3c-b4ca-9fead0c9fe7b",
+        "menuentry 'Debian' {",
+        "  linux /vmlinuz-6.1.0-50-amd64 root=/dev/sda2 ro",
+        "  initrd /initrd.img-6.1.0-50-amd64",
+        "}"] } },
+      \(more)
+      "expect": { "verdict": "\(verdict)" }
+    }
+    """
+  }
+
+  private func json(_ result: Program.Result) throws -> [String: Any] {
+    try #require(try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
+  }
+
+  @Test func `the exit status is the verdict, and the same run gives the same bytes`() throws {
+    let folder = try Program.Folder()
+    try folder.write(Self.scenario(stick: false, expecting: "boots"), "good.json")
+    try folder.write(Self.scenario(stick: true, expecting: "fails"), "bad.json")
+    for (file, status, verdict) in [("good.json", Int32(0), "\nBOOTS: "), ("bad.json", 1, "\nFAILS: ")] {
+      let text = try Program.run(["run", file], in: folder)
+      #expect(text.status == status && text.errors == "")
+      #expect(text.output.contains(verdict))
+      #expect(!text.output.contains("\u{1B}"), "no colour where there is no terminal")
+      #expect(try Program.run(["run", file], in: folder).output == text.output)
+      let json = try Program.run(["run", "--json", file], in: folder)
+      #expect(json.status == status)
+      #expect(try Program.run(["run", "--json", file], in: folder).output == json.output)
+    }
+    let both = try Program.run(["run", "--json", "good.json", "bad.json"], in: folder)
+    #expect(both.status == 1)
+    let list = try JSONSerialization.jsonObject(with: Data(both.output.utf8)) as? [[String: Any]]
+    #expect(list?.map { $0["verdict"] as? String } == ["boots", "fails"])
+  }
+
+  @Test func `standard input is a scenario, too`() throws {
+    let text = Self.scenario(stick: false, expecting: "boots")
+    let result = try Program.run(["run", "-"], input: text, in: try Program.Folder())
+    #expect(result.status == 0)
+  }
+
+  @Test func `every witness replays to the end it stands for`() throws {
+    let folder = try Program.Folder()
+    try folder.write(Self.scenario(stick: true, expecting: "fails"), "s.json")
+    let outcomes = try #require(
+      try json(Program.run(["run", "--json", "s.json"], in: folder))["outcomes"] as? [[String: Any]])
+    #expect(!outcomes.isEmpty)
+    for outcome in outcomes {
+      try folder.write(try #require(outcome["witness"] as? String) + "\n", "witness")
+      let replay = try json(Program.run(["run", "--json", "--schedule", "witness", "s.json"], in: folder))
+      let again = try #require((replay["outcomes"] as? [[String: Any]])?.first)
+      let boots = [outcome, again].map { ($0["boots"] as? [[String: Any]])?.map { $0["finding"] as? String } }
+      #expect(boots[0] == boots[1])
+    }
+    try folder.write("no schedule", "witness")
+    let bad = try Program.run(["run", "--schedule", "witness", "s.json"], in: folder)
+    #expect(bad.status == 2 && bad.output == "")
+    #expect(bad.errors.hasPrefix("witness:1:1: error: "), "\(bad.errors)")
+  }
+
+  @Test func `test compares with what is expected, walks folders, skips profiles, and writes JUnit`() throws {
+    let folder = try Program.Folder()
+    try folder.write(Self.scenario(stick: false, expecting: "boots"), "suite/b/good.json")
+    try folder.write(Self.scenario(stick: true, expecting: "fails"), "suite/a.json")
+    try folder.write("{\"version\": 1}", "suite/profiles/p.json")
+    try folder.write("no scenario", "suite/README.md")
+    let holding = try Program.run(["test", "suite", "suite/a.json", "--junit", "j.xml"], in: folder)
+    #expect(holding.status == 0 && holding.errors == "")
+    #expect(
+      holding.output == """
+        ok   suite/a.json: the stick
+        ok   suite/b/good.json: the stick
+        2 scenarios: every expectation holds
+
+        """)
+    let xml = try String(contentsOf: folder.url.appendingPathComponent("j.xml"), encoding: .utf8)
+    #expect(xml.contains("<testsuites tests=\"2\" failures=\"0\""))
+    try folder.write(Self.scenario(stick: true, expecting: "boots"), "suite/c.json")
+    let failing = try Program.run(["test", "suite"], in: folder)
+    #expect(failing.status == 1)
+    #expect(
+      failing.output.contains("FAIL suite/c.json: the stick\n       verdict\n         - boots  expected"))
+    try folder.write("{}", "suite/d.json")
+    let broken = try Program.run(["test", "suite"], in: folder)
+    #expect(broken.status == 2 && broken.output == "", "one bad scenario: nothing is simulated")
+    #expect(broken.errors.contains("suite/d.json:1:1: error: \"version\" is missing"))
+  }
+
+  @Test func `sweep says which choices are enough to fail`() throws {
+    let folder = try Program.Folder()
+    let vary =
+      "\"story\": [\"boot\", \"reboot\"], \"vary\": { \"usb\": \"usb0\", \"machine.memory\": [\"512MiB\", \"1GiB\"] },"
+    try folder.write(Self.scenario(stick: false, expecting: "boots", more: vary), "s.json")
+    let result = try Program.run(["sweep", "--json", "--out", "out.json", "s.json"], in: folder)
+    #expect(result.status == 1 && result.errors == "")
+    #expect(
+      try String(contentsOf: folder.url.appendingPathComponent("out.json"), encoding: .utf8) == result.output)
+    let report = try json(result)
+    #expect(report["configurations"] as? Int == 8)
+    #expect(report["boots"] as? Int == 2)
+    #expect(report["share"] as? Double == 0.25)
+    let group = try #require((report["groups"] as? [[String: Any]])?.first)
+    #expect(group["finding"] as? String == "root-device-renamed")
+    #expect(
+      group["smallest"] as? [[String: String]] == [
+        ["usb0 at boot 1": "present"], ["usb0 at boot 2": "present"],
+      ])
+    #expect(folder.names == ["out.json", "s.json"])
+  }
+
+  @Test func `a system's files can be a folder on this machine`() throws {
+    let folder = try Program.Folder()
+    try folder.write("root=/dev/sda2 comes from here\n", "machine/root/etc/motd")
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.url.appendingPathComponent("machine/root/etc/link").path,
+      withDestinationPath: "/etc/motd")
+    let more = "\"story\": [\"boot\"],"
+    let text = Self.scenario(stick: false, expecting: "boots", more: more).replacing(
+      "\"system\": {", with: "\"system\": { \"root\": \"root\",")
+    try folder.write(text, "machine/s.json")
+    let result = try Program.run(["run", "machine/s.json"], in: folder)
+    #expect(result.status == 0, "\(result.errors)")
+  }
+}
