@@ -16,5 +16,19 @@ let package = Package(
     .target(name: "Sim", dependencies: ["LinuxConfig"]),
     .testTarget(name: "LinuxConfigTests", dependencies: ["LinuxConfig"]),
     .testTarget(name: "SimTests", dependencies: ["Sim", "LinuxConfig"]),
+    .target(name: "CLinux"),
+    .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+    .systemLibrary(name: "CBlkid", pkgConfig: "blkid", providers: [.apt(["libblkid-dev"])]),
+    .target(name: "LUNStore", dependencies: ["CLinux"], exclude: ["FORMAT.md"]),
+    .target(name: "DiskImage", dependencies: ["CBlkid", "CLinux", "LUNStore"]),
+    .executableTarget(
+      name: "fuse-lun",
+      dependencies: [
+        "CFuse", "CLinux", "LUNStore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .testTarget(name: "LUNStoreTests", dependencies: ["LUNStore"]),
+    .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LUNStore"]),
+    .testTarget(name: "FuseLunTests", dependencies: ["fuse-lun", "LUNStore", "DiskImage"]),
   ]
 )
