@@ -27,8 +27,9 @@ let package = Package(
         "CFuse", "CLinux", "LUNStore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    .testTarget(name: "LUNStoreTests", dependencies: ["LUNStore"]),
-    .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LUNStore"]),
-    .testTarget(name: "FuseLunTests", dependencies: ["fuse-lun", "LUNStore", "DiskImage"]),
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .testTarget(name: "LUNStoreTests", dependencies: ["LUNStore", "TestSupport"]),
+    .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LUNStore", "TestSupport"]),
+    .testTarget(name: "FuseLunTests", dependencies: ["fuse-lun", "LUNStore", "DiskImage", "TestSupport"]),
   ]
 )

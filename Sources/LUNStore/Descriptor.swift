@@ -116,7 +116,17 @@ final class Descriptor: Sendable {
     return found
   }
 
-  /// Opens for an entry that may be absent.
+  /// Opens a regular file that may be absent; anything else in its place is damage. Does not wait for the writer of
+  /// a FIFO.
+  func openFileIfPresent(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor? {
+    guard let file = try openIfPresent(name, flags | O_NONBLOCK) else { return nil }
+    guard try file.status().st_mode & S_IFMT == S_IFREG else {
+      throw StoreError(.damaged, at: file.path, "is not a regular file")
+    }
+    return file
+  }
+
+  /// Opens an entry that may be absent.
   func openIfPresent(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor? {
     do throws(StoreError) {
       return try open(name, flags)

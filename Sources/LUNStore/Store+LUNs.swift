@@ -158,9 +158,6 @@ extension Store {
     }
     let data = try part(Self.dataName, of: folder, access == .readOnly ? O_RDONLY : O_RDWR)
     let status = try data.status()
-    guard status.st_mode & S_IFMT == S_IFREG else {
-      throw StoreError(.damaged, at: data.path, "is not a regular file")
-    }
     guard Int64(status.st_size) == size.bytes else {
       throw StoreError(
         .damaged, at: data.path, "has \(status.st_size) bytes, and the LUN '\(name)' has \(size.bytes)",
@@ -184,8 +181,7 @@ extension Store {
   }
 
   private func part(_ name: String, of folder: Descriptor, _ flags: Int32) throws(StoreError) -> Descriptor {
-    // Not to wait for a writer, should somebody have put a FIFO here.
-    if let file = try folder.openIfPresent(name, flags | O_NONBLOCK) { return file }
+    if let file = try folder.openFileIfPresent(name, flags) { return file }
     throw StoreError(
       .damaged, at: folder.path, "has no file '\(name)'", remedy: "restore it from a backup of the store")
   }

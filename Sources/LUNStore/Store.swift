@@ -35,7 +35,7 @@ public struct Store: Sendable {
       default: throw error
       }
     }
-    guard let file = try root.openIfPresent(recordName, O_RDONLY) else {
+    guard let file = try root.openFileIfPresent(recordName, O_RDONLY) else {
       throw StoreError(
         .notAStore, at: path, "is a folder, but no store of fuse-lun: it has no file '\(recordName)'",
         remedy: "name a folder that 'fuse-lun create' made")
@@ -50,34 +50,53 @@ public struct Store: Sendable {
     return Store(path: path, identifier: identifier, root: root, luns: luns)
   }
 
+  /// What `openOrCreate` had to make.
+  public enum Made: Sendable { case nothing, contents, folderAndContents }
+
   /// Opens a store, or makes an empty one where there is nothing or an empty folder.
   ///
   /// - Throws: `notAStore` if something else is there.
-  public static func openOrCreate(_ path: String) throws(StoreError) -> (store: Store, created: Bool) {
-    let made = mkdir(path, 0o700) == 0
-    if !made && errno != EEXIST {
+  public static func openOrCreate(_ path: String) throws(StoreError) -> (store: Store, made: Made) {
+    guard !path.utf8.contains(0), !path.isEmpty else {
+      throw StoreError(.invalidInput, at: "store '\(printable(path))'", "is not a path")
+    }
+    let madeFolder = mkdir(path, 0o700) == 0
+    if !madeFolder && errno != EEXIST {
       let code = errno
       throw StoreError(
         .system(code), at: path, "cannot create the store: \(errorText(code))",
         remedy: code == ENOENT ? "its parent folder has to exist" : nil)
     }
-    let root = try Descriptor.open(path: path, O_RDONLY | O_DIRECTORY)
-    // One maker at a time; the second finds a store. A crash half way leaves no record, and the next one goes on.
-    try root.lock()
-    let leftovers = try root.entries().filter { $0.name != lunsName && !$0.name.hasPrefix(".new-") }
-    if !leftovers.isEmpty { return (try open(path), false) }
-    guard chmod(path, 0o700) == 0 else { throw .system("restrict to its owner", path) }
-    if try root.openIfPresent(lunsName, O_RDONLY | O_DIRECTORY) == nil { _ = try root.makeFolder(lunsName) }
-    try root.install(
-      recordName, Record(kind: .store, fields: [("uuid", Identifier().description)]).encoded)
-    if made { try Descriptor.open(path: path + "/..", O_RDONLY | O_DIRECTORY).synchronize() }
-    return (try open(path), true)
+    do throws(StoreError) {
+      let root = try Descriptor.open(path: path, O_RDONLY | O_DIRECTORY)
+      // One maker at a time; the second finds a store. A crash half way leaves no record, and the next one goes on.
+      try root.lock()
+      let ours = { (name: String) in name == lunsName || name == "lost+found" || name.hasPrefix(".new-") }
+      if try !root.entries().allSatisfy({ ours($0.name) }) { return (try open(path), .nothing) }
+      guard fchmod(root.raw, 0o700) == 0 else { throw .system("restrict to its owner", path) }
+      if try root.openIfPresent(lunsName, O_RDONLY | O_DIRECTORY) == nil { _ = try root.makeFolder(lunsName) }
+      try root.install(
+        recordName, Record(kind: .store, fields: [("uuid", Identifier().description)]).encoded)
+      if madeFolder { try Descriptor.open(path: path + "/..", O_RDONLY | O_DIRECTORY).synchronize() }
+      return (try open(path), madeFolder ? .folderAndContents : .contents)
+    } catch {
+      if madeFolder { removeWhatIsEmpty(path) }
+      if error.kind == .system(ENOTDIR) {
+        throw StoreError(.notAStore, at: path, "is not a folder, and so no store of fuse-lun")
+      }
+      throw error
+    }
   }
 
-  /// Takes away a store that has no LUN, as `openOrCreate` made it; a store with LUNs stays as it is.
-  public func removeIfEmpty() {
-    guard unlinkat(root.raw, Self.lunsName, AT_REMOVEDIR) == 0 else { return }
+  /// Takes back what `openOrCreate` made, unless there is a LUN in it by now.
+  public func undo(_ made: Made) {
+    guard made != .nothing, unlinkat(root.raw, Self.lunsName, AT_REMOVEDIR) == 0 else { return }
     unlinkat(root.raw, Self.recordName, 0)
+    if made == .folderAndContents { rmdir(path) }
+  }
+
+  private static func removeWhatIsEmpty(_ path: String) {
+    rmdir(path + "/" + lunsName)
     rmdir(path)
   }
 

@@ -25,11 +25,11 @@ struct CreateCommand: ParsableCommand {
 
   func run() throws {
     let request = try LUNRequest(name: name, size: size, blockSize: blockSize)
-    let (opened, created) = try Store.openOrCreate(store)
+    let (opened, made) = try Store.openOrCreate(store)
     do {
       try opened.createLUN(request)
     } catch {
-      if created { opened.removeIfEmpty() }
+      opened.undo(made)
       throw error
     }
   }

@@ -43,7 +43,8 @@ struct Session {
       } catch {
         guard error.kind == .busy else { throw error }
         guard let holder = try store.holder() else { continue }
-        if holder.process != nil, Mountpoint.isMounted(holder.mountpoint) || time(nil) > deadline { throw error }
+        let isInUse = holder.process != nil && Mountpoint.isMounted(holder.mountpoint)
+        if isInUse || time(nil) > deadline { throw error }
         usleep(20_000)
       }
     }
@@ -64,6 +65,8 @@ struct Session {
     let userData = Unmanaged.passUnretained(mounted).toOpaque()
     let session = try makeSession(userData)
     defer { fuse_session_destroy(session) }
+    // libfuse leaves alone what is ignored, and shells start background jobs with SIGINT ignored.
+    signal(SIGINT, SIG_DFL)
     guard fuse_set_signal_handlers(session) == 0 else {
       throw StoreError(.system(EIO), at: place.path, "cannot handle signals")
     }
