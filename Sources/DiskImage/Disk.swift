@@ -55,7 +55,8 @@ struct Disk {
   private func allTypes(_ probe: borrowing Probe) -> [String] {
     blkid_reset_probe(probe.raw)
     var types: [String] = []
-    // libblkid knows fewer than a hundred types and visits each once; the limit is for a library that does not.
+    // libblkid knows fewer than a hundred types and visits each once; the limit is for a library that does
+    // not.
     while types.count < 256, blkid_do_probe(probe.raw) == 0 {
       if let type = probe.value("TYPE"), !types.contains(type) { types.append(type) }
     }

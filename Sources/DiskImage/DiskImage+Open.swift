@@ -5,7 +5,8 @@ import LUNStore
 extension DiskImage {
   /// Opens a raw image, a block device, or a LUN that is written as `STORE:NAME`.
   ///
-  /// A file that has this very name comes first. A LUN is read from its store; it need not be mounted, and may be.
+  /// A file that has this very name comes first. A LUN is read from its store; it need not be mounted, and
+  /// may be.
   public static func open(path: String) throws(DiskImageError) -> DiskImage {
     guard !path.utf8.contains(0) else {
       throw DiskImageError(.notAnImage, at: "image", "its name has a NUL byte")
@@ -67,10 +68,12 @@ extension DiskImage {
       return (Int64(clamping: bytes), Int(blockSize))
     case S_IFDIR:
       guard let store = try? Store.open(path) else {
-        throw DiskImageError(.notAnImage, at: path, "is a folder", remedy: "name a raw image, or STORE:NAME for a LUN")
+        throw DiskImageError(
+          .notAnImage, at: path, "is a folder", remedy: "name a raw image, or STORE:NAME for a LUN")
       }
       let names = ((try? store.names()) ?? []).prefix(5).map { "\(path):\($0.name)" }.joined(separator: ", ")
-      throw DiskImageError(.notAnImage, at: path, "is a store of LUNs", remedy: "name one of its LUNs: \(names)")
+      throw DiskImageError(
+        .notAnImage, at: path, "is a store of LUNs", remedy: "name one of its LUNs: \(names)")
     default:
       throw DiskImageError(.notAnImage, at: path, "is neither a file nor a block device")
     }
@@ -80,17 +83,21 @@ extension DiskImage {
     _ descriptor: Int32, name: String, size: Int64, logicalBlockSize: Int?
   ) throws(DiskImageError) -> DiskImage {
     guard size >= 512 else {
-      throw DiskImageError(.tooSmall, at: name, "has \(size) bytes, and a disk has at least one sector of 512")
+      throw DiskImageError(
+        .tooSmall, at: name, "has \(size) bytes, and a disk has at least one sector of 512")
     }
     let disk = Disk(descriptor: descriptor, name: name, size: size)
     let head = try disk.bytes(at: 0, count: 4096 + 8)
     if logicalBlockSize == nil, let format = wrapping(head) {
       let unpack =
-        format.isDisk ? "'qemu-img convert -O raw' makes one that can be read" : "unpack it with '\(format.name)'"
+        format.isDisk
+        ? "'qemu-img convert -O raw' makes one that can be read" : "unpack it with '\(format.name)'"
       throw DiskImageError(
-        .notRaw(format: format.name), at: name, "is no raw image: it begins as \(format.name) does", remedy: unpack)
+        .notRaw(format: format.name), at: name, "is no raw image: it begins as \(format.name) does",
+        remedy: unpack)
     }
-    let blockSize = logicalBlockSize ?? (hasGPTHeader(head, at: 4096) && !hasGPTHeader(head, at: 512) ? 4096 : 512)
+    let blockSize =
+      logicalBlockSize ?? (hasGPTHeader(head, at: 4096) && !hasGPTHeader(head, at: 512) ? 4096 : 512)
     let (table, partitions) = try PartitionReader(disk: disk, blockSize: blockSize, firstSector: head).read()
     return DiskImage(
       name: name, size: size, logicalBlockSize: blockSize, partitionTable: table, partitions: partitions,
@@ -101,7 +108,8 @@ extension DiskImage {
     head.dropFirst(offset).starts(with: Array("EFI PART".utf8))
   }
 
-  /// The format of an image that is not raw, by its first bytes. None of them can begin a disk that a BIOS boots.
+  /// The format of an image that is not raw, by its first bytes. None of them can begin a disk that a BIOS
+  /// boots.
   private static func wrapping(_ head: [UInt8]) -> (name: String, isDisk: Bool)? {
     let formats: [(magic: [UInt8], name: String, isDisk: Bool)] = [
       ([0x51, 0x46, 0x49, 0xFB], "qcow2", true), (Array("KDMV".utf8), "vmdk", true),

@@ -1,14 +1,15 @@
 /// What is on a disk: its partition table, and what each partition and the disk as a whole hold.
 ///
 /// Read once, when the image is opened, with libblkid, the library that `mount`, udev and initramfs scripts
-/// identify file systems with: what it finds here under a UUID is what they would find. Nothing is mounted and
-/// no privilege is needed.
+/// identify file systems with: what it finds here under a UUID is what they would find. Nothing is mounted
+/// and no privilege is needed.
 public struct DiskImage: Equatable, Sendable {
   /// The image, as it was named.
   public let name: String
   /// In bytes.
   public let size: Int64
-  /// In bytes: that of the LUN or the block device; for a file, the one that its GPT is laid out for, or else 512.
+  /// In bytes: that of the LUN or the block device; for a file, the one that its GPT is laid out for, or else
+  /// 512.
   public let logicalBlockSize: Int
   /// `nil` if there is none.
   public let partitionTable: PartitionTable?

@@ -23,7 +23,9 @@ struct PartitionReader {
       guard let entry = blkid_partlist_get_partition(list, index) else { continue }
       partitions.append(try partition(entry, tableKind: kind))
     }
-    return (PartitionTable(kind: kind, identifier: text(blkid_parttable_get_id(table)), damage: nil), partitions)
+    return (
+      PartitionTable(kind: kind, identifier: text(blkid_parttable_get_id(table)), damage: nil), partitions
+    )
   }
 
   private func partition(_ entry: blkid_partition, tableKind: String) throws(DiskImageError) -> Partition {
@@ -52,7 +54,8 @@ struct PartitionReader {
     guard types.contains(0xEE) else { return nil }
     return PartitionTable(
       kind: "gpt", identifier: nil,
-      damage: "the protective MBR announces a GPT, but neither its header in block 1 nor the backup in the last "
+      damage:
+        "the protective MBR announces a GPT, but neither its header in block 1 nor the backup in the last "
         + "block is valid: the image is cut off, or made for blocks of another size than \(blockSize) bytes")
   }
 

@@ -1,8 +1,8 @@
 /// An amount of bytes, as people write it: `10G`, `10GiB`, `512M`, `10737418240`.
 ///
-/// The suffixes are those of GNU coreutils and `qemu-img`: `K`, `M`, `G`, `T`, `P`, `E` and `KiB`, `MiB`, … are
-/// powers of 1024, `KB`, `MB`, `GB`, … are powers of 1000, and letters may be of either case. There are no
-/// fractions: what `1.5G` means to the byte is better said as `1536M`.
+/// The suffixes are those of GNU coreutils and `qemu-img`: `K`, `M`, `G`, `T`, `P`, `E` and `KiB`, `MiB`, …
+/// are powers of 1024, `KB`, `MB`, `GB`, … are powers of 1000, and letters may be of either case. There are
+/// no fractions: what `1.5G` means to the byte is better said as `1536M`.
 public struct ByteCount: Hashable, Sendable, Comparable {
   /// The amount; never negative, so that it always is a file offset too.
   public let bytes: Int64
@@ -57,12 +57,13 @@ public struct ByteCount: Hashable, Sendable, Comparable {
     return (0...power).reduce(into: 1) { unit, _ in unit *= base }
   }
 
+  /// The order of the amounts.
   public static func < (left: Self, right: Self) -> Bool { left.bytes < right.bytes }
 }
 
 extension ByteCount: CustomStringConvertible {
-  /// The amount in the largest power of 1024 that leaves at least one before the point; exact when there is no
-  /// point, to a tenth otherwise.
+  /// The amount in the largest power of 1024 that leaves at least one before the point; exact when there is
+  /// no point, to a tenth otherwise.
   public var description: String {
     var unit: Int64 = 1
     var name = "B"

@@ -77,8 +77,8 @@ final class Descriptor: Sendable {
     }
   }
 
-  /// A new file in this folder that is complete and durable, or absent: written under a temporary name, flushed,
-  /// renamed, and the folder flushed.
+  /// A new file in this folder that is complete and durable, or absent: written under a temporary name,
+  /// flushed, renamed, and the folder flushed.
   func install(_ name: String, _ bytes: [UInt8]) throws(StoreError) {
     let temporary = ".new-\(Identifier())"
     let file = try open(temporary, O_WRONLY | O_CREAT | O_EXCL)
@@ -93,8 +93,8 @@ final class Descriptor: Sendable {
     try synchronize()
   }
 
-  /// The names in this folder without `.` and `..`, in no order, with inode numbers. Names that are no UTF-8 are
-  /// repaired: they are for messages only.
+  /// The names in this folder without `.` and `..`, in no order, with inode numbers. Names that are no UTF-8
+  /// are repaired: they are for messages only.
   func entries() throws(StoreError) -> [(name: String, inode: UInt64)] {
     let raw = openat(self.raw, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard raw >= 0 else { throw .system("list", path) }
@@ -116,8 +116,8 @@ final class Descriptor: Sendable {
     return found
   }
 
-  /// Opens a regular file that may be absent; anything else in its place is damage. Does not wait for the writer of
-  /// a FIFO.
+  /// Opens a regular file that may be absent; anything else in its place is damage. Does not wait for the
+  /// writer of a FIFO.
   func openFileIfPresent(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor? {
     guard let file = try openIfPresent(name, flags | O_NONBLOCK) else { return nil }
     guard try file.status().st_mode & S_IFMT == S_IFREG else {

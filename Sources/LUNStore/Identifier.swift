@@ -1,7 +1,7 @@
 /// A random identifier (RFC 9562, version 4), as `8-4-4-4-12` hexadecimal digits.
 ///
-/// Foundation has one too; it would be the only thing this module needs it for, and loading it costs more than
-/// most of the commands do.
+/// Foundation has one too; it would be the only thing this module needs it for, and loading it costs more
+/// than most of the commands do.
 public struct Identifier: Hashable, Sendable, CustomStringConvertible {
   /// In its usual form, with small letters.
   public let description: String

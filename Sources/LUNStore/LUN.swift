@@ -4,8 +4,9 @@ import Synchronization
 
 /// An open LUN: a fixed number of bytes that can be read, written, zeroed and flushed.
 ///
-/// All operations may be used from any number of threads at once. As on a disk, what overlapping operations that
-/// run at the same time leave behind is not defined, and what was written is durable only after a later `flush`.
+/// All operations may be used from any number of threads at once. As on a disk, what overlapping operations
+/// that run at the same time leave behind is not defined, and what was written is durable only after a later
+/// `flush`.
 public final class LUN: Sendable {
   /// What a LUN is opened for.
   public enum Access: Sendable { case readOnly, readWrite }
@@ -30,8 +31,10 @@ public final class LUN: Sendable {
 
   /// Reads into `buffer` from byte `offset` on.
   ///
-  /// - Returns: the number of bytes read: all, or what there is up to the end of the LUN; 0 at or past the end.
-  /// - Throws: the host's error if not even one byte could be read; `EIO` where the data file has lost its end.
+  /// - Returns: the number of bytes read: all, or what there is up to the end of the LUN; 0 at or past the
+  ///   end.
+  /// - Throws: the host's error if not even one byte could be read; `EIO` where the data file has lost its
+  ///   end.
   public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(IOError) -> Int {
     let length = try inside(offset, buffer.count)
     var done = 0
@@ -52,10 +55,10 @@ public final class LUN: Sendable {
 
   /// Writes `buffer` at byte `offset`.
   ///
-  /// - Returns: the number of bytes written: all, or fewer at the end of the LUN and where the host had no room
-  ///   for more.
-  /// - Throws: `ENOSPC` at or past the end, as a block device does; the host's error if not even one byte could be
-  ///   written.
+  /// - Returns: the number of bytes written: all, or fewer at the end of the LUN and where the host had no
+  ///   room for more.
+  /// - Throws: `ENOSPC` at or past the end, as a block device does; the host's error if not even one byte
+  ///   could be written.
   public func write(_ buffer: UnsafeRawBufferPointer, at offset: Int64) throws(IOError) -> Int {
     let length = try inside(offset, buffer.count)
     if length == 0 && buffer.count > 0 { throw IOError(ENOSPC) }
@@ -83,8 +86,8 @@ public final class LUN: Sendable {
   ///
   /// - Throws: the host's error the first time, `EIO` from then on.
   public func flush() throws(IOError) {
-    // Flushes go one after the other, so that none of them can miss that another one failed. A flush that began
-    // after this call came in has done its work as well.
+    // Flushes go one after the other, so that none of them can miss that another one failed. A flush that
+    // began after this call came in has done its work as well.
     let begunBefore = flushesBegun.load(ordering: .sequentiallyConsistent)
     let code: Int32 = flushHasFailed.withLock { flushHasFailed in
       if flushHasFailed { return EIO }
@@ -120,7 +123,8 @@ public final class LUN: Sendable {
     }
   }
 
-  /// Gets room for a range, the contents of which stay as they are: later writes to it do not fail with `ENOSPC`.
+  /// Gets room for a range, the contents of which stay as they are: later writes to it do not fail with
+  /// `ENOSPC`.
   ///
   /// - Throws: `EINVAL` if the range is not inside the LUN, `ENOSPC` if the host has no room for it.
   public func allocate(at offset: Int64, length: Int64) throws(IOError) {
@@ -150,8 +154,8 @@ public final class LUN: Sendable {
     guard futimens(data.raw, [access, modification]) == 0 else { throw IOError(errno) }
   }
 
-  /// Hands out the descriptor of the one file that holds the bytes of the LUN in their order, for libraries that
-  /// read files. It is valid for the duration of the call and is not to be written to.
+  /// Hands out the descriptor of the one file that holds the bytes of the LUN in their order, for libraries
+  /// that read files. It is valid for the duration of the call and is not to be written to.
   public func withFlatFile<Result, Failure: Error>(
     _ body: (Int32) throws(Failure) -> Result
   ) throws(Failure) -> Result {
@@ -165,8 +169,8 @@ public final class LUN: Sendable {
     return Int(max(0, min(Int64(count), size - offset)))
   }
 
-  /// `fallocate`, limited as that of a block device is (blkdev_fallocate in the kernel's block/fops.c): a range
-  /// that begins inside and ends outside is cut at the end.
+  /// `fallocate`, limited as that of a block device is (blkdev_fallocate in the kernel's block/fops.c): a
+  /// range that begins inside and ends outside is cut at the end.
   private func change(_ mode: Int, _ offset: Int64, _ length: Int64) throws(IOError) {
     guard offset >= 0, length > 0, offset < size else { throw IOError(EINVAL) }
     let length = min(length, size - offset)

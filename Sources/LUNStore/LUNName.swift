@@ -17,11 +17,15 @@ public struct LUNName: Sendable {
     var faults: [String] = []
     let scalars = text.unicodeScalars
     if scalars.isEmpty { faults.append("is empty") }
-    if text.utf8.count > 255 { faults.append("has \(text.utf8.count) bytes, and a file name has at most 255") }
+    if text.utf8.count > 255 {
+      faults.append("has \(text.utf8.count) bytes, and a file name has at most 255")
+    }
     if scalars.first == "." { faults.append("begins with a '.'") }
     if scalars.contains("/") { faults.append("has a '/'") }
     if scalars.contains("@") { faults.append("has an '@', which separates a LUN from its snapshot") }
-    if scalars.contains(where: Self.isUnprintable) { faults.append("has a control character or a line separator") }
+    if scalars.contains(where: Self.isUnprintable) {
+      faults.append("has a control character or a line separator")
+    }
     if scalars.contains("\u{FFFD}") { faults.append("is not valid UTF-8") }
     guard faults.isEmpty else {
       throw StoreError(
@@ -46,16 +50,20 @@ public struct LUNName: Sendable {
 }
 
 extension LUNName: Hashable, Comparable, CustomStringConvertible {
+  /// Whether the bytes are the same.
   public static func == (left: Self, right: Self) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
 
+  /// The order of the bytes.
   public static func < (left: Self, right: Self) -> Bool {
     left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
   }
 
+  /// The hash of the bytes.
   public func hash(into hasher: inout Hasher) {
     for byte in text.utf8 { hasher.combine(byte) }
     hasher.combine(UInt8(0xFF))
   }
 
+  /// The name itself.
   public var description: String { text }
 }

@@ -33,8 +33,8 @@ struct Record: Equatable {
 
   /// Reads a record back.
   ///
-  /// The checksum is tested first, then the version: the rule of the last line is the one thing that no version
-  /// may change, so that a damaged record is never mistaken for a newer one.
+  /// The checksum is tested first, then the version: the rule of the last line is the one thing that no
+  /// version may change, so that a damaged record is never mistaken for a newer one.
   init(decoding bytes: [UInt8], as kind: Kind, path: String) throws(StoreError) {
     func damaged(_ problem: String) -> StoreError {
       StoreError(.damaged, at: path, problem, remedy: "restore this file from a backup of the store")
@@ -58,10 +58,13 @@ struct Record: Equatable {
     _ = text
     let headline = lines.removeFirst()
     let number = String(decoding: headline.dropFirst("fuse-lun \(kind.rawValue) ".utf8.count), as: UTF8.self)
-    guard let version = Int(number), version > 0 else { throw damaged("has no version: '\(printable(number))'") }
+    guard let version = Int(number), version > 0 else {
+      throw damaged("has no version: '\(printable(number))'")
+    }
     guard version <= Self.version else {
       throw StoreError(
-        .newer, at: path, "has format version \(version), and this program knows versions up to \(Self.version)",
+        .newer, at: path,
+        "has format version \(version), and this program knows versions up to \(Self.version)",
         remedy: "use the release of fuse-lun that wrote it, or a later one")
     }
     self.kind = kind
@@ -71,7 +74,9 @@ struct Record: Equatable {
         throw damaged("has a line without a key: '\(printable(line))'")
       }
       let key = String(decoding: line[..<space], as: UTF8.self)
-      guard !fields.contains(where: { $0.key == key }) else { throw damaged("says '\(printable(key))' twice") }
+      guard !fields.contains(where: { $0.key == key }) else {
+        throw damaged("says '\(printable(key))' twice")
+      }
       fields.append((key, String(decoding: line[(space + 1)...], as: UTF8.self)))
     }
   }
@@ -97,7 +102,8 @@ struct Record: Equatable {
   /// A version 1 record has these keys and no others: what is not understood is not ignored.
   func requireKeys(_ keys: [String], path: String) throws(StoreError) {
     for field in fields where !keys.contains(field.key) {
-      throw StoreError(.damaged, at: path, "has a key that version \(Self.version) does not have: '\(printable(field.key))'")
+      throw StoreError(
+        .damaged, at: path, "has a key that version \(Self.version) does not have: '\(printable(field.key))'")
     }
   }
 }

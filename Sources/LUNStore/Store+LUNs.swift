@@ -78,8 +78,8 @@ extension Store {
 
   /// Creates a thin LUN: all zeros, and taking up no space until it is written to.
   ///
-  /// It is there with all its parts, durably, once this returns, or not at all. A store that is being served may
-  /// be added to.
+  /// It is there with all its parts, durably, once this returns, or not at all. A store that is being served
+  /// may be added to.
   ///
   /// - Throws: `exists`, or the failing system call.
   @discardableResult
@@ -176,7 +176,8 @@ extension Store {
     } catch {
       guard error.kind == .system(ENOTDIR) || error.kind == .system(ELOOP) else { throw error }
       throw StoreError(
-        .damaged, at: error.place, "is not the folder of a LUN", remedy: "nothing else belongs here; move it away")
+        .damaged, at: error.place, "is not the folder of a LUN",
+        remedy: "nothing else belongs here; move it away")
     }
   }
 

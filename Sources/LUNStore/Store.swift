@@ -2,8 +2,8 @@ import Glibc
 
 /// A folder of virtual LUNs. FORMAT.md says what is in it.
 ///
-/// Any number of processes may read a store. One at a time serves it (`Store.serve`), and that one finds the LUNs
-/// that others create meanwhile, since a LUN appears in a store in one step.
+/// Any number of processes may read a store. One at a time serves it (`Store.serve`), and that one finds the
+/// LUNs that others create meanwhile, since a LUN appears in a store in one step.
 public struct Store: Sendable {
   /// As it was given to `open` or `create`.
   public let path: String
@@ -69,7 +69,8 @@ public struct Store: Sendable {
     }
     do throws(StoreError) {
       let root = try Descriptor.open(path: path, O_RDONLY | O_DIRECTORY)
-      // One maker at a time; the second finds a store. A crash half way leaves no record, and the next one goes on.
+      // One maker at a time; the second finds a store. A crash half way leaves no record, and the next one
+      // goes on.
       try root.lock()
       let ours = { (name: String) in name == lunsName || name == "lost+found" || name.hasPrefix(".new-") }
       if try !root.entries().allSatisfy({ ours($0.name) }) { return (try open(path), .nothing) }
@@ -114,8 +115,8 @@ public struct Store: Sendable {
     return (found.sorted { $0.name < $1.name }, problems)
   }
 
-  /// The names of the LUNs, in order, with the number that identifies each while the store is in use; reads no
-  /// LUN's record.
+  /// The names of the LUNs, in order, with the number that identifies each while the store is in use; reads
+  /// no LUN's record.
   public func names() throws(StoreError) -> [(name: LUNName, number: UInt64)] {
     try luns.entries().compactMap { entry in
       (try? LUNName(entry.name)).map { ($0, entry.inode) }

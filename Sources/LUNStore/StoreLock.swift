@@ -58,8 +58,8 @@ extension Store {
 }
 
 extension Descriptor {
-  // Locks of the open file, not of the process (F_OFD_SETLK, Linux 3.15): they survive fork, and closing another
-  // descriptor of the same file does not drop them.
+  // Locks of the open file, not of the process (F_OFD_SETLK, Linux 3.15): they survive fork, and closing
+  // another descriptor of the same file does not drop them.
 
   /// `false`, with `EAGAIN`, if another has the lock.
   fileprivate func setLock(_ type: Int32) -> Bool {

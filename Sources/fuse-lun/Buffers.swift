@@ -2,8 +2,8 @@ import CFuse
 import Glibc
 import LUNStore
 
-/// One buffer for each thread that answers reads, kept from request to request: the kernel asks for up to 1 MiB,
-/// and getting and giving back that much memory costs more than reading it.
+/// One buffer for each thread that answers reads, kept from request to request: the kernel asks for up to 1
+/// MiB, and getting and giving back that much memory costs more than reading it.
 enum ReadBuffer {
   // The key's destructor frees the buffer when its thread ends, also when libfuse cancels it.
   private static let key: pthread_key_t = {

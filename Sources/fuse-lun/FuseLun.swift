@@ -9,11 +9,11 @@ struct FuseLun: ParsableCommand {
     commandName: "fuse-lun",
     abstract: "Keeps virtual LUNs in a store and shows them as files that real software can use.",
     discussion: """
-      A store is a folder. 'fuse-lun create' makes it with its first LUN; 'fuse-lun mount' shows each of its LUNs \
-      as a file of fixed size, which an iSCSI target, QEMU or a loop device can serve as a disk.
+      A store is a folder. 'fuse-lun create' makes it with its first LUN; 'fuse-lun mount' shows each of its \
+      LUNs as a file of fixed size, which an iSCSI target, QEMU or a loop device can serve as a disk.
 
-      Exit status: 0 done; 1 the system refused (no space, no permission to mount, …); 2 the command line or the \
-      store is wrong, and nothing was changed.
+      Exit status: 0 done; 1 the system refused (no space, no permission to mount, …); 2 the command line or \
+      the store is wrong, and nothing was changed.
       """,
     subcommands: [CreateCommand.self, MountCommand.self, ListCommand.self, InfoCommand.self])
 

@@ -2,8 +2,8 @@ import CFuse
 import Glibc
 import Synchronization
 
-/// Where a mounted store says what its clients cannot be told: the standard error output in the foreground, the
-/// system log as a daemon.
+/// Where a mounted store says what its clients cannot be told: the standard error output in the foreground,
+/// the system log as a daemon.
 enum Log {
   private static let toSystemLog = Atomic(false)
 

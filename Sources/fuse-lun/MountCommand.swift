@@ -10,8 +10,8 @@ struct MountCommand: ParsableCommand {
       Returns when the files are there, and leaves a daemon behind; with -f it stays in the foreground. \
       'fusermount3 -u MOUNTPOINT' ends it, and so do SIGTERM and SIGINT: what was written is then flushed.
 
-      Nobody but the user who mounts sees the files, not even root, unless '-o allow_other' is given; files are \
-      then still for their owner alone until chmod says otherwise.
+      Nobody but the user who mounts sees the files, not even root, unless '-o allow_other' is given; files \
+      are then still for their owner alone until chmod says otherwise.
       """)
 
   @Argument(help: "The store's folder.")

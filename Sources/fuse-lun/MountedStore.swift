@@ -4,8 +4,8 @@ import Synchronization
 
 /// A store as a folder of files: which LUN has which inode, and who may touch it.
 ///
-/// LUNs are opened when they are first looked up and stay open until the end, so that an inode number that the
-/// kernel knows always leads somewhere. Several threads are in here at once.
+/// LUNs are opened when they are first looked up and stay open until the end, so that an inode number that
+/// the kernel knows always leads somewhere. Several threads are in here at once.
 final class MountedStore: Sendable {
   let store: Store
   /// Whether users other than the one who mounted can see the mount (`-o allow_other`).

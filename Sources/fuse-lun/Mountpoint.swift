@@ -13,7 +13,8 @@ struct Mountpoint {
       let code = errno
       throw StoreError(
         code == ENOENT ? .absent : .system(code), at: given, "cannot mount here: \(errorText(code))",
-        remedy: code == ENOTCONN ? "a mount whose daemon is gone is in the way: 'fusermount3 -u' removes it" : nil)
+        remedy: code == ENOTCONN
+          ? "a mount whose daemon is gone is in the way: 'fusermount3 -u' removes it" : nil)
     }
     guard status.st_mode & S_IFMT == S_IFDIR else {
       throw StoreError(.invalidInput, at: given, "cannot mount here: it is not a folder")

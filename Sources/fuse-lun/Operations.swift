@@ -2,13 +2,13 @@ import CFuse
 import Glibc
 import LUNStore
 
-// The FUSE operations. Each is a C function without context, called by libfuse from several threads at once, and
-// answers its request exactly once.
+// The FUSE operations. Each is a C function without context, called by libfuse from several threads at once,
+// and answers its request exactly once.
 //
 // Every LUN is a regular file of fixed size that behaves as a block device does wherever a file and a block
-// device differ: writing at the end is ENOSPC, opening with O_TRUNC changes nothing, resizing is not permitted.
-// Files are opened with FOPEN_DIRECT_IO: each read, write and flush of a client is one here, so that what a
-// client was told is durable is durable, and an error is seen by the one who caused it.
+// device differ: writing at the end is ENOSPC, opening with O_TRUNC changes nothing, resizing is not
+// permitted. Files are opened with FOPEN_DIRECT_IO: each read, write and flush of a client is one here, so
+// that what a client was told is durable is durable, and an error is seen by the one who caused it.
 
 /// How long the kernel may believe a name without asking again, in seconds. Attributes are always asked for,
 /// since blocks come and go.
@@ -29,7 +29,8 @@ private func mounted(_ request: fuse_req_t?) -> MountedStore {
   Unmanaged<MountedStore>.fromOpaque(fuse_req_userdata(request)).takeUnretainedValue()
 }
 
-/// Answers with what `body` returns or throws as the error number; `body` answers by itself if it returns `nil`.
+/// Answers with what `body` returns or throws as the error number; `body` answers by itself if it returns
+/// `nil`.
 @inline(__always)
 private func answer(_ request: fuse_req_t?, _ body: () throws(IOError) -> Int32?) {
   do throws(IOError) {
@@ -249,8 +250,8 @@ private func changeAllocation(
   return 0
 }
 
-/// What would change the list of LUNs is done by commands, and is not permitted here. Without these answers the
-/// client would be told that the function is not implemented.
+/// What would change the list of LUNs is done by commands, and is not permitted here. Without these answers
+/// the client would be told that the function is not implemented.
 private func addRefusals(to table: inout fuse_lowlevel_ops) {
   table.create = { request, _, _, _, _ in fuse_reply_err(request, EPERM) }
   table.mknod = { request, _, _, _, _ in fuse_reply_err(request, EPERM) }

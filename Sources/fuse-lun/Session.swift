@@ -9,8 +9,8 @@ struct Session {
   private let place: Mountpoint
   private let options: MountOptions
 
-  /// Opens the store and sees that all of it is sound: a LUN that would be missing from the mount is a disk that a
-  /// machine does not find.
+  /// Opens the store and sees that all of it is sound: a LUN that would be missing from the mount is a disk
+  /// that a machine does not find.
   init(store path: String, at place: Mountpoint, options: MountOptions) throws {
     store = try Store.open(path)
     self.place = place
@@ -56,8 +56,8 @@ struct Session {
       limit.rlim_cur = limit.rlim_max
       setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
-    // Where a LUN is under a loop device of this machine, the kernel may want to write to it to get memory that
-    // this process is waiting for. Only root may ask not to be made to wait; nothing is lost otherwise.
+    // Where a LUN is under a loop device of this machine, the kernel may want to write to it to get memory
+    // that this process is waiting for. Only root may ask not to be made to wait; nothing is lost otherwise.
     _ = linux_set_io_flusher()
   }
 
@@ -65,7 +65,12 @@ struct Session {
     let userData = Unmanaged.passUnretained(mounted).toOpaque()
     let session = try makeSession(userData)
     defer { fuse_session_destroy(session) }
-    // libfuse leaves alone what is ignored, and shells start background jobs with SIGINT ignored.
+    // Whoever started this may have left signals blocked, and shells start background jobs with SIGINT
+    // ignored, which libfuse would leave so.
+    var ends = sigset_t()
+    sigemptyset(&ends)
+    for end in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&ends, end) }
+    pthread_sigmask(SIG_UNBLOCK, &ends, nil)
     signal(SIGINT, SIG_DFL)
     guard fuse_set_signal_handlers(session) == 0 else {
       throw StoreError(.system(EIO), at: place.path, "cannot handle signals")
@@ -97,7 +102,8 @@ struct Session {
       return cfuse_session_new(&parsed, &operations, userData)
     }
     guard let session else {
-      throw StoreError(.system(EIO), at: place.path, "libfuse refused to make a session; the line above says why")
+      throw StoreError(
+        .system(EIO), at: place.path, "libfuse refused to make a session; the line above says why")
     }
     return session
   }

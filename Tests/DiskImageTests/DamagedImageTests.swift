@@ -30,8 +30,12 @@ struct DamagedImageTests {
     let path = disk()
     patch(path, at: 446, table(entry(type: 5, start: 2048, count: 100_000)))
     // The first EBR has a logical partition and points to the second, which points to the first.
-    patch(path, at: 2048 * 512 + 446, table(entry(type: 0x83, start: 63, count: 1000), entry(type: 5, start: 4096, count: 4096)))
-    patch(path, at: (2048 + 4096) * 512 + 446, table(entry(type: 0x83, start: 63, count: 1000), entry(type: 5, start: 0, count: 4096)))
+    patch(
+      path, at: 2048 * 512 + 446,
+      table(entry(type: 0x83, start: 63, count: 1000), entry(type: 5, start: 4096, count: 4096)))
+    patch(
+      path, at: (2048 + 4096) * 512 + 446,
+      table(entry(type: 0x83, start: 63, count: 1000), entry(type: 5, start: 0, count: 4096)))
     let begin = ContinuousClock.now
     let image = try DiskImage.open(path: path)
     #expect(ContinuousClock.now - begin < .seconds(10))
@@ -55,7 +59,9 @@ struct DamagedImageTests {
     }
   }
 
-  @Test("whose extended partition lies outside of it keeps its primary partitions, or says that it cannot be read")
+  @Test(
+    "whose extended partition lies outside of it keeps its primary partitions, or says that it cannot be read"
+  )
   func extendedOutside() throws {
     let path = disk()
     patch(
@@ -82,7 +88,8 @@ struct DamagedImageTests {
   @Test("whose GPT lost both its headers says so", .enabled(if: hasTools("sfdisk"), "needs sfdisk"))
   func gptGone() throws {
     let path = disk()
-    try #require(run("sh", "-c", "printf 'label: gpt\\nsize=10M\\n' | sfdisk -q --no-reread '\(path)'").status == 0)
+    try #require(
+      run("sh", "-c", "printf 'label: gpt\\nsize=10M\\n' | sfdisk -q --no-reread '\(path)'").status == 0)
     #expect(try DiskImage.open(path: path).partitions.count == 1)
     patch(path, at: 512, [UInt8](repeating: 0, count: 512))
     // The backup in the last block is as good.
@@ -139,9 +146,11 @@ struct NoImageTests {
     #expect(refuse(String(repeating: "x", count: 100_000))?.kind == .system(ENAMETOOLONG))
   }
 
-  @Test("is refused with how to unpack it", arguments: [("qcow2", "QFI\u{FB}"), ("gzip", "\u{1F}\u{8B}\u{08}")])
+  @Test(
+    "is refused with how to unpack it", arguments: [("qcow2", "QFI\u{FB}"), ("gzip", "\u{1F}\u{8B}\u{08}")])
   func wrapped(_ format: String, _ magic: String) {
-    write(magic.unicodeScalars.map { UInt8($0.value) } + [UInt8](repeating: 0, count: 4096), to: folder("image"))
+    write(
+      magic.unicodeScalars.map { UInt8($0.value) } + [UInt8](repeating: 0, count: 4096), to: folder("image"))
     let error = refuse(folder("image"))
     #expect(error?.kind == .notRaw(format: format))
     #expect(error?.remedy != nil)

@@ -30,7 +30,8 @@ struct DiskImageTests {
     makeSparse(part, Int(size))
     let made = run(words + [part])
     try #require(made.status == 0, "\(made)")
-    let copied = run("dd", "if=\(part)", "of=\(image)", "bs=1M", "seek=\(offset >> 20)", "conv=notrunc,sparse")
+    let copied = run(
+      "dd", "if=\(part)", "of=\(image)", "bs=1M", "seek=\(offset >> 20)", "conv=notrunc,sparse")
     try #require(copied.status == 0, "\(copied)")
     unlink(part)
   }
@@ -77,7 +78,8 @@ struct DiskImageTests {
     for partition in disk.partitions where partition.role != .extended {
       #expect(!partition.exceedsDisk)
       expect(
-        partition.content, is: blkid(path, at: partition.start, size: partition.size), "partition \(partition.number)")
+        partition.content, is: blkid(path, at: partition.start, size: partition.size),
+        "partition \(partition.number)")
     }
     #expect(disk.partitions[0].fileSystem?.label == "boot")
     #expect(disk.partitions[1].fileSystem?.type == "swap")
@@ -110,7 +112,8 @@ struct DiskImageTests {
     #expect(disk.hasBootSignature && !disk.hasBootCode)
     for partition in disk.partitions {
       expect(
-        partition.content, is: blkid(path, at: partition.start, size: partition.size), "partition \(partition.number)")
+        partition.content, is: blkid(path, at: partition.start, size: partition.size),
+        "partition \(partition.number)")
     }
     #expect(disk.partitions.compactMap(\.fileSystem?.type) == ["vfat", "xfs"])
   }

@@ -26,7 +26,8 @@ struct StoreTests {
     let (luns, problems) = try Store.open(path).list()
     #expect(problems.isEmpty)
     #expect(luns.map(\.name.text) == ["a", "b", "é"])
-    #expect(luns.allSatisfy { $0.size.bytes == 1 << 20 && $0.blockSize == .bytes512 && $0.allocated.bytes == 0 })
+    #expect(
+      luns.allSatisfy { $0.size.bytes == 1 << 20 && $0.blockSize == .bytes512 && $0.allocated.bytes == 0 })
     #expect(Set(luns.map(\.identifier)).count == 3)
     #expect(try Store.open(path).identifier == store.identifier)
     #expect(mode(path) == 0o700)
@@ -102,7 +103,9 @@ struct StoreTests {
     #expect(contents(of: "\(path)/file") == Array("precious".utf8))
     #expect(mode(path) == 0o755)
     #expect(#expect(throws: StoreError.self) { try Store.openOrCreate("\(path)/file") }?.kind == .notAStore)
-    #expect(#expect(throws: StoreError.self) { try Store.openOrCreate("\(path)/no/where") }?.kind == .system(ENOENT))
+    #expect(
+      #expect(throws: StoreError.self) { try Store.openOrCreate("\(path)/no/where") }?.kind == .system(ENOENT)
+    )
     #expect(#expect(throws: StoreError.self) { try Store.openOrCreate("a\0b") }?.kind == .invalidInput)
   }
 
@@ -124,7 +127,8 @@ struct StoreTests {
 
   /// Each breaks a sound store with the LUNs `a` and `b` in one way.
   enum Damage: String, CaseIterable, Sendable {
-    case recordGone, recordEmpty, recordFlipped, recordHuge, recordIsFIFO, recordIsLink, dataGone, dataShort, dataLong
+    case recordGone, recordEmpty, recordFlipped, recordHuge, recordIsFIFO, recordIsLink, dataGone, dataShort,
+      dataLong
     case dataIsFolder, folderRenamed, folderIsFile, folderIsLink
 
     func inflict(_ luns: String) {
@@ -212,7 +216,9 @@ struct StoreTests {
       try LUNRequest(name: "a/b", size: "10X", blockSize: "513")
     }
     #expect(problems?.all.count == 3)
-    let uneven = #expect(throws: StoreProblems.self) { try LUNRequest(name: "a", size: "1000", blockSize: "4096") }
+    let uneven = #expect(throws: StoreProblems.self) {
+      try LUNRequest(name: "a", size: "1000", blockSize: "4096")
+    }
     #expect(uneven?.all.first?.remedy?.contains("4096") == true)
     let odd = #expect(throws: StoreProblems.self) { try LUNRequest(name: "a", size: "1025") }
     #expect(odd?.all.first?.remedy?.contains("1024 and 1536") == true)

@@ -4,14 +4,18 @@ import Glibc
 public struct Outcome: Sendable, CustomStringConvertible {
   /// The exit status; 128 and the signal's number if one killed it; 127 if it could not be started.
   public let status: Int32
+  /// What it wrote on the standard output.
   public let output: String
+  /// What it wrote on the standard error output.
   public let errors: String
 
+  /// All of it, for the message of a failed expectation.
   public var description: String { "status \(status)\n\(output)\n\(errors)" }
 }
 
 /// A program that was started and not yet waited for.
 public final class Running: Sendable {
+  /// Its process number.
   public let process: pid_t
   private let output: Int32
   private let errors: Int32
@@ -25,6 +29,7 @@ public final class Running: Sendable {
     close(errors)
   }
 
+  /// Waits for its end.
   public func wait() -> Outcome {
     var status: Int32 = 0
     while waitpid(process, &status, 0) == -1 {
@@ -47,9 +52,12 @@ public final class Running: Sendable {
 @discardableResult
 public func run(_ program: String, _ arguments: String...) -> Outcome { run([program] + arguments) }
 
+/// Runs a program with its arguments in a list.
 @discardableResult
 public func run(_ words: [String]) -> Outcome {
-  guard let started = start(words) else { return Outcome(status: 127, output: "", errors: "cannot start \(words)") }
+  guard let started = start(words) else {
+    return Outcome(status: 127, output: "", errors: "cannot start \(words)")
+  }
   return started.wait()
 }
 
@@ -64,12 +72,20 @@ public func start(_ words: [String]) -> Running? {
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
   posix_spawn_file_actions_adddup2(&actions, output, 1)
   posix_spawn_file_actions_adddup2(&actions, errors, 2)
+  // The threads that tests run on block all signals, and programs inherit that.
+  var attributes = posix_spawnattr_t()
+  posix_spawnattr_init(&attributes)
+  defer { posix_spawnattr_destroy(&attributes) }
+  var signals = sigset_t()
+  sigemptyset(&signals)
+  posix_spawnattr_setsigmask(&attributes, &signals)
+  posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
   var process = pid_t()
   var arguments = words.map { strdup($0) } + [nil]
   let variables = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
   var environment = variables.map { strdup($0) } + [nil]
   defer { (arguments + environment).forEach { free($0) } }
-  guard posix_spawn(&process, program, &actions, nil, &arguments, &environment) == 0 else {
+  guard posix_spawn(&process, program, &actions, &attributes, &arguments, &environment) == 0 else {
     close(output)
     close(errors)
     return nil

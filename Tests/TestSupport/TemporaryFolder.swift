@@ -2,6 +2,7 @@ import Glibc
 
 /// A folder of its own for a test, gone with everything in it when the last reference goes.
 public final class TemporaryFolder: Sendable {
+  /// Where it is.
   public let path: String
 
   /// Under `/tmp`, and for everybody to enter, since some tests have an ordinary user work in it.
@@ -14,6 +15,7 @@ public final class TemporaryFolder: Sendable {
 
   deinit { _ = run("rm", "-rf", "--one-file-system", path) }
 
+  /// The path of something in it.
   public func callAsFunction(_ name: String) -> String { "\(path)/\(name)" }
 
   /// Makes a folder in it.
