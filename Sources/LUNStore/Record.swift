@@ -52,10 +52,9 @@ struct Record: Equatable {
     guard last.elementsEqual(computed.utf8) else {
       throw damaged("has the wrong checksum: '\(printable(last))' is written, '\(computed)' would be right")
     }
-    guard let text = String(validating: bytes, as: UTF8.self), !lines.isEmpty else {
+    guard String(validating: bytes, as: UTF8.self) != nil, !lines.isEmpty else {
       throw damaged("is not UTF-8")
     }
-    _ = text
     let headline = lines.removeFirst()
     let number = String(decoding: headline.dropFirst("fuse-lun \(kind.rawValue) ".utf8.count), as: UTF8.self)
     guard let version = Int(number), version > 0 else {

@@ -126,7 +126,7 @@ struct NoImageTests {
   private let folder = TemporaryFolder()
 
   private func refuse(_ path: String) -> DiskImageError? {
-    #expect(throws: DiskImageError.self) { try DiskImage.open(path: path) }
+    thrown(DiskImageError.self) { try DiskImage.open(path: path) }
   }
 
   @Test("is refused with what it is")

@@ -304,6 +304,21 @@ struct MountTests {
     #expect(try mount.server() == nil)
   }
 
+  @Test(
+    "shows where it comes from, whatever the store is called", arguments: ["a,b", "a b", "a\\b,c\\,d", "é:ü"])
+  func storeNames(_ name: String) throws {
+    let folder = TemporaryFolder()
+    let point = folder.folder("m,n o")
+    defer { run("fusermount3", "-u", "-z", "-q", point) }
+    #expect(run(fuseLun, "create", folder(name), "a", "--size", "1M").status == 0)
+    let outcome = run(fuseLun, "mount", folder(name), point)
+    #expect(outcome.status == 0, "\(outcome)")
+    #expect(run("findmnt", "-n", "-o", "SOURCE,FSTYPE", point).output.hasPrefix(folder(name)))
+    #expect(try File("\(point)/a").status.st_size == 1 << 20)
+    #expect(run(fuseLun, "mount", folder(name), folder.folder("other")).errors.contains(point))
+    #expect(run("fusermount3", "-u", point).status == 0)
+  }
+
   @Test("that is read-only lets nobody write")
   func readOnly() throws {
     let mount = try Mount(("a", "1M"))

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import LUNStore
@@ -25,7 +26,7 @@ struct ByteCountTests {
       String(repeating: "9", count: 9999),
     ])
   func refused(_ text: String) {
-    let error = #expect(throws: StoreError.self) { try ByteCount(parsing: text) }
+    let error = thrown(StoreError.self) { try ByteCount(parsing: text) }
     #expect(error?.kind == .invalidInput)
     #expect(error?.place.hasPrefix("size '") == true)
     #expect((error?.description.utf8.count ?? 0) < 700)
@@ -65,14 +66,14 @@ struct LUNNameTests {
       (String(repeating: "x", count: 256), "256 bytes"), (String(repeating: "é", count: 128), "256 bytes"),
     ])
   func refused(_ text: String, _ rule: String) {
-    let error = #expect(throws: StoreError.self) { try LUNName(text) }
+    let error = thrown(StoreError.self) { try LUNName(text) }
     #expect(error?.problem.contains(rule) == true)
     #expect(error?.description.unicodeScalars.contains { $0.value < 32 } == false)
   }
 
   @Test("tell every broken rule at once")
   func allRules() {
-    let error = #expect(throws: StoreError.self) { try LUNName(".a/b@c\n") }
+    let error = thrown(StoreError.self) { try LUNName(".a/b@c\n") }
     for rule in ["'.'", "'/'", "'@'", "control"] { #expect(error?.problem.contains(rule) == true) }
   }
 

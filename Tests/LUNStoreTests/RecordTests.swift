@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import LUNStore
@@ -29,7 +30,7 @@ struct RecordTests {
       for mask in [1, 2, 4, 16, 128, 255] as [UInt8] {
         var damaged = bytes
         damaged[index] ^= mask
-        let error = #expect(throws: StoreError.self, "byte \(index) xor \(mask)") {
+        let error = thrown(StoreError.self) {
           try Record(decoding: damaged, as: .lun, path: "p")
         }
         #expect(error?.kind == .damaged, "byte \(index) xor \(mask)")
@@ -41,7 +42,7 @@ struct RecordTests {
   func everyLength() {
     let bytes = record.encoded
     for length in bytes.indices {
-      let error = #expect(throws: StoreError.self, "\(length) bytes") {
+      let error = thrown(StoreError.self) {
         try Record(decoding: Array(bytes.prefix(length)), as: .lun, path: "p")
       }
       #expect(error?.kind == .damaged, "\(length) bytes")
@@ -63,7 +64,7 @@ struct RecordTests {
   func sound(_ text: String, _ kind: StoreError.Kind, _ reason: String) {
     let digits = String(CRC32C.checksum(text.utf8), radix: 16)
     let line = "crc32c \(String(repeating: "0", count: 8 - digits.count))\(digits)\n"
-    let error = #expect(throws: StoreError.self) {
+    let error = thrown(StoreError.self) {
       try Record(decoding: Array((text + line).utf8), as: .lun, path: "p")
     }
     #expect(error?.kind == kind)

@@ -48,7 +48,7 @@ struct StoreTests {
   func taken() throws {
     let store = try makeStore("a")
     let before = try store.list().luns
-    let error = #expect(throws: StoreError.self) { try store.createLUN(LUNRequest(name: "a", size: "2M")) }
+    let error = thrown(StoreError.self) { try store.createLUN(LUNRequest(name: "a", size: "2M")) }
     #expect(error?.kind == .exists)
     #expect(try store.list().luns == before)
   }
@@ -98,15 +98,15 @@ struct StoreTests {
   func occupied() throws {
     mkdir(path, 0o755)
     write("precious".utf8, to: "\(path)/file")
-    let error = #expect(throws: StoreError.self) { try Store.openOrCreate(path) }
+    let error = thrown(StoreError.self) { try Store.openOrCreate(path) }
     #expect(error?.kind == .notAStore)
     #expect(contents(of: "\(path)/file") == Array("precious".utf8))
     #expect(mode(path) == 0o755)
-    #expect(#expect(throws: StoreError.self) { try Store.openOrCreate("\(path)/file") }?.kind == .notAStore)
+    #expect(thrown(StoreError.self) { try Store.openOrCreate("\(path)/file") }?.kind == .notAStore)
     #expect(
-      #expect(throws: StoreError.self) { try Store.openOrCreate("\(path)/no/where") }?.kind == .system(ENOENT)
+      thrown(StoreError.self) { try Store.openOrCreate("\(path)/no/where") }?.kind == .system(ENOENT)
     )
-    #expect(#expect(throws: StoreError.self) { try Store.openOrCreate("a\0b") }?.kind == .invalidInput)
+    #expect(thrown(StoreError.self) { try Store.openOrCreate("a\0b") }?.kind == .invalidInput)
   }
 
   @Test("is undone only as far as it was made, and never with a LUN in it")
@@ -119,10 +119,10 @@ struct StoreTests {
     run("rm", "-r", "\(path)/luns/a")
     store.undo(.contents)
     #expect(mode(path) == 0o700)
-    #expect(#expect(throws: StoreError.self) { try Store.open(path) }?.kind == .notAStore)
+    #expect(thrown(StoreError.self) { try Store.open(path) }?.kind == .notAStore)
     let again = try Store.openOrCreate(path)
     again.store.undo(.folderAndContents)
-    #expect(#expect(throws: StoreError.self) { try Store.open(path) }?.kind == .absent)
+    #expect(thrown(StoreError.self) { try Store.open(path) }?.kind == .absent)
   }
 
   /// Each breaks a sound store with the LUNs `a` and `b` in one way.
@@ -177,10 +177,10 @@ struct StoreTests {
     _ = try makeStore("a")
     let sound = try #require(contents(of: "\(path)/store"))
     patch("\(path)/store", at: 25, [UInt8(ascii: "x")])
-    #expect(#expect(throws: StoreError.self) { try Store.open(path) }?.kind == .damaged)
+    #expect(thrown(StoreError.self) { try Store.open(path) }?.kind == .damaged)
     write(sound, to: "\(path)/store")
     rename("\(path)/luns", "\(path)/elsewhere")
-    #expect(#expect(throws: StoreError.self) { try Store.open(path) }?.kind == .damaged)
+    #expect(thrown(StoreError.self) { try Store.open(path) }?.kind == .damaged)
   }
 
   @Test("of a later version is refused, and says so")
@@ -191,7 +191,7 @@ struct StoreTests {
     write(
       Array((text + "crc32c " + String(repeating: "0", count: 8 - digits.count) + digits + "\n").utf8),
       to: "\(path)/store")
-    let error = #expect(throws: StoreError.self) { try Store.open(path) }
+    let error = thrown(StoreError.self) { try Store.open(path) }
     #expect(error?.kind == .newer)
     #expect(error?.problem.contains("7") == true)
   }
@@ -201,7 +201,7 @@ struct StoreTests {
     let store = try makeStore("a")
     #expect(try store.holder() == nil)
     let lock = try store.serve(at: "/mnt/with space")
-    let error = #expect(throws: StoreError.self) { try Store.open(path).serve(at: "/mnt/other") }
+    let error = thrown(StoreError.self) { try Store.open(path).serve(at: "/mnt/other") }
     #expect(error?.kind == .busy)
     #expect(error?.problem.contains("process \(getpid()) at '/mnt/with space'") == true)
     #expect(try store.holder() == StoreHolder(process: getpid(), mountpoint: "/mnt/with space"))
@@ -212,15 +212,15 @@ struct StoreTests {
 
   @Test("tells all that is wrong with a request at once, and the sizes that would be right")
   func requests() {
-    let problems = #expect(throws: StoreProblems.self) {
+    let problems = thrown(StoreProblems.self) {
       try LUNRequest(name: "a/b", size: "10X", blockSize: "513")
     }
     #expect(problems?.all.count == 3)
-    let uneven = #expect(throws: StoreProblems.self) {
+    let uneven = thrown(StoreProblems.self) {
       try LUNRequest(name: "a", size: "1000", blockSize: "4096")
     }
     #expect(uneven?.all.first?.remedy?.contains("4096") == true)
-    let odd = #expect(throws: StoreProblems.self) { try LUNRequest(name: "a", size: "1025") }
+    let odd = thrown(StoreProblems.self) { try LUNRequest(name: "a", size: "1025") }
     #expect(odd?.all.first?.remedy?.contains("1024 and 1536") == true)
     #expect(throws: StoreProblems.self) { try LUNRequest(name: "a", size: "0") }
     #expect(throws: StoreProblems.self) { try LUNRequest(name: "a", size: "9223372036854775807") }

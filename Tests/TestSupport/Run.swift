@@ -121,3 +121,10 @@ public func eventually(_ condition: () -> Bool) -> Bool {
   }
   return condition()
 }
+
+/// The error that `body` throws, if it throws one of this type; `#expect(throws:)` gives it back only from
+/// Swift 6.1 on.
+public func thrown<Failure: Error, Result>(_: Failure.Type, _ body: () throws -> Result) -> Failure? {
+  do { _ = try body() } catch let error as Failure { return error } catch { return nil }
+  return nil
+}
