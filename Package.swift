@@ -15,7 +15,15 @@ let package = Package(
     .target(name: "LinuxConfig"),
     .target(name: "Sim", dependencies: ["LinuxConfig"]),
     .testTarget(name: "LinuxConfigTests", dependencies: ["LinuxConfig"]),
+    .target(name: "Reports", dependencies: ["Sim", "LinuxConfig"]),
+    .executableTarget(
+      name: "bootsim",
+      dependencies: [
+        "Reports", "Sim", "LinuxConfig", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     .testTarget(name: "SimTests", dependencies: ["Sim", "LinuxConfig"]),
+    .testTarget(name: "ReportsTests", dependencies: ["Reports", "Sim", "LinuxConfig"]),
+    .testTarget(name: "BootsimTests", dependencies: ["bootsim", "Sim", "LinuxConfig"]),
     .target(name: "CLinux"),
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CBlkid", pkgConfig: "blkid", providers: [.apt(["libblkid-dev"])]),

@@ -1,0 +1,146 @@
+/// One exploration: the states found so far, and the work of finding their successors.
+///
+/// States are expanded in the order in which they were found, so witnesses are short and every exploration of a
+/// model is the same.
+final class Search<M: Model> {
+  let model: M
+  let options: Explorer.Options
+  var nodes = NodeStore()
+  var edges = EdgeList()
+  var states: InternTable<M.State>
+  var alphabet: Alphabet<M>
+  private(set) var ends: [(state: M.State, node: Int32)] = []
+  private var endStates: [M.State: Int] = [:]
+  private var transitions = 0
+  private var next: Int32 = 0
+  private var isOutOfBudget = false
+
+  private var out = Outbox<M.Event, M.Note>()
+  private var parent = Zone()
+  private var work = Zone()
+  private var child = Zone()
+  private var scratch = ZoneScratch()
+  private var choice = Choice()
+  private var step = StepPlan()
+
+  init(_ model: M, _ options: Explorer.Options) {
+    self.model = model
+    self.options = options
+    states = InternTable()
+    alphabet = Alphabet(model)
+  }
+
+  /// Explores everything that the budget allows.
+  func run() -> Exploration<M> {
+    let start = states.intern(model.start())
+    child.reset(count: 0, pastCount: 0)
+    _ = add(start, parent: -1, via: -1, depth: 0)
+    expandAll()
+    var endless = findEndless()
+    while case .unknown(let open) = endless, !isOutOfBudget {
+      // A loop through a state that is only covered by another proves nothing: its own runs may be fewer. So
+      // find out what really follows.
+      for node in open where !isOutOfBudget {
+        nodes[node].covered = -1
+        transitions -= Int(nodes[node].edgeCount)
+        expand(node, covering: false)
+      }
+      expandAll(covering: false)
+      endless = findEndless()
+    }
+    var loop: Witness?
+    if case .found(let path) = endless { loop = witness(path) }
+    return Exploration(
+      ends: ends.map { Exploration.End(state: $0.state, witness: witness(path(to: $0.node))) },
+      states: nodes.count, transitions: transitions, complete: !isOutOfBudget, endless: loop)
+  }
+
+  private func expandAll(covering: Bool = true) {
+    while Int(next) < nodes.count, !isOutOfBudget {
+      if nodes[next].covered < 0, nodes[next].firstEdge < 0 {
+        expand(next, covering: covering && options.covers)
+      }
+      next += 1
+    }
+  }
+
+  // MARK: Successors
+
+  private func expand(_ node: Int32, covering: Bool) {
+    nodes[node].firstEdge = Int32(edges.count)
+    nodes.read(node, into: &parent)
+    if parent.count == 0 {
+      resume(node, covering)
+    } else {
+      let depth = nodes[node].depth
+      choice.choose(
+        parent, alphabet, reducing: options.reduces, depth: depth, patience: options.patience)
+      for k in 0..<parent.count where choice.isChosen[k] && !isOutOfBudget {
+        take(k, from: node, depth, covering)
+      }
+    }
+    nodes[node].edgeCount = Int32(edges.count) - nodes[node].firstEdge
+  }
+
+  /// Takes the next step of the story from a quiescent state.
+  private func resume(_ node: Int32, _ covering: Bool) {
+    var state = states[nodes.state(of: node)]
+    out.empty()
+    guard model.resume(&state, &out) else {
+      if endStates[state] == nil {
+        endStates[state] = ends.count
+        ends.append((state, node))
+      }
+      return
+    }
+    parent.reset(count: 0, pastCount: 0)
+    step.plan(out, parent, taking: -1, &alphabet)
+    step.build(&child, from: parent, taking: -1, depth: nodes[node].depth + 1)
+    connect(add(states.intern(state), parent: node, via: -1, depth: nodes[node].depth + 1, covering), -1)
+  }
+
+  /// Takes the pending event at position `k`, if it can be the next one.
+  private func take(_ k: Int, from node: Int32, _ depth: Int32, _ covering: Bool) {
+    let event = parent.events[k]
+    let footprint = alphabet.footprint(event)
+    let later = choice.later(than: k, parent, alphabet)
+    work.copy(parent)
+    scratch.reserve(parent.count)
+    if !work.demand(k, before: later, footprint: footprint, &scratch) { return }
+
+    var state = states[nodes.state(of: node)]
+    out.empty()
+    model.handle(alphabet[event], &state, &out)
+    step.plan(out, work, taking: k, &alphabet)
+    if step.cancelled.contains(where: { !later[$0] }) {
+      // A model with honest footprints never comes here: cancelling is a conflict.
+      for x in step.cancelled { later[x] = true }
+      if !work.demand(k, before: later, footprint: footprint, &scratch) { return }
+    }
+    work.closePast(&scratch)
+    step.build(&child, from: work, taking: k, depth: depth + 1)
+    step.remember(&child, from: work, taking: k, footprint)
+    child.simplifyPast { alphabet.reach($0) }
+    connect(add(states.intern(state), parent: node, via: Int32(k), depth: depth + 1, covering), event)
+  }
+
+  private func add(
+    _ state: Int32, parent: Int32, via: Int32, depth: Int32, _ covering: Bool = true
+  ) -> NodeStore.Addition? {
+    let addition = nodes.add(
+      state: state, child, parent: parent, via: via, depth: depth, merging: options.merges,
+      covering: covering, budget: options.budget
+    ) { alphabet.reach($0).conflicts(with: $1) }
+    if addition == nil { isOutOfBudget = true }
+    return addition
+  }
+
+  private func connect(_ addition: NodeStore.Addition?, _ event: Int32) {
+    switch addition {
+    case .added(let target), .same(let target): edges.append(target, event, isExact: true)
+    case .covered(let target): edges.append(target, event, isExact: false)
+    case nil: return
+    }
+    transitions += 1
+  }
+}

@@ -1,0 +1,196 @@
+/// One instruction of a program.
+extension MachineModel {
+  func execute(_ op: Op, part: String, timedOut: Bool, _ s: inout MachineState, _ out: inout Out) -> Flow {
+    switch op {
+    case .say(let text):
+      say(part, text, &out)
+      return .next(Self.instant)
+    case .tell(let text, let facts):
+      explain(part, text, because: facts, sets: .program, to: &out)
+      return .next(Self.instant)
+    case .pause(let window):
+      return .next(window)
+    case .stage(let stage):
+      enter(stage, &s, &out)
+      return .next(Self.instant)
+    case .jump(let target):
+      return .to(target, Self.instant)
+    case .read(let path, let says, let failTo):
+      return executeRead(path, says: says, failTo: failTo, part: part, &s, &out)
+    case .modules(let names):
+      loadModules(names, &s, &out)
+      return .next(Pace.between(20, 150, seen: 60))
+    case .startRootWait(let window):
+      out.schedule(MachineEvent(.rootWaitOver), window)
+      return .next(Self.instant)
+    case .waitInterface(let limit, let failTo):
+      if !s.network.present.isEmpty { return .next(Pace.about(150)) }
+      guard timedOut else {
+        say(part, "Waiting up to 180 secs for any network device to become available", &out)
+        return .wait(limit)
+      }
+      s.iscsi.problem = LoginProblem.noInterface.rawValue
+      say(part, "Network device did not appear in time", &out)
+      explain(part, "no network interface appears: the initramfs has no driver for the adapter", because: [.initramfs], sets: .login, to: &out)
+      return .to(failTo, Self.instant)
+    case .configure(let interface, let source, let limit, let failTo):
+      return executeConfigure(interface, source, limit: limit, failTo: failTo, timedOut: timedOut, part: part, &s, &out)
+    case .link(let interface, let up, let why):
+      let chosen = interface.map { name in scenario.machine.nics.indices.filter { scenario.machine.nics[$0].interface == name } }
+        ?? Array(scenario.machine.nics.indices)
+      let changing = chosen.filter { s.network.present.has($0) && s.network.up.has($0) != up }
+      guard !changing.isEmpty else { return .next(Self.instant) }
+      for nic in changing { setLink(nic, up: up, &s, &out) }
+      if !up { s.iscsi.loss = LossCause.interfaceDown.rawValue }
+      explain(part, why, because: [.program], sets: .path, .interface, to: &out)
+      return .next(Pace.between(20, 300, seen: 100))
+    case .dropAddress(let interface, let why):
+      if let nic = nic(interface), s.network.address.has(nic) {
+        s.network.address.drop(nic)
+        s.iscsi.loss = LossCause.addressRemoved.rawValue
+        explain(part, why, because: [.program], sets: .path, .address, to: &out)
+      }
+      return .next(Pace.between(5, 100, seen: 30))
+    case .setAddress(let interface, let why):
+      if let nic = nic(interface), s.network.present.has(nic) {
+        s.network.up.put(nic)
+        s.network.address.put(nic)
+        explain(part, why, because: [.program], sets: .path, .address, to: &out)
+      }
+      return .next(Pace.between(5, 100, seen: 30))
+    case .login(let logins, let failTo):
+      return executeLogin(logins, failTo: failTo, part: part, &s, &out)
+    case .loginFromFirmware(let failTo):
+      guard let login = firmwareLogin(s) else {
+        s.iscsi.problem = LoginProblem.noIBFT.rawValue
+        return .to(failTo, Self.instant)
+      }
+      return executeLogin([login], failTo: failTo, part: part, &s, &out)
+    case .unlessIBFT(let target):
+      if s.firmware.ibft > 0 { return .next(Self.instant) }
+      s.iscsi.problem = LoginProblem.noIBFT.rawValue
+      say(part, "iscsistart: Could not get boot entry. No iBFT detected.", &out)
+      explain(part, "there is no iBFT: no option ROM logged in to a target on this boot", because: [.bootDevice, .ibft], sets: .login, to: &out)
+      return .to(target, Self.instant)
+    case .noteProblem(let problem):
+      s.iscsi.problem = problem.rawValue
+      explain(part, problem.reason, because: [.initramfs, .selection], sets: .login, to: &out)
+      return .next(Self.instant)
+    case .waitRoot(let root):
+      return executeWaitRoot(root, part: part, timedOut: timedOut, &s, &out)
+    case .mountRoot(let root):
+      return executeMountRoot(root, part: part, &s, &out)
+    case .switchRoot(let path):
+      return switchRoot(path, part: part, &s, &out)
+    case .remountRoot(let readWrite, let failTo):
+      return executeRemount(readWrite: readWrite, failTo: failTo, part: part, &s, &out)
+    case .mountEntry(let entry, let failTo):
+      return executeMount(entry, failTo: failTo, part: part, timedOut: timedOut, &s, &out)
+    case .startDaemon:
+      startDaemon(&s, &out)
+      return .next(Pace.between(20, 200, seen: 80))
+    case .stopDaemon(let why):
+      stopDaemon(why, &s, &out)
+      return .next(Pace.between(5, 100, seen: 20))
+    case .spareDaemon:
+      s.iscsi.daemonSpared = true
+      return .next(Self.instant)
+    case .killAll:
+      say(part, "Asking all remaining processes to terminate...done.", &out)
+      if s.root.dirty == 0 { write(&s, &out) }  // logs and state files of those that end
+      if !s.iscsi.daemonSpared { stopDaemon("all processes are killed, iscsid with them", &s, &out) }
+      return .next(Pace.between(500, 6000, seen: 1000))
+    case .logout(let keepRoot, let why):
+      guard s.iscsi.daemon else {
+        say(part, "iscsiadm: initiator reported error (2 - session not found)", &out)
+        return .next(Self.instant)
+      }
+      logout(keepRoot: keepRoot, why, &s, &out)
+      return .next(Pace.between(50, 200, seen: 100))
+    case .loginNodes(let logins):
+      for login in logins {
+        for target in targets(atPortal: login.portal) where scenario.targets[target].iqn == login.target {
+          if s.iscsi.session(target) != .none {
+            say(part, "iscsiadm: default: 1 session requested, but 1 already present.", &out)
+          } else if case .refused(let problem) = attempt(login, target: target, &s, &out) {
+            report(problem, login, part: part, &out)
+          }
+        }
+      }
+      return .next(Pace.between(50, 500, seen: 150))
+    case .firewall(let action, let why):
+      let drops = action == .drop
+      if s.network.dropped != drops {
+        s.network.dropped = drops
+        if drops { s.iscsi.loss = LossCause.firewall.rawValue }
+        explain(part, why, because: [.program], sets: .path, to: &out)
+      }
+      return .next(Pace.between(10, 200, seen: 50))
+    case .sync:
+      switch rootIO(s) {
+      case .blocked:
+        guard s.root.dirty > 0 else { return .next(Self.instant) }
+        watchBlockedIO(&s, &out)
+        return .wait(nil)
+      case .fails: return .next(Self.instant)
+      case .works:
+        if s.root.dirty > 0 {
+          s.root.dirty = 0
+          out.cancel(MachineEvent(.writeback))
+        }
+        return .next(Pace.between(10, 500, seen: 100))
+      }
+    case .write:
+      write(&s, &out)
+      return .next(Self.instant)
+    case .installGrub(let node, let installation, let says):
+      return executeInstallGrub(node, installation, says: says, part: part, &s, &out)
+    case .halt(let request):
+      return executeHalt(request, part: part, &s, &out)
+    case .up:
+      comesUp(&s, &out)
+      return .next(Self.instant)
+    case .dead(let finding, let stage, let facts):
+      dead(finding, stage, because: facts, finding.info.title, &s, &out)
+      return .stop
+    case .noProcessesLeft(let text):
+      say(part, text, &out)
+      return .stop
+    }
+  }
+
+  /// May a waiting instruction go on?
+  func canGoOn(_ op: Op, _ s: MachineState) -> Bool {
+    switch op {
+    case .read, .remountRoot, .sync: return rootIO(s) != .blocked
+    case .waitInterface: return !s.network.present.isEmpty
+    case .configure(let interface, let source, _, _):
+      guard let nic = nic(interface) else { return false }
+      return linkUp(nic, s) && (source == .fixed || scenario.network.dhcp)
+    case .login(let logins, _): return loginCanGoOn(logins, s)
+    case .loginFromFirmware: return firmwareLogin(s).map { loginCanGoOn([$0], s) } ?? true
+    case .waitRoot(let root): return rootThere(root, s)
+    case .mountEntry(let entry, _): return rootIO(s) != .blocked && resolve(entry.device, s) != nil
+    case .halt: return haltCanGoOn(s)
+    default: return true
+    }
+  }
+
+  /// The login that the iBFT describes: all of it, CHAP secret included (lab k2).
+  func firmwareLogin(_ s: MachineState) -> Login? {
+    guard s.firmware.ibft > 0, let rom = scenario.machine.nics[Int(s.firmware.ibft) - 1].optionROM, let target = rom.target,
+      let portal = rom.portal
+    else { return nil }
+    return Login(initiator: rom.initiator, target: target, portal: portal, chap: rom.chap)
+  }
+
+  /// The machine is up: the boot has come to a good end.
+  private func comesUp(_ s: inout MachineState, _ out: inout Out) {
+    s.phase = .up
+    enter(.running, &s, &out)
+    say("login", "login:", &out)
+    explain("init", "the system is up", because: [.root, .program], sets: .program, to: &out)
+    write(&s, &out)
+    endBoot(.boots, nil, nil, &s, &out)
+  }
+}

@@ -1,0 +1,171 @@
+import LinuxConfig
+
+/// The system's own start and stop: SysV runlevels or systemd units, read from its files.
+extension MachineModel {
+  /// /sbin/init says which init it is.
+  func hasSystemd(_ tree: MemoryFileTree) -> Bool {
+    tree.linkTarget("/sbin/init")?.hasSuffix("systemd") == true
+  }
+
+  func initProgram(_ s: MachineState) -> UInt16 {
+    library.program("init \(s.tree)") {
+      let tree = tree(s)
+      return hasSystemd(tree) ? systemdStart(tree) : sysvStart(tree)
+    }
+  }
+
+  func shutdownProgram(reboot: Bool, _ s: MachineState) -> UInt16 {
+    library.program("shutdown \(s.tree) \(reboot)") {
+      let tree = tree(s)
+      return hasSystemd(tree) ? systemdStop(tree, reboot: reboot) : sysvStop(tree, reboot: reboot)
+    }
+  }
+
+  // MARK: - SysV
+
+  /// The links of a runlevel in the order `rc` runs them.
+  func links(_ level: String, start: Bool, _ tree: MemoryFileTree) -> [RunlevelLinks.Link] {
+    read(RunlevelLinks.read(from: tree)).order(level).filter { $0.isStart == start && $0.script != nil }
+  }
+
+  func defaultRunlevel(_ tree: MemoryFileTree) -> String {
+    read(Inittab.self, "/etc/inittab", tree)?.defaultLevel ?? "2"
+  }
+
+  private func sysvStart(_ tree: MemoryFileTree) -> Program {
+    var compiler = CommandCompiler(model: self, tree: tree)
+    var pieces: [[Op]] = []
+    compiler.ops.add(.say("INIT: version booting"))
+    compiler.ops.add(.pause(Pace.about(500)))
+    pieces.append(compiler.take())
+    for path in ["/etc/rc.d/rc.sysinit", "/etc/init.d/boot"] where tree.isFile(path) {
+      compiler.script(path, "start", unreadable: "\(path): Input/output error")
+      pieces.append(compiler.take())
+    }
+    let level = defaultRunlevel(tree)
+    for level in ["S", level] {
+      if level != "S" {
+        compiler.ops.add(.say("INIT: Entering runlevel: \(level)"))
+        pieces.append(compiler.take())
+      }
+      for link in links(level, start: true, tree) {
+        compiler.script(link.path, "start", unreadable: "\(link.path): Input/output error")
+        compiler.ops.add(.pause(Pace.about(700)))
+        pieces.append(compiler.take())
+      }
+    }
+    let end = compiler.ops.label()
+    compiler.ops.add(.read("/sbin/agetty", says: "INIT: cannot execute \"/sbin/agetty\"", failTo: end))
+    compiler.ops.add(.up)
+    compiler.ops.place(end)
+    pieces.append(compiler.take())
+    return Program(part: "rc", tasks: Self.chain(pieces))
+  }
+
+  private func sysvStop(_ tree: MemoryFileTree, reboot: Bool) -> Program {
+    let level = reboot ? "6" : "0"
+    var compiler = CommandCompiler(model: self, tree: tree)
+    var pieces: [[Op]] = []
+    compiler.ops.add(.say("INIT: Switching to runlevel: \(level)"))
+    compiler.ops.add(.pause(Pace.about(600)))
+    pieces.append(compiler.take())
+    // `rc` of Red Hat stops only what has its lock file; Debian's and SUSE's stop everything linked.
+    let locked = tree.exists("/etc/rc.d/rc.sysinit")
+    for starts in [false, true] {
+      for link in links(level, start: starts, tree) {
+        if !starts, locked, !started(link.name, tree) { continue }
+        // Debian's rc stops with S links too in these runlevels; Red Hat's and SUSE's start what halts.
+        let action = !starts || link.path.hasPrefix("/etc/rc\(level).d/") && !locked ? "stop" : "start"
+        compiler.script(link.path, action, unreadable: "/etc/init.d/rc: 117: \(link.path): Input/output error")
+        compiler.ops.add(.pause(Pace.about(250)))
+        pieces.append(compiler.take())
+      }
+    }
+    compiler.ops.add(.noProcessesLeft(says: "INIT: no more processes left in this runlevel"))
+    pieces.append(compiler.take())
+    return Program(part: "rc", tasks: Self.chain(pieces))
+  }
+
+  private func started(_ name: String, _ tree: MemoryFileTree) -> Bool {
+    links(defaultRunlevel(tree), start: true, tree).contains { $0.name == name }
+  }
+
+  /// Pieces one after the other, as few tasks as their counters allow.
+  static func chain(_ pieces: [[Op]]) -> [Program.Task] {
+    var tasks: [Program.Task] = []
+    for piece in pieces where piece.count <= Program.opLimit {
+      if let last = tasks.last, last.ops.count + piece.count <= Program.opLimit || tasks.count == Program.taskLimit {
+        let offset = last.ops.count
+        tasks[tasks.count - 1].ops += piece.map { $0.retargeted { $0 + offset } }
+      } else {
+        tasks.append(Program.Task(name: "rc", after: tasks.isEmpty ? 0 : 1 << UInt32(tasks.count - 1), ops: piece))
+      }
+    }
+    return tasks
+  }
+
+  // MARK: - Commands of the story
+
+  func commandProgram(_ line: String, _ index: Int) -> UInt16 {
+    library.program("command \(index)") {
+      var compiler = CommandCompiler(model: self, tree: trees[index])
+      compiler.line(line, from: "story")
+      return Program(part: "sh", tasks: [Program.Task(name: line, ops: compiler.take())])
+    }
+  }
+
+  /// The installation system: all drivers; local and USB disks first, then the discovery of every target.
+  func installerProgram() -> UInt16 {
+    library.program("installer") {
+      var ops: [Op] = [.pause(Pace.about(20_000)), .modules(hardwareDrivers + ["iscsi_tcp"]), .pause(Window(.seconds(30)))]
+      ops.append(.configure(interface: nil, .fixed, limit: Pace.about(10_000), failTo: ops.count + 1))
+      let logins = scenario.targets.map { target in
+        Login(initiator: target.acl?.first ?? scenario.machine.nics.lazy.compactMap(\.optionROM?.initiator).first, target: target.iqn, portal: target.portal, chap: target.chap)
+      }
+      ops.append(.startDaemon)
+      ops.append(.login(logins, failTo: ops.count + 1))
+      ops.append(.up)
+      return Program(part: "installer", tasks: [Program.Task(name: "installer", ops: ops)])
+    }
+  }
+
+  /// `grub-install` and GRUB's `setup`: device.map says which disk (hdN) is, the node says which disk that is today (S-14).
+  func executeInstallGrub(
+    _ device: String, _ installation: GrubInstallation, says: String, part: String, _ s: inout MachineState, _ out: inout Out
+  ) -> Flow {
+    let path = "/boot/grub/device.map"
+    let map = read(DeviceMap.self, path, tree(s)) ?? DeviceMap()
+    let node: String
+    if let drive = GrubDevice(device, style: .legacy)?.disk {
+      guard let mapped = map.device(disk: drive) else {
+        say(part, "Error 12: Invalid device requested", &out)
+        return .next(Self.instant)
+      }
+      node = mapped
+    } else {
+      node = device
+    }
+    guard let name = node.dropping("/dev/"), let place = resolve(.node(name), s) else {
+      say(part, "\(node): Not found or not a block device.", &out)
+      explain(part, "`\(device)` is \(node), which is not there: nothing is written", because: [.story], to: &out)
+      return .next(Self.instant)
+    }
+    var written = installation
+    if let disk = inventory.disks.indices.first(where: { disk in
+      deviceName(disk, s) != nil && inventory.disks[disk].content.partitions.contains { $0.holds == "/boot" || ($0.holds == "/" && inventory.directoryHolding("/boot") == "/") }
+    }), let part = inventory.disks[disk].content.partitions.first(where: { $0.holds == "/boot" || $0.holds == "/" }), let bootNode = deviceName(disk, s) {
+      if installation.legacy {
+        let drive = map.entries.first { $0.device == "/dev/\(bootNode)" }?.drive.disk ?? 0
+        // Stage 1.5 on the disk that is installed to looks at that same disk when both are one.
+        written.prefix = GrubDevice(.disk(disk == place.disk ? 0 : drive), partition: part.number).name(.legacy)
+      } else if disk != place.disk {
+        written.searchUUID = part.uuid
+      } else {
+        written.prefix = GrubDevice(.disk(0), partition: part.number).name(.grub2)
+      }
+    }
+    s.bootCode[place.disk] = UInt8(truncatingIfNeeded: Int(library.number(written)))
+    explain(part, "GRUB's boot code is written to \(node), which is \(inventory.disks[place.disk].name) today (\(path))", because: [.letter(place.disk), .story], sets: .disk(place.disk), to: &out)
+    return .next(Pace.about(2000))
+  }
+}

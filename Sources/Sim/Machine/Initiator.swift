@@ -1,0 +1,265 @@
+/// What takes a session away; kept to name the finding, explained by the trace.
+enum LossCause: UInt8, Sendable {
+  case none, interfaceDown, addressRemoved, firewall, cable, target, logout, restart
+}
+
+/// The running system's sessions and their timers (FACTS.md 2.4, 2.5).
+extension MachineModel {
+  /// linux-iscsi (SLES 9) and RHEL 4's iscsi_sfnet log in again from the kernel; open-iscsi needs iscsid for that.
+  func recoversByItself(_ s: MachineState) -> Bool {
+    KernelModules.selfRecovering.contains { loaded($0, s) }
+  }
+
+  /// One try of an initiator in the initramfs or of `iscsiadm`.
+  enum Attempt {
+    case loggedIn
+    case refused(LoginProblem)
+    /// Nothing answers there (yet).
+    case silent
+  }
+
+  func attempt(_ login: Login, target: Int, _ s: inout MachineState, _ out: inout Out) -> Attempt {
+    guard reachableTargets(s).has(target) else { return .silent }
+    if s.iscsi.session(target) == .loggedIn { return .loggedIn }
+    if let problem = refusal(login, by: target, fromROM: false, s) {
+      s.iscsi.problem = problem.rawValue
+      out.note(.set(.login))
+      return .refused(problem)
+    }
+    s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
+    s.iscsi.problem = LoginProblem.none.rawValue
+    s.iscsi.watched.set(target, recoversByItself(s))
+    let iqn = scenario.targets[target].iqn
+    say("initiator", "Connection1:0 to [target: \(iqn), portal: \(scenario.targets[target].portal)] is operational now", &out)
+    explain("initiator", "the system logs in to \(iqn) as \(login.initiator ?? "?")", because: [.address, .ibft], sets: .session, to: &out)
+    for disk in inventory.lus(of: target) {
+      out.note(.set(.disk(disk)))
+      name(disk, &s, &out)
+    }
+    return .loggedIn
+  }
+
+  /// Explains a refusal on the console, as the initiator prints it.
+  func report(_ problem: LoginProblem, _ login: Login, part: String, _ out: inout Out) {
+    switch problem {
+    case .wrongSecret:
+      say(part, "Login failed to authenticate with target \(login.target)", &out)
+      explain(part, login.chap == nil
+        ? "the target wants CHAP and the initiator has no name and secret for it"
+        : "the target wants CHAP and the initiator's name and secret are not the target's", because: [.initramfs, .ibft], sets: .login, to: &out)
+    case .notAdmitted:
+      say(part, "session login rejected: Initiator failed authorization with target (02/02)", &out)
+      explain(part, "the target does not admit the initiator name \(login.initiator ?? "(none)")", because: [.initramfs, .ibft], sets: .login, to: &out)
+    case .targetNotFound:
+      say(part, "session login rejected: target error - target not found (02/03)", &out)
+      explain(part, "there is no target named \(login.target) at \(login.portal); names are compared letter by letter", because: [.initramfs, .ibft], sets: .login, to: &out)
+    case .sessionLimit:
+      say(part, "connection1:0 login rejected: target error (03/02)", &out)
+      explain(part, "the target admits no further session: the boot ROM's session still counts", because: [.login], to: &out)
+    default: break
+    }
+  }
+
+  func executeLogin(_ logins: [Login], failTo: Int, part: String, _ s: inout MachineState, _ out: inout Out) -> Flow {
+    var refused = false
+    for login in logins {
+      let candidates = login.target == "*" ? targets(discoveredAt: login.portal)
+        : targets(atPortal: login.portal).filter { scenario.targets[$0].iqn == login.target }
+      if candidates.isEmpty {
+        // A portal where something else listens answers "not found"; where nothing listens nothing answers.
+        let answering = targets(atPortal: login.portal).contains { reachableTargets(s).has($0) }
+        if answering {
+          s.iscsi.problem = LoginProblem.targetNotFound.rawValue
+          report(.targetNotFound, login, part: part, &out)
+          refused = true
+          continue
+        }
+        s.iscsi.problem = LoginProblem.unreachable.rawValue
+        explain(part, "nothing answers at \(login.portal); the initiator tries again and again", because: [.address, .path], sets: .login, to: &out)
+        return .wait(nil)
+      }
+      for target in candidates {
+        switch attempt(login, target: target, &s, &out) {
+        case .loggedIn: break
+        case .refused(.sessionLimit):
+          report(.sessionLimit, login, part: part, &out)
+          return .wait(nil)
+        case .refused(let problem):
+          report(problem, login, part: part, &out)
+          refused = true
+        case .silent:
+          s.iscsi.problem = LoginProblem.unreachable.rawValue
+          say(part, "connect to \(login.portal) failed (Connection refused)", &out)
+          explain(part, "\(login.portal) does not answer; the initiator tries again and again", because: [.address, .path, .interface], sets: .login, to: &out)
+          return .wait(nil)
+        }
+      }
+    }
+    return refused ? .to(failTo, Pace.about(200)) : .next(Pace.between(250, 700, seen: 400))
+  }
+
+  /// Can a login that waits go on?
+  func loginCanGoOn(_ logins: [Login], _ s: MachineState) -> Bool {
+    for login in logins {
+      let candidates = login.target == "*" ? targets(discoveredAt: login.portal)
+        : targets(atPortal: login.portal).filter { scenario.targets[$0].iqn == login.target }
+      if candidates.isEmpty {
+        if !targets(atPortal: login.portal).contains(where: { reachableTargets(s).has($0) }) { return false }
+        continue
+      }
+      for target in candidates {
+        if !reachableTargets(s).has(target) { return false }
+        if refusal(login, by: target, fromROM: false, s) == .sessionLimit, s.iscsi.session(target) != .loggedIn { return false }
+      }
+    }
+    return true
+  }
+
+  // MARK: - Connection lost and found
+
+  func pathLost(_ target: Int, closed: Bool, _ s: inout MachineState, _ out: inout Out) {
+    guard s.iscsi.session(target) == .loggedIn else { return }
+    if closed {
+      out.schedule(MachineEvent(.notice, target), Pace.between(0, 100, seen: 20))
+    } else if s.iscsi.watched.has(target) {
+      // A NOP-Out every `noop_out_interval`, to be answered within `noop_out_timeout` (5 s and 5 s; seen: 9 to 11 s).
+      let timers = timers(s)
+      let interval = Int64(max(timers.noopInterval, 1)) * 1000, limit = Int64(max(timers.noopTimeout, 1)) * 1000
+      out.schedule(MachineEvent(.notice, target), Pace.between(limit, interval + limit + 1000, seen: interval + limit))
+    }
+  }
+
+  func pathRestored(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+    switch s.iscsi.session(target) {
+    case .none: break
+    case .loggedIn:
+      out.cancel(MachineEvent(.notice, target))
+      s.iscsi.errorHandling.drop(target)
+      if s.root.dirty > 0 { out.schedule(MachineEvent(.writeback), Pace.between(0, 5000, seen: 1000)) }
+    case .failed, .offline:
+      if s.iscsi.daemon || recoversByItself(s) {
+        out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
+      }
+    }
+  }
+
+  func sessionNotices(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+    guard s.iscsi.session(target) == .loggedIn else { return }
+    if s.iscsi.errorHandling.has(target) {
+      s.iscsi.errorHandling.drop(target)
+      say("kernel", "connection1:0: detected conn error (1021)", &out)
+      say("kernel", "Device offlined - not ready after error recovery", &out)
+      explain("kernel", "no NOPs watch the connection: the SCSI layer's own time-outs and error handling run out", because: [.path, .daemon], sets: .session, to: &out)
+      goOffline(target, &s, &out)
+      return
+    }
+    s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
+    if s.network.targets.has(target) {
+      say("kernel", "connection1:0: ping timeout of 5 secs expired, recv timeout 5", &out)
+      say("kernel", "connection1:0: detected conn error (1022)", &out)
+    } else {
+      say("kernel", "connection1:0: detected conn error (1020)", &out)
+    }
+    explain("initiator", "the session is gone; commands wait in their queue", because: [.path], sets: .session, to: &out)
+    startRecovery(target, &s, &out)
+  }
+
+  private func startRecovery(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+    if let timeout = recoveryTimeout(s) { out.schedule(MachineEvent(.recoveryTimeout, target), timeout) }
+    if reachableTargets(s).has(target), s.iscsi.daemon || recoversByItself(s) {
+      out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
+    }
+  }
+
+  func recoveryTimedOut(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+    guard s.iscsi.session(target) == .failed else { return }
+    say("kernel", "session1: session recovery timed out after \(recoverySeconds(s)) secs", &out)
+    explain(
+      "initiator", s.iscsi.daemon || recoversByItself(s)
+        ? "the path did not come back in time: the kernel gives the devices up"
+        : "nobody logs in again, because iscsid does not run: the kernel gives the devices up",
+      because: [.path, .daemon, .session], sets: .session, to: &out)
+    goOffline(target, &s, &out)
+  }
+
+  func goOffline(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+    s.iscsi.sessions[target] = InitiatorState.Session.offline.rawValue
+    out.cancel(MachineEvent(.relogin, target))
+    if reachableTargets(s).has(target), s.iscsi.daemon {
+      out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
+    }
+    rootDeviceGone(target, &s, &out)
+  }
+
+  func relogin(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+    guard reachableTargets(s).has(target), s.iscsi.session(target) == .failed || s.iscsi.session(target) == .offline,
+      s.iscsi.daemon || recoversByItself(s)
+    else { return }
+    s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
+    out.cancel(MachineEvent(.recoveryTimeout, target))
+    say("kernel", "sd \(target + 2):0:0:1: Power-on or device reset occurred", &out)
+    explain("initiator", "\(recoversByItself(s) ? "the kernel" : "iscsid") logs in again", because: [.path, .daemon], sets: .session, to: &out)
+    if s.root.dirty > 0 { out.schedule(MachineEvent(.writeback), Pace.between(0, 5000, seen: 1000)) }
+  }
+
+  // MARK: - The daemon
+
+  func startDaemon(_ s: inout MachineState, _ out: inout Out) {
+    guard !s.iscsi.daemon else { return }
+    s.iscsi.daemon = true
+    explain("initiator", "iscsid starts", sets: .daemon, to: &out)
+    guard !recoversByItself(s) else { return }
+    for target in scenario.targets.indices {
+      switch s.iscsi.session(target) {
+      case .loggedIn: out.schedule(MachineEvent(.daemonSync, target), Pace.between(1500, 2500, seen: 2000))
+      case .failed, .offline:
+        if reachableTargets(s).has(target) {
+          out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
+        }
+      case .none: break
+      }
+    }
+  }
+
+  func stopDaemon(_ why: String, _ s: inout MachineState, _ out: inout Out) {
+    guard s.iscsi.daemon else { return }
+    s.iscsi.daemon = false
+    explain("initiator", why, sets: .daemon, to: &out)
+    guard !recoversByItself(s) else { return }
+    for target in scenario.targets.indices {
+      out.cancel(MachineEvent(.relogin, target))
+      out.cancel(MachineEvent(.daemonSync, target))
+    }
+  }
+
+  /// A starting iscsid takes over each session it finds by redoing its login (usr/initiator.c, iscsi_sync_session; seen 2 s after its start);
+  /// from then on NOPs watch the connection, also after the daemon's death.
+  func daemonSyncs(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+    guard s.iscsi.daemon, s.iscsi.session(target) == .loggedIn else { return }
+    s.iscsi.watched.set(target, timers(s).noopInterval > 0)
+    say("kernel", "sd \(target + 2):0:0:1: Power-on or device reset occurred", &out)
+    explain("initiator", "iscsid takes the session over and redoes its login", because: [.daemon], to: &out)
+    if !reachableTargets(s).has(target) {
+      s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
+      s.iscsi.errorHandling.drop(target)
+      out.cancel(MachineEvent(.notice, target))
+      explain("initiator", "the login cannot be redone: the target is out of reach", because: [.path, .daemon], sets: .session, to: &out)
+      startRecovery(target, &s, &out)
+    }
+  }
+
+  /// `iscsiadm --logout`: the devices go at once, whoever uses them.
+  func logout(keepRoot: Bool, _ why: String, _ s: inout MachineState, _ out: inout Out) {
+    let rootTarget = s.root.disk > 0 ? inventory.disks[Int(s.root.disk) - 1].target : nil
+    for target in scenario.targets.indices where s.iscsi.session(target) != .none {
+      if keepRoot && target == rootTarget { continue }
+      say("kernel", "Logging out of session [sid: 1, target: \(scenario.targets[target].iqn)]", &out)
+      explain("initiator", why, because: [.program], sets: .session, .path, to: &out)
+      if target == rootTarget { s.iscsi.loss = LossCause.logout.rawValue }
+      for event in [MachineEvent.Kind.notice, .recoveryTimeout, .relogin, .daemonSync] { out.cancel(MachineEvent(event, target)) }
+      rootDeviceGone(target, &s, &out)
+      s.iscsi.sessions[target] = InitiatorState.Session.none.rawValue
+      for disk in inventory.lus(of: target) { s.scsi.letters[disk] = 0 }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+/// Every block device that can exist in a scenario: local ones and LUs, in one numbered list.
+///
+/// The state refers to a device by its number; names and contents stay here, outside of what is copied.
+struct Inventory: Sendable {
+  /// Where a block device is.
+  enum Place: Hashable, Sendable {
+    case local(DiskSpec.Bus)
+    /// Behind target number `target` (index into the scenario's targets).
+    case lu(target: Int, lun: Int)
+  }
+
+  struct Disk: Sendable {
+    var name: String
+    var place: Place
+    var content: DiskContent
+    var settles: Delay
+    /// A LU with a volatile write cache gets a SYNCHRONIZE CACHE at shutdown (sd.c, sd_shutdown).
+    var writeCache: Bool
+    var attachedAtStart: Bool
+
+    var target: Int? { if case .lu(let target, _) = place { target } else { nil } }
+    var lun: Int? { if case .lu(_, let lun) = place { lun } else { nil } }
+    var bus: DiskSpec.Bus? { if case .local(let bus) = place { bus } else { nil } }
+  }
+
+  /// A partition of a device; `partition` nil: the whole device.
+  struct Location: Hashable, Sendable {
+    var disk: Int
+    var partition: PartitionSpec?
+
+    static func == (a: Location, b: Location) -> Bool {
+      a.disk == b.disk && a.partition?.number == b.partition?.number
+    }
+    func hash(into hasher: inout Hasher) {
+      hasher.combine(disk)
+      hasher.combine(partition?.number)
+    }
+  }
+
+  /// As many as the sets of devices in the state have bits.
+  static let limit = 64
+
+  let disks: [Disk]
+
+  init(_ scenario: Scenario) {
+    var disks = scenario.machine.disks.map {
+      Disk(
+        name: $0.name, place: .local($0.bus), content: $0.content, settles: $0.settles, writeCache: false,
+        attachedAtStart: $0.attached)
+    }
+    for (index, target) in scenario.targets.enumerated() {
+      for unit in target.luns.sorted(by: { $0.lun < $1.lun }) {
+        disks.append(
+          Disk(
+            name: scenario.targets.count == 1 ? "LUN \(unit.lun)" : "\(target.iqn) LUN \(unit.lun)",
+            place: .lu(target: index, lun: unit.lun), content: unit.content,
+            settles: Delay(earliest: 0, latest: 0), writeCache: unit.writeCache, attachedAtStart: false))
+      }
+    }
+    self.disks = disks
+  }
+
+  var count: Int { disks.count }
+  func index(ofName name: String) -> Int? { disks.firstIndex { $0.name == name } }
+  func lus(of target: Int) -> [Int] { disks.indices.filter { disks[$0].target == target } }
+  func lu(target: Int, lun: Int) -> Int? { disks.firstIndex { $0.target == target && $0.lun == lun } }
+
+  /// Directories of the system that have a partition of their own, longest first.
+  var heldDirectories: [String] {
+    var seen: Set<String> = []
+    for disk in disks { for part in disk.content.partitions { if let held = part.holds { seen.insert(held) } } }
+    return seen.sorted { ($0.count, $0) > ($1.count, $1) }
+  }
+
+  /// The path in the system's tree of `path` on a partition that holds `held`: nil when another partition is mounted over that place,
+  /// so that the directory there is empty (S-49).
+  func systemPath(_ path: String, onPartitionHolding held: String) -> String? {
+    let inside = path.hasPrefix("/") ? path : "/" + path
+    let full = held == "/" ? inside : held + inside
+    let owner = heldDirectories.first { $0 == "/" || full == $0 || full.hasPrefix($0 + "/") }
+    return owner == held ? full : nil
+  }
+
+  /// The directory holding `path` ("/boot/grub/menu.lst" is held by "/boot" where that has a partition of its own).
+  func directoryHolding(_ path: String) -> String? {
+    heldDirectories.first { $0 == "/" || path == $0 || path.hasPrefix($0 + "/") }
+  }
+}

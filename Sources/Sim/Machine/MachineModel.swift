@@ -1,0 +1,190 @@
+import LinuxConfig
+
+/// The machine of a scenario, as the engine sees it: a state, events, and one function that moves the state.
+///
+/// The parts are extensions, one file each. What does not change while the machine runs (devices, parsed files,
+/// programs) is kept here, outside of the state. Programs are made when first needed and then kept: `Library` is a
+/// memory of pure functions' results, so the model still behaves as a value.
+final class MachineModel: Model, @unchecked Sendable {
+  typealias Out = Outbox<MachineEvent, Note>
+
+  let scenario: Scenario
+  let inventory: Inventory
+  /// The system's files before each step of the story.
+  let trees: [MemoryFileTree]
+  let steps: [StoryStep]
+  let library: Library
+  let kernelModules: [String]
+
+  init(_ scenario: Scenario) {
+    self.scenario = scenario
+    inventory = Inventory(scenario)
+    steps = scenario.story.flatMap { $0 == .reboot ? [.shutdown, .boot] : [$0] }
+    var tree = scenario.files
+    var trees: [MemoryFileTree] = []
+    for step in steps {
+      trees.append(tree)
+      if case .write(let path, let text) = step { tree[path] = text.map { .file(Array($0.utf8)) } }
+    }
+    trees.append(tree)
+    self.trees = trees
+    library = Library()
+    var modules = KernelModules.known
+    for nic in scenario.machine.nics where !modules.contains(nic.driver) { modules.append(nic.driver) }
+    kernelModules = modules
+  }
+
+  func start() -> MachineState {
+    var state = MachineState()
+    for (index, disk) in inventory.disks.enumerated() where disk.attachedAtStart { state.attached.put(index) }
+    for (index, target) in scenario.targets.enumerated() where target.running { state.network.targets.put(index) }
+    return state
+  }
+
+  func code(of event: MachineEvent) -> UInt64 { event.code }
+
+  func handle(_ event: MachineEvent, _ s: inout MachineState, _ out: inout Out) {
+    let before = reachableTargets(s)
+    switch event.kind {
+    case .tryBoot: tryBoot(Int(event.a), &s, &out)
+    case .romAddress: romAddress(Int(event.a), &s, &out)
+    case .romLogin: romLogin(Int(event.a), &s, &out)
+    case .loader: runBootLoader(Int(event.a), &s, &out)
+    case .kernel: kernelStarted(&s, &out)
+    case .task: runTask(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
+    case .timeout: taskTimedOut(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
+    case .diskReady: diskReady(Int(event.a), &s, &out)
+    case .notice: sessionNotices(Int(event.a), &s, &out)
+    case .recoveryTimeout: recoveryTimedOut(Int(event.a), &s, &out)
+    case .relogin: relogin(Int(event.a), &s, &out)
+    case .daemonSync: daemonSyncs(Int(event.a), &s, &out)
+    case .romSessionGone: romSessionGone(Int(event.a), &s, &out)
+    case .outageOver: outageOver(Int(event.a), &s, &out)
+    case .rootWaitOver: rootWaitOver(&s, &out)
+    case .writeback: writeBack(&s, &out)
+    }
+    pathsChanged(from: before, &s, &out)
+    wakeTasks(&s, &out)
+  }
+
+  /// Which parts of the state an event's handling touches. Nearly everything meets in the one thread of a boot, so the
+  /// independent ones are few: the target forgetting the ROM's session, and disks of different drivers.
+  func footprint(of event: MachineEvent) -> Footprint { .all }
+
+  func reach(of event: MachineEvent) -> Footprint { .all }
+
+  // MARK: - Explanations
+
+  func say(_ part: String, _ text: @autoclosure () -> String, _ out: inout Out) {
+    out.note(.console(part: part, text()))
+  }
+
+  func explain(
+    _ part: String, _ text: @autoclosure () -> String, because facts: @autoclosure () -> [Fact] = [],
+    sets: Fact..., to out: inout Out
+  ) {
+    guard out.tracing else { return }
+    out.note(.says(part: part, text(), because: facts()))
+    for fact in sets { out.note(.set(fact)) }
+  }
+
+  /// The tree that the running (or booting) system has.
+  func tree(_ s: MachineState) -> MemoryFileTree { trees[Int(s.tree)] }
+}
+
+/// Values that states refer to by number: made once, equal values have one number, 0 is "none".
+final class Library {
+  private var selections: [BootSelection] = []
+  private var programs: [Program] = []
+  private var programNumbers: [String: Int] = [:]
+  private var boots: [BootResult] = []
+  private var shutdowns: [ShutdownResult] = []
+  private var installations: [GrubInstallation] = []
+  private var cachedPaths: [String: Int] = [:]
+  /// Lines of files that were not understood where they could matter.
+  private(set) var notLookedAt: [String] = []
+  private var menuCache: [String: Any] = [:]
+
+  func number(_ value: BootSelection) -> UInt16 { Self.intern(value, &selections) }
+  func selection(_ number: UInt16) -> BootSelection? { Self.value(number, selections) }
+  func number(_ value: BootResult) -> UInt16 { Self.intern(value, &boots) }
+  func boot(_ number: UInt16) -> BootResult? { Self.value(number, boots) }
+  func number(_ value: ShutdownResult) -> UInt16 { Self.intern(value, &shutdowns) }
+  func shutdown(_ number: UInt16) -> ShutdownResult? { Self.value(number, shutdowns) }
+  func number(_ value: GrubInstallation) -> UInt16 { Self.intern(value, &installations) }
+  func installation(_ number: UInt16) -> GrubInstallation? { Self.value(number, installations) }
+
+  /// The program with a name, made at first use.
+  func program(_ key: String, make: () -> Program) -> UInt16 {
+    if let known = programNumbers[key] { return UInt16(known) }
+    programs.append(make())
+    programNumbers[key] = programs.count
+    return UInt16(programs.count)
+  }
+  func program(_ number: UInt16) -> Program? { Self.value(number, programs) }
+
+  /// The bit of a file in the page cache; nil beyond the 64 that are told apart (then it counts as never cached).
+  func cacheBit(_ path: String) -> Int? {
+    if let known = cachedPaths[path] { return known }
+    guard cachedPaths.count < 64 else { return nil }
+    cachedPaths[path] = cachedPaths.count
+    return cachedPaths.count - 1
+  }
+
+  func parsed<T>(_ key: String, make: () -> T) -> T {
+    if let known = menuCache[key] as? T { return known }
+    let value = make()
+    menuCache[key] = value
+    return value
+  }
+
+  func notLooked(_ line: String) { if !notLookedAt.contains(line) { notLookedAt.append(line) } }
+
+  private static func intern<T: Equatable>(_ value: T, _ table: inout [T]) -> UInt16 {
+    if let known = table.firstIndex(of: value) { return UInt16(known + 1) }
+    table.append(value)
+    return UInt16(table.count)
+  }
+  private static func value<T>(_ number: UInt16, _ table: [T]) -> T? {
+    number > 0 && Int(number) <= table.count ? table[Int(number) - 1] : nil
+  }
+}
+
+/// What a boot loader handed control to.
+struct BootSelection: Hashable, Sendable {
+  var kernelPath: String
+  var kernelVersion: String
+  var initrdPath: String?
+  var commandLine: String
+  /// Device that kernel and initramfs were read from.
+  var disk: Int
+}
+
+/// How one boot of the story ended.
+struct BootResult: Hashable, Sendable {
+  var outcome: BootOutcome
+  var stage: Stage?
+  var finding: Finding.Code?
+  var rootDevice: String?
+  var letters = SIMD64<UInt8>()
+}
+
+/// How one shutdown ended.
+struct ShutdownResult: Hashable, Sendable {
+  var outcome: ShutdownOutcome
+  var finding: Finding.Code?
+  var lostWrites: Int
+  var fileSystem: FileSystemState
+}
+
+/// Times that real boots took (lab, one QEMU machine without KVM), as windows around the seen value.
+enum Pace {
+  /// From 70 % to 160 % of what was seen.
+  static func about(_ milliseconds: Int64) -> Window {
+    Window(
+      .milliseconds(milliseconds * 7 / 10), .milliseconds(milliseconds * 16 / 10), nominal: .milliseconds(milliseconds))
+  }
+  static func between(_ low: Int64, _ high: Int64, seen: Int64) -> Window {
+    Window(.milliseconds(low), .milliseconds(high), nominal: .milliseconds(seen))
+  }
+}

@@ -1,0 +1,179 @@
+/// What a piece of software does, instruction by instruction: an initramfs, an init system bringing services up or down, a command.
+///
+/// Programs are made from the system's own files (scripts, units, menus) when they are about to run; the state only
+/// holds the program's number and how far each task is.
+struct Program: Sendable {
+  struct Task: Sendable {
+    /// For people: "K05networking", "networking.service".
+    var name: String
+    /// Tasks (bits) that have to be done first.
+    var after: UInt32 = 0
+    var ops: [Op] = []
+  }
+
+  /// As many as the state has counters for.
+  static let taskLimit = 32
+  static let opLimit = 250
+
+  /// Who prints its lines: "initramfs", "systemd", "rc".
+  var part: String
+  var tasks: [Task]
+
+  var allTasks: UInt32 { tasks.count >= 32 ? .max : (1 << UInt32(tasks.count)) - 1 }
+}
+
+/// How an interface gets its address.
+enum AddressSource: Hashable, Sendable {
+  case dhcp
+  /// Static settings, or those of the iBFT.
+  case fixed
+}
+
+/// One login that an initiator tries.
+struct Login: Hashable, Sendable {
+  var initiator: String?
+  var target: String
+  /// "address:port"; port 3260 where none was given.
+  var portal: String
+  var chap: Credentials?
+}
+
+/// What the firewall does with packets of the sessions.
+enum Firewall: Hashable, Sendable { case accept, drop }
+
+/// What `halt`, `reboot` and systemd-shutdown ask of the kernel.
+struct HaltRequest: Hashable, Sendable {
+  /// `halt -i`: all interfaces down first, in the same process.
+  var interfacesDown = false
+  /// The caller synced before (halt without -n).
+  var sync = true
+  var reboot = false
+  var commandLine = "halt"
+}
+
+/// One instruction.
+indirect enum Op: Sendable {
+  /// Prints on the console; takes no time.
+  case say(String)
+  /// Says in plain words what happens, for the timeline.
+  case tell(String, because: [Fact])
+  /// Time passes.
+  case pause(Window)
+  case stage(Stage)
+  case jump(Int)
+  /// A program or script is loaded from the root file system, unless the page cache has it. On an I/O error: says so and goes to `failTo`.
+  case read(String, says: String, failTo: Int)
+  /// Kernel modules are loaded; their drivers find their devices.
+  case modules([String])
+  /// Kernel and udev look for hardware that the loaded drivers know ("coldplug").
+  case startRootWait(Window)
+  /// Waits until a network interface is there.
+  case waitInterface(limit: Window, failTo: Int)
+  /// Waits until the link is up and the interface has an address.
+  case configure(interface: String?, AddressSource, limit: Window, failTo: Int)
+  case link(interface: String?, up: Bool, says: String)
+  case dropAddress(interface: String, says: String)
+  case setAddress(interface: String, says: String)
+  /// The initramfs's initiator logs in; endless where the peer does not answer.
+  case login([Login], failTo: Int)
+  case loginFromFirmware(failTo: Int)
+  /// Jumps if the firmware left no iBFT.
+  case unlessIBFT(Int)
+  case noteProblem(LoginProblem)
+  case waitRoot(RootName)
+  case mountRoot(RootName)
+  /// The root's init takes over.
+  case switchRoot(initPath: String)
+  case remountRoot(readWrite: Bool, failTo: Int)
+  /// A file system of fstab is checked and mounted.
+  case mountEntry(FstabMount, failTo: Int)
+  case startDaemon
+  case stopDaemon(says: String)
+  case spareDaemon
+  /// All processes are killed (sendsigs, killall5): the daemon with them unless it is spared.
+  case killAll
+  case logout(keepRoot: Bool, says: String)
+  case loginNodes([Login])
+  case firewall(Firewall, says: String)
+  case sync
+  case write
+  /// Boot code is written to the first sector of what a device node names.
+  case installGrub(node: String, GrubInstallation, says: String)
+  case halt(HaltRequest)
+  /// The machine is up.
+  case up
+  /// A prompt or panic: nothing more comes.
+  case dead(Finding.Code, Stage, because: [Fact])
+  /// init has nothing left to run and nothing powers the machine off.
+  case noProcessesLeft(says: String)
+}
+
+/// How the kernel command line names the root.
+enum RootName: Hashable, Sendable {
+  /// "sda2", "hda1": a kernel name.
+  case node(String)
+  case uuid(String)
+  case label(String)
+  case partuuid(String)
+  /// Anything else, as written.
+  case other(String)
+
+  init(_ text: String) {
+    if let rest = text.dropping("UUID=") ?? text.dropping("/dev/disk/by-uuid/") {
+      self = .uuid(rest)
+    } else if let rest = text.dropping("LABEL=") ?? text.dropping("/dev/disk/by-label/") {
+      self = .label(rest)
+    } else if let rest = text.dropping("PARTUUID=") {
+      self = .partuuid(rest)
+    } else if let rest = text.dropping("/dev/"), DiskNames.parse(rest) != nil {
+      self = .node(rest)
+    } else {
+      self = .other(text)
+    }
+  }
+
+  var text: String {
+    switch self {
+    case .node(let name): "/dev/\(name)"
+    case .uuid(let uuid): "UUID=\(uuid)"
+    case .label(let label): "LABEL=\(label)"
+    case .partuuid(let id): "PARTUUID=\(id)"
+    case .other(let text): text
+    }
+  }
+}
+
+/// A line of fstab as init mounts it.
+struct FstabMount: Hashable, Sendable {
+  var device: RootName
+  var mountPoint: String
+  var type: String
+  /// The boot goes on without it.
+  var optional: Bool
+  /// How long init waits for the device: systemd 90 s, SysV not at all.
+  var wait: Window?
+  var line: Int
+}
+
+/// Why an initiator has no session.
+enum LoginProblem: UInt8, Sendable {
+  case none
+  /// The initramfs holds no initiator.
+  case noInitiator
+  /// Nothing told it what to log in to.
+  case noParameters
+  case noIBFT
+  case noInterface
+  case noAddress
+  case unreachable
+  case targetNotFound
+  case wrongSecret
+  case notAdmitted
+  case sessionLimit
+  case unresolvedModules
+}
+
+extension String {
+  /// The rest after a prefix, or nil.
+  func dropping(_ prefix: String) -> String? { hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil }
+}

@@ -1,0 +1,230 @@
+/// The story's steps, and how boots and shutdowns end.
+extension MachineModel {
+  func resume(_ s: inout MachineState, _ out: inout Out) -> Bool {
+    if settle(&s, &out) { return true }
+    while Int(s.step) < steps.count {
+      let index = Int(s.step)
+      s.step += 1
+      s.tree = s.step < 255 ? UInt8(min(index + 1, trees.count - 1)) : s.tree
+      if begin(steps[index], index, &s, &out) {
+        wakeTasks(&s, &out)
+        return true
+      }
+    }
+    return false
+  }
+
+  /// Nothing is under way any more: whatever has not come to its end by now never will. True: that ended something.
+  private func settle(_ s: inout MachineState, _ out: inout Out) -> Bool {
+    let before = s.results
+    switch s.phase {
+    case .off, .stuck: break
+    case .up: checkRunning(&s, &out)
+    case .goingDown: hangsAtShutdown(&s, &out)
+    case .firmware, .loader, .kernel, .initramfs, .initialising: hangsAtBoot(&s, &out)
+    }
+    return s.results != before
+  }
+
+  /// Begins a step. False: it does nothing (the next one follows at once).
+  private func begin(_ step: StoryStep, _ index: Int, _ s: inout MachineState, _ out: inout Out) -> Bool {
+    switch step {
+    case .boot:
+      explain("story", "power on", sets: .story, to: &out)
+      armOutages(before: index, &s)
+      powerOn(&s, &out)
+      return true
+    case .installer:
+      explain("story", "the installation system is booted from its own medium", sets: .story, to: &out)
+      powerOn(&s, &out)
+      out.cancel(MachineEvent(.tryBoot, 0))
+      s.phase = .initialising
+      enter(.running, &s, &out)
+      startProgram(installerProgram(), &s, &out)
+      return true
+    case .shutdown, .reboot:
+      guard s.phase == .up else { return false }
+      armOutages(before: index, &s)
+      explain("story", step == .shutdown ? "the machine is told to power off" : "the machine is told to restart", sets: .story, to: &out)
+      let followedByBoot = index + 1 < steps.count && steps[index + 1] == .boot
+      beginShutdown(reboot: followedByBoot, &s, &out)
+      return true
+    case .attach(let name):
+      guard let disk = inventory.index(ofName: name), !s.attached.has(disk) else { return false }
+      s.attached.put(disk)
+      explain("story", "\(name) is plugged in", sets: .disk(disk), .story, to: &out)
+      if s.phase == .up, driven(disk, s) { announce(disk, &s, &out) }
+      return true
+    case .detach(let name):
+      guard let disk = inventory.index(ofName: name), s.attached.has(disk) else { return false }
+      s.attached.drop(disk)
+      explain("story", "\(name) is unplugged", sets: .disk(disk), .story, to: &out)
+      removeDisk(disk, &s, &out)
+      return true
+    case .service(let action, let name):
+      return command("service \(name) \(action)", index, &s, &out)
+    case .kill(let name):
+      return command("killall \(name)", index, &s, &out)
+    case .run(let line):
+      return command(line, index, &s, &out)
+    case .write(let path, _):
+      explain("story", "\(path) is edited", sets: .story, to: &out)
+      if s.phase == .up { write(&s, &out) }
+      return s.phase == .up
+    case .linkDown(_, _, let at), .targetDown(_, _, let at):
+      guard at == nil else { return false }
+      let before = reachableTargets(s)
+      s.iscsi.loss = lossCause(of: step).rawValue
+      beginOutage(step: index, &s, &out)
+      pathsChanged(from: before, &s, &out)
+      return true
+    }
+  }
+
+  private func lossCause(of step: StoryStep) -> LossCause {
+    if case .linkDown = step { .cable } else { .target }
+  }
+
+  private func command(_ line: String, _ index: Int, _ s: inout MachineState, _ out: inout Out) -> Bool {
+    guard s.phase == .up else { return false }
+    explain("story", "root types: \(line)", sets: .story, to: &out)
+    startProgram(commandProgram(line, index), &s, &out)
+    return true
+  }
+
+  /// Outages with a stage, written before a boot or shutdown, happen when it gets there.
+  private func armOutages(before index: Int, _ s: inout MachineState) {
+    s.armed = 0
+    var step = index - 1
+    while step >= 0 {
+      switch steps[step] {
+      case .linkDown(_, _, let at?), .targetDown(_, _, let at?):
+        _ = at
+        if step < 32 { s.armed |= 1 << UInt32(step) }
+      case .boot, .shutdown, .reboot: return
+      default: break
+      }
+      step -= 1
+    }
+  }
+
+  /// A stage begins.
+  func enter(_ stage: Stage, _ s: inout MachineState, _ out: inout Out) {
+    s.stage = UInt8(Stage.allCases.firstIndex(of: stage) ?? 0)
+    guard s.armed != 0 else { return }
+    for index in steps.indices.prefix(32) where s.armed >> UInt32(index) & 1 == 1 {
+      switch steps[index] {
+      case .linkDown(_, _, stage), .targetDown(_, _, stage):
+        s.armed &= ~(1 << UInt32(index))
+        s.iscsi.loss = lossCause(of: steps[index]).rawValue
+        beginOutage(step: index, &s, &out)
+      default: break
+      }
+    }
+  }
+
+  func stage(_ s: MachineState) -> Stage { Stage.allCases[Int(s.stage)] }
+
+  // MARK: - Ends
+
+  /// A prompt, a panic, or a jump into nothing: the boot ends here.
+  func dead(
+    _ finding: Finding.Code, _ stage: Stage, because facts: [Fact], _ sentence: @autoclosure () -> String,
+    _ s: inout MachineState, _ out: inout Out
+  ) {
+    explain("verdict", sentence(), because: facts, to: &out)
+    endBoot(.fails, stage, finding, &s, &out)
+  }
+
+  func endBoot(_ outcome: BootOutcome, _ stage: Stage?, _ finding: Finding.Code?, _ s: inout MachineState, _ out: inout Out) {
+    if outcome == .fails {
+      abandonProgram(&s, &out)
+      out.cancel(MachineEvent(.rootWaitOver))
+      s.phase = .stuck
+    }
+    let root = s.root.disk > 0 && s.root.mount != .none
+      ? inventory.disks[Int(s.root.disk) - 1].content.partitions.first { $0.number == Int(s.root.partition) }
+        .flatMap { nodeName(Inventory.Location(disk: Int(s.root.disk) - 1, partition: $0), s) }
+      : nil
+    out.note(.mark(.bootEnds))
+    record(BootResult(outcome: outcome, stage: stage, finding: finding, rootDevice: root, letters: s.scsi.letters), new: true, &s)
+  }
+
+  private func record(_ result: BootResult, new: Bool, _ s: inout MachineState) {
+    if new, s.results.bootCount < 8 { s.results.bootCount += 1 }
+    s.results.boots[Int(s.results.bootCount) - 1] = library.number(result)
+  }
+
+  /// The machine came up; nothing is under way: has it lost its root since?
+  private func checkRunning(_ s: inout MachineState, _ out: inout Out) {
+    guard s.results.bootCount > 0, s.root.disk > 0, var result = library.boot(s.results.boots[Int(s.results.bootCount) - 1]),
+      result.outcome != .fails
+    else { return }
+    result.letters = s.scsi.letters
+    let io = rootIO(s)
+    guard s.root.aborted || io != .works else { return record(result, new: false, &s) }
+    result.outcome = .fails
+    result.stage = .running
+    result.finding = lossFinding(s, at: .running)
+    explain("verdict", io == .works ? "the disk is back, the file system is not: it stays read-only" : "the machine runs without its root",
+      because: [.journal, .root, .session, .path], to: &out)
+    out.note(.mark(.bootFailsLater))
+    record(result, new: false, &s)
+  }
+
+  func lossFinding(_ s: MachineState, at stage: Stage) -> Finding.Code {
+    if s.root.lostTo > 0 { return Finding.Code.allCases[Int(s.root.lostTo) - 1] }
+    switch LossCause(rawValue: s.iscsi.loss) ?? .none {
+    case .logout: return .sessionLoggedOut
+    case .interfaceDown, .addressRemoved: return stage == .shutdown ? .networkDownAtShutdown : .networkTakenFromRoot
+    case .firewall: return .firewallCutsRoot
+    case .cable, .target, .restart, .none: return s.iscsi.daemon || recoversByItself(s) ? .outageTooLong : .nobodyLogsInAgain
+    }
+  }
+
+  /// Something waits for what never comes.
+  private func hangsAtBoot(_ s: inout MachineState, _ out: inout Out) {
+    let at = stage(s)
+    switch waitingOp(s) {
+    case .login?, .loginFromFirmware?:
+      let problem = LoginProblem(rawValue: s.iscsi.problem) ?? .unreachable
+      dead(problem.finding, .initramfsISCSI, because: [.login], "the initiator never gets in: \(problem.reason); the boot waits for ever", &s, &out)
+    default:
+      if s.root.disk > 0 && rootIO(s) != .works {
+        dead(lossFinding(s, at: at), at, because: [.program, .root, .session, .path], "the machine waits for a root that does not answer any more", &s, &out)
+      } else {
+        dead(.bootHangs, at, because: [.program], "the boot does not go on", &s, &out)
+      }
+    }
+  }
+
+  private func hangsAtShutdown(_ s: inout MachineState, _ out: inout Out) {
+    explain("verdict", "the machine never powers off", because: [.program, .root, .session, .path], to: &out)
+    let flushing: Bool = if case .halt? = waitingOp(s) { true } else { false }
+    endShutdown(off: false, finding: flushing ? .finalFlushBlocked : lossFinding(s, at: .shutdown), &s, &out)
+    s.phase = .stuck
+  }
+
+  func endShutdown(off: Bool, finding: Finding.Code?, _ s: inout MachineState, _ out: inout Out) {
+    out.note(.mark(.shutdownEnds))
+    let lost = Int(s.root.lost) + Int(s.root.dirty)
+    let state = fileSystemState(s)
+    let finding = finding ?? (off && !s.root.aborted && s.root.lostTo == 0 ? .rootNotUnmounted : nil)
+    let outcome: ShutdownOutcome = !off ? .hang : (state == .clean && lost == 0 ? .clean : .lostRoot)
+    let result = ShutdownResult(
+      outcome: outcome, finding: outcome == .clean ? nil : finding ?? lossFinding(s, at: .shutdown), lostWrites: lost, fileSystem: state)
+    if s.results.shutdownCount < 8 { s.results.shutdownCount += 1 }
+    s.results.shutdowns[Int(s.results.shutdownCount) - 1] = library.number(result)
+    abandonProgram(&s, &out)
+    for target in scenario.targets.indices {
+      for kind in [MachineEvent.Kind.notice, .recoveryTimeout, .relogin, .daemonSync] { out.cancel(MachineEvent(kind, target)) }
+    }
+    for disk in inventory.disks.indices where s.scsi.settling.has(disk) { out.cancel(MachineEvent(.diskReady, disk)) }
+    out.cancel(MachineEvent(.writeback))
+    s.scsi = SCSIState()
+    s.iscsi = InitiatorState()
+    let recovery = s.root.needsRecovery
+    s.root = RootState(needsRecovery: recovery)
+    s.phase = off ? .off : .stuck
+  }
+}

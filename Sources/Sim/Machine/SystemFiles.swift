@@ -1,0 +1,140 @@
+import LinuxConfig
+
+/// What the model asks of the system's files, in the form it needs.
+extension MachineModel {
+  struct Interface {
+    var name: String
+    var method: String
+    /// Raised by `ifup -a`.
+    var onBoot: Bool
+    /// Known to `ifdown -a`: raised at boot or when it was plugged in.
+    var automatic: Bool
+    var place: String
+  }
+
+  /// A parsed file; what its reader did not understand goes into the report.
+  func read<T>(_ parsed: Parsed<T>) -> T {
+    for problem in parsed.problems { library.notLooked(problem.description) }
+    return parsed.value
+  }
+
+  func read<T: ConfigurationFile>(_ type: T.Type, _ path: String, _ tree: MemoryFileTree) -> T? {
+    tree.text(path).map { read(T.parse($0, file: path)) }
+  }
+
+  /// /etc/network/interfaces and what it includes.
+  func interfaces(_ tree: MemoryFileTree) -> [Interface] {
+    guard let file = Interfaces.load("/etc/network/interfaces", from: tree).map(read) else { return [] }
+    let auto = Set(file.auto), hotplug = Set(file.hotplug)
+    return file.interfaces.filter { $0.family == "inet" }.map {
+      Interface(
+        name: $0.name, method: $0.method, onBoot: auto.contains($0.name),
+        automatic: auto.contains($0.name) || hotplug.contains($0.name), place: "\($0.file):\($0.line)")
+    }
+  }
+
+  /// From ifupdown 0.7 on `inet manual` raises and lowers the link; before, it did nothing (S-43; lab h2).
+  func manualMovesLink(_ tree: MemoryFileTree) -> Bool {
+    packageVersion("ifupdown", tree).map { !($0 < KernelVersion("0.7")) } ?? true
+  }
+
+  struct MountLine {
+    var mount: FstabMount
+    var network: Bool
+    var pass: Int
+  }
+
+  /// The lines of fstab that init mounts.
+  func fstabMounts(_ tree: MemoryFileTree, systemd: Bool) -> [MountLine] {
+    let path = "/etc/fstab"
+    guard let file = read(Fstab.self, path, tree) else { return [] }
+    return file.entries.compactMap { entry in
+      if case .other = entry.source { return nil }
+      guard entry.isMountedAtBoot, !(systemd && entry.mountPoint == "/"), !Self.virtual.contains(entry.type) else { return nil }
+      return MountLine(
+        mount: FstabMount(
+          device: RootName(entry.specification), mountPoint: entry.mountPoint, type: entry.type, optional: entry.has("nofail"),
+          wait: systemd ? Window(.seconds(90)) : nil, line: entry.line),
+        network: entry.isNetwork, pass: entry.pass)
+    }
+  }
+
+  /// File systems without a device.
+  private static let virtual: Set<String> = ["proc", "sysfs", "devpts", "tmpfs", "usbfs", "usbdevfs", "subfs"]
+
+  struct Record {
+    var login: Login
+    var startup: String
+    var timers: ISCSITimers
+  }
+
+  /// open-iscsi's node records.
+  func nodeRecords(_ tree: MemoryFileTree) -> [Record] {
+    NodeRecord.find(in: tree).map { found in
+      let record = read(found.record)
+      let auth = record.credentials
+      return Record(
+        login: Login(
+          initiator: nil, target: found.target, portal: "\(found.address):\(found.port)",
+          chap: auth.username.map { Credentials(username: $0, password: auth.password ?? "") }),
+        startup: record.startup, timers: record.timers)
+    }
+  }
+
+  /// The timers that iscsid applies to the root's session: of its record, else of iscsid.conf.
+  func timers(_ s: MachineState) -> ISCSITimers {
+    let key = "timers \(s.tree)"
+    return library.parsed(key) {
+      let tree = tree(s)
+      return nodeRecords(tree).first?.timers ?? read(IscsidConf.self, "/etc/iscsi/iscsid.conf", tree)?.timers ?? ISCSITimers()
+    }
+  }
+
+  /// node.session.timeo.replacement_timeout; negative: for ever.
+  func recoverySeconds(_ s: MachineState) -> Int64 { Int64(timers(s).replacementTimeout) }
+
+  func recoveryTimeout(_ s: MachineState) -> Window? {
+    if recoversByItself(s) {
+      let seconds = read(LinuxISCSIConfig.self, "/etc/iscsi.conf", tree(s))?.seconds("ConnFailTimeout") ?? 0
+      return seconds > 0 ? Window(.seconds(Int64(seconds))) : nil
+    }
+    let seconds = recoverySeconds(s)
+    return seconds < 0 ? nil : Window(.seconds(seconds))
+  }
+
+  // MARK: - fstab at boot
+
+  func executeMount(_ entry: FstabMount, failTo: Int, part: String, timedOut: Bool, _ s: inout MachineState, _ out: inout Out) -> Flow {
+    let next = Pace.about(150)
+    if let place = resolve(entry.device, s) {
+      let type = place.partition?.fileSystem
+      let fits = type != nil && (entry.type == "auto" || type == entry.type || (type?.hasPrefix("ext") == true && entry.type.hasPrefix("ext")))
+      if fits, place.partition?.holds == nil || place.partition?.holds == entry.mountPoint || place.partition?.holds == "/" && entry.mountPoint == "/" {
+        return .next(next)
+      }
+      if entry.optional { return .next(next) }
+      say("kernel", "EXT4-fs: VFS: Can't find \(entry.type) filesystem on \(entry.device.text)", &out)
+      return mountFails(.fstabDeviceRenamed, entry, "/etc/fstab:\(entry.line) mounts \(entry.device.text) on \(entry.mountPoint), and that is "
+        + "\(inventory.disks[place.disk].name) this time", [.letter(place.disk)], part, &s, &out)
+    }
+    if entry.optional { return .next(next) }
+    if let wait = entry.wait, !timedOut { return .wait(wait) }
+    let finding: Finding.Code = if case .node = entry.device { .fstabDeviceRenamed } else { .fstabDeviceMissing }
+    return mountFails(finding, entry, "/etc/fstab:\(entry.line) mounts \(entry.device.text) on \(entry.mountPoint), and there is no such device",
+      inventory.disks.indices.filter { deviceName($0, s) != nil }.map { .letter($0) }, part, &s, &out)
+  }
+
+  private func mountFails(
+    _ finding: Finding.Code, _ entry: FstabMount, _ sentence: String, _ facts: [Fact], _ part: String, _ s: inout MachineState, _ out: inout Out
+  ) -> Flow {
+    if part == "systemd" {
+      say(part, "[FAILED] Failed to mount \(entry.mountPoint).", &out)
+      say(part, "You are in emergency mode. After logging in, type \"journalctl -xb\" to view", &out)
+    } else {
+      say(part, "*** An error occurred during the file system check.", &out)
+      say(part, "Give root password for maintenance", &out)
+    }
+    dead(finding, .`init`, because: facts + [.root], sentence, &s, &out)
+    return .stop
+  }
+}

@@ -1,0 +1,278 @@
+import LinuxConfig
+
+/// Makes the scenario of a draft: looks names up, reads images and folders, and reports what does not fit
+/// together.
+struct ScenarioBuilder {
+  let draft: ScenarioDraft
+  let resources: ScenarioResources
+  let problems: ProblemList
+  /// The directories of the tree that partitions hold, with where that was said.
+  private var held: [String: SourcePlace] = [:]
+
+  init(draft: ScenarioDraft, resources: ScenarioResources, problems: ProblemList) {
+    self.draft = draft
+    self.resources = resources
+    self.problems = problems
+  }
+
+  mutating func build() -> Scenario {
+    let machine = machine()
+    let targets = draft.targets.map { target(in: $0) }
+    let story = story(of: machine, targets)
+    return Scenario(
+      title: draft.title, sources: draft.sources, profile: draft.profile, machine: machine,
+      network: draft.network,
+      targets: targets, files: files(), initrds: draft.system.initrds, story: story, vary: [],
+      expect: draft.expect)
+  }
+
+  // MARK: Machine
+
+  private mutating func machine() -> MachineSpec {
+    var nics: [NICSpec] = []
+    for (index, nic) in draft.machine.nics.enumerated() {
+      var spec = nic.value
+      if spec.mac.isEmpty { spec.mac = Self.usualAddress(index) }
+      nics.append(spec)
+    }
+    let disks = draft.machine.disks.map { disk in
+      var spec = disk.value.spec
+      (spec.content, spec.size) = content(disk.value.content, path: disk.path)
+      return spec
+    }
+    reportTwins(nics)
+    let bootable = nics.filter { $0.optionROM != nil }.map(\.name)
+    let fixed = disks.filter { [.ide, .sata, .scsi].contains($0.bus) }.map(\.name)
+    let order = draft.machine.bootOrder
+    if let order { checkBootOrder(order, devices: nics.map(\.name) + disks.map(\.name)) }
+    return MachineSpec(
+      bootOrder: order?.map(\.value) ?? bootable + fixed, nics: nics, disks: disks,
+      memoryMiB: draft.machine.memoryMiB)
+  }
+
+  private static func usualAddress(_ index: Int) -> String {
+    let octets = [UInt8(truncatingIfNeeded: (index + 1) >> 8), UInt8(truncatingIfNeeded: index + 1)]
+    return "52:54:00:00:" + octets.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: ":")
+  }
+
+  /// Devices share one space of names; interfaces and addresses are each one adapter's.
+  private func reportTwins(_ nics: [NICSpec]) {
+    var names: [String: String] = [:]
+    let devices =
+      draft.machine.nics.map { ($0.value.name, $0.place, $0.path) }
+      + draft.machine.disks.map { ($0.value.spec.name, $0.place, $0.path) }
+    for (name, place, path) in devices {
+      let list = String(path.prefix { $0 != "[" })
+      if let other = names[name], other != list {
+        problems.report("the name \"\(name)\" is also in \(other)", at: place, path: "\(path).name")
+      } else {
+        names[name] = list
+      }
+    }
+    for (index, nic) in nics.enumerated() {
+      let draft = draft.machine.nics[index]
+      if nics[..<index].contains(where: { $0.interface == nic.interface }) {
+        problems.report(
+          "two adapters have the interface \"\(nic.interface)\"", at: draft.place,
+          path: "\(draft.path).interface")
+      }
+      if nics[..<index].contains(where: { $0.mac == nic.mac }) {
+        problems.report(
+          "two adapters have the address \(nic.mac)", at: draft.place, path: "\(draft.path).mac")
+      }
+    }
+  }
+
+  private func checkBootOrder(_ order: [Located<String>], devices: [String]) {
+    for (index, name) in order.enumerated() {
+      if !devices.contains(name.value) {
+        problems.report(
+          "there is no device \"\(name.value)\"", at: name.place, path: name.path,
+          hint: Spelling.hint(name.value, among: devices))
+      } else if order[..<index].contains(where: { $0.value == name.value }) {
+        problems.report("\"\(name.value)\" is there twice", at: name.place, path: name.path)
+      }
+    }
+  }
+
+  // MARK: Disks and LUs
+
+  private mutating func target(in draft: TargetDraft) -> TargetSpec {
+    var spec = draft.spec
+    let path = "targets[\(spec.iqn)]"
+    spec.luns = draft.luns.map { lun in
+      var unit = lun.spec
+      (unit.content, unit.size) = content(lun.content, path: "\(path).luns[lun=\(unit.lun)]")
+      return unit
+    }
+    return spec
+  }
+
+  /// What is on a disk: the image's, completed and overruled by what the document says.
+  private mutating func content(_ draft: ContentDraft, path: String) -> (DiskContent, Int64) {
+    // A copy of a directory on another disk is a fact of life (a stick with /boot); twice on one disk is a mistake.
+    held = [:]
+    var content = DiskContent(bootCode: .none, grub: nil, partitions: [])
+    var size = draft.size?.value ?? draft.fallbackSize
+    if let image = draft.image {
+      do throws(ScenarioResources.Failure) {
+        let read = try resources.image(image.value, image.place.file)
+        content = read.content
+        size = draft.size?.value ?? read.size
+        if size < read.size, let said = draft.size {
+          problems.report(
+            "smaller than the image, which has \(Quantity.text(size: read.size))", at: said.place,
+            path: said.path)
+        }
+      } catch {
+        problems.report(
+          "\(JSONValue(.string(image.value)).text()): \(error.message)", at: image.place, path: image.path,
+          hint: error.hint)
+      }
+    }
+    if let grub = draft.grub { content.grub = grub }
+    content.bootCode = draft.bootCode ?? (draft.grub != nil ? .grub : content.bootCode)
+    if let bootCode = draft.bootCode, bootCode != .grub { content.grub = nil }
+    for partition in draft.partitions { lay(partition, over: &content, hasImage: draft.image != nil) }
+    content.partitions.sort { $0.number < $1.number }
+    share(size, among: &content.partitions, draft, path: path)
+    return (content, size)
+  }
+
+  private mutating func lay(_ draft: Located<PartitionDraft>, over content: inout DiskContent, hasImage: Bool)
+  {
+    let said = draft.value
+    let index = content.partitions.firstIndex { $0.number == said.number }
+    var partition =
+      index.map { content.partitions[$0] }
+      ?? PartitionSpec(number: said.number, fileSystem: nil, uuid: nil, label: nil, holds: nil, size: 0)
+    if let fileSystem = said.fileSystem { partition.fileSystem = fileSystem }
+    partition.uuid = said.uuid ?? partition.uuid
+    partition.label = said.label ?? partition.label
+    partition.size = said.size ?? partition.size
+    if let holds = said.holds {
+      partition.holds = holds.value
+      if let first = held[holds.value] {
+        problems.report(
+          "\"\(holds.value)\" is held by another partition as well", at: holds.place, path: holds.path,
+          hint: "the first is in line \(first.line)")
+      } else {
+        held[holds.value] = holds.place
+      }
+      if partition.fileSystem == nil || partition.fileSystem == "swap" {
+        problems.report(
+          "a partition without a file system cannot hold \"\(holds.value)\"", at: holds.place,
+          path: holds.path,
+          hint: "add \"fs\", as \"ext4\"")
+      }
+    } else if partition.fileSystem == nil, said.uuid != nil || said.label != nil {
+      problems.report(
+        "a UUID or label without a file system", at: draft.place, path: draft.path,
+        hint: "add \"fs\", as \"ext4\"")
+    }
+    if let index { content.partitions[index] = partition } else { content.partitions.append(partition) }
+  }
+
+  /// Gives partitions without a size an equal share of what the others leave, less a MiB for the partition
+  /// table.
+  private func share(
+    _ size: Int64, among partitions: inout [PartitionSpec], _ draft: ContentDraft, path: String
+  ) {
+    let table: Int64 = 1 << 20
+    let taken = partitions.reduce(Int64(0)) { $0 + $1.size }
+    let open = Int64(partitions.count { $0.size == 0 })
+    let left = size - taken
+    if left < 0 || (open > 0 && left - table < open * 512) {
+      let place = draft.size?.place ?? draft.partitions.first?.place ?? .none
+      problems.report(
+        "its partitions do not fit into \(Quantity.text(size: size))", at: place, path: path,
+        hint: "with their sizes they need more than \(Quantity.text(size: taken))")
+      return
+    }
+    guard open > 0 else { return }
+    let each = (left - table) / open
+    let rounded = each >= table ? each / table * table : each / 512 * 512
+    for index in partitions.indices where partitions[index].size == 0 { partitions[index].size = rounded }
+  }
+
+  // MARK: Files
+
+  private func files() -> MemoryFileTree {
+    var tree = MemoryFileTree()
+    if let root = draft.system.root {
+      do throws(ScenarioResources.Failure) {
+        tree = try resources.folder(root.value, root.place.file)
+      } catch {
+        problems.report(
+          "\(JSONValue(.string(root.value)).text()): \(error.message)", at: root.place, path: root.path,
+          hint: error.hint)
+      }
+    }
+    let texts = Dictionary(
+      draft.system.files.compactMap { file in
+        if case .text = file.entry.value { (file.path, file.entry.place) } else { nil }
+      }, uniquingKeysWith: { first, _ in first })
+    for file in draft.system.files {
+      var above = TreePath.parent(file.path)
+      while above != "/" {
+        if texts[above] != nil, !isAbsent(file.entry.value) {
+          problems.report(
+            "\"\(above)\" is a file, so nothing can be below it", at: file.entry.place, path: file.entry.path)
+        }
+        above = TreePath.parent(above)
+      }
+      switch file.entry.value {
+      case .text(let text): tree.write(text, to: file.path)
+      case .link(let target): tree.link(file.path, to: target)
+      case .absent: tree.remove(file.path)
+      }
+    }
+    return tree
+  }
+
+  private func isAbsent(_ entry: SystemDraft.Entry) -> Bool {
+    if case .absent = entry { true } else { false }
+  }
+
+  // MARK: Story
+
+  private func story(of machine: MachineSpec, _ targets: [TargetSpec]) -> [StoryStep] {
+    var isOn = false
+    var attached = Dictionary(
+      machine.disks.map { ($0.name, $0.attached) }, uniquingKeysWith: { first, _ in first })
+    return draft.story.map { step in
+      func report(_ message: String, hint: String? = nil) {
+        problems.report(message, at: step.place, path: step.path, hint: hint)
+      }
+      switch step.value {
+      case .boot, .installer:
+        isOn = true
+      case .shutdown, .reboot, .service, .kill, .run:
+        if !isOn { report("the machine is off", hint: "\"boot\" comes first") }
+        if step.value == .shutdown { isOn = false }
+      case .attach(let name), .detach(let name):
+        let wanted = step.value == .attach(name)
+        if let now = attached[name] {
+          if now == wanted { report("\"\(name)\" is \(now ? "attached" : "not attached") already") }
+          attached[name] = wanted
+        } else {
+          let names = machine.disks.map(\.name)
+          report("there is no disk or USB device \"\(name)\"", hint: Spelling.hint(name, among: names))
+        }
+      case .linkDown(let name, let time, let stage):
+        if let nic = machine.nics.first(where: { $0.name == name || $0.interface == name }) {
+          return .linkDown(nic: nic.name, microseconds: time, at: stage)
+        }
+        let names = machine.nics.map(\.name)
+        report("there is no adapter \"\(name)\"", hint: Spelling.hint(name, among: names))
+      case .targetDown(let name, _, _):
+        if !targets.contains(where: { $0.iqn == name }) {
+          let names = targets.map(\.iqn)
+          report("there is no target \"\(name)\"", hint: Spelling.hint(name, among: names))
+        }
+      case .write: break
+      }
+      return step.value
+    }
+  }
+}

@@ -1,0 +1,223 @@
+import LinuxConfig
+
+extension ScenarioFormat {
+  /// A text, or the lines of one.
+  static let fileText = Format<String>(
+    .anyOf([.text(pattern: nil), .list(.text(pattern: nil), identity: nil, atLeast: 0, atMost: nil)])
+  ) { value, path, problems in
+    if let text = value.string { return text }
+    guard case .array = value.kind else {
+      problems.report(
+        "expected a text or a list of lines, found \(value.kindName)", at: value.place, path: path)
+      return nil
+    }
+    let lines = anyText.list().read(value, path, problems) ?? []
+    for (index, line) in lines.enumerated() where line.contains("\n") {
+      problems.report(
+        "a line with a line break in it", at: value.place, path: "\(path)[\(index)]",
+        hint: "one entry is one line")
+    }
+    return lines.map { $0 + "\n" }.joined()
+  }
+
+  private static let link = Format<String>.object("link", "A symbolic link.") { object in
+    object.always("link", nonEmpty, "What it points to.")
+  }
+
+  /// A text, lines, a link, or `null` for a file that is not there.
+  static let fileEntry = Format<SystemDraft.Entry>(
+    .anyOf([fileText.shape(), link.shape(), .null])
+  ) { value, path, problems in
+    switch value.kind {
+    case .null: return .absent
+    case .object: return link.read(value, path, problems).map { .link($0) }
+    case .string, .array: return fileText.read(value, path, problems).map { .text($0) }
+    default:
+      problems.report(
+        "expected the file's text, found \(value.kindName)", at: value.place, path: path,
+        hint: "a text, a list of lines, {\"link\": \"target\"}, or null for a file that is not there")
+      return nil
+    }
+  }
+
+  static let initrd = Format<InitrdSpec>.object(
+    "initrd", "How an initramfs image differs from what its maker puts in."
+  ) { object in
+    let modules = object.optional(
+      "modules", name.list(), "The complete list of modules, in loading order.",
+      fallback: "what the maker puts in")
+    let add = object.value("add", name.list(), "Modules that are in it besides.", default: [], "[]")
+    let omit = object.value("omit", name.list(), "Modules that are not in it.", default: [], "[]")
+    let files = object.value(
+      "files", fileText.orNull.map(pattern: "^/", name: wrongPath), "Files in it; null: not in it.",
+      default: [], "{}")
+    var byPath: [String: String?] = [:]
+    for file in files { byPath.updateValue(file.value.value, forKey: TreePath.normalized(file.name)) }
+    return InitrdSpec(modules: modules, add: add, omit: omit, files: byPath)
+  }
+
+  static let system = Format<SystemDraft>.object("system", "The machine's own files.") { object in
+    let root = object.optional(
+      "root", nonEmpty.located, "A folder whose files the system has, below \"files\".")
+    let files = object.value(
+      "files", fileEntry.map(pattern: "^/", name: wrongPath), "Files by path; null: not there.", default: [],
+      "{}")
+    let initrds = object.value(
+      "initrd", initrd.map(pattern: "^/", name: wrongPath),
+      "What is special in an initramfs image, by its path.",
+      default: [], "{}")
+    var draft = SystemDraft()
+    draft.root = root
+    draft.files = files.map { (TreePath.normalized($0.name), $0.value) }
+    for initrd in initrds { draft.initrds[TreePath.normalized(initrd.name)] = initrd.value.value }
+    return draft
+  }
+
+  // MARK: Story
+
+  private enum PlainStep: String, CaseIterable, Sendable { case installer, boot, shutdown, reboot }
+
+  private static let actions = [
+    "attach", "detach", "start", "stop", "restart", "reload", "kill", "run", "write", "link-down",
+    "target-down",
+  ]
+
+  private static let action = Format<[StoryStep]>.object("step", "Something done to the machine.") { object in
+    var steps: [StoryStep] = []
+    let attach = object.optional("attach", name, "Plugs a device in.")
+    let detach = object.optional("detach", name, "Pulls a device out.")
+    steps += attach.map { [.attach($0)] } ?? []
+    steps += detach.map { [.detach($0)] } ?? []
+    for verb in ["start", "stop", "restart", "reload"] {
+      let service = object.optional(verb, nonEmpty, "Runs the service's own script or unit with \(verb).")
+      steps += service.map { [.service(action: verb, name: $0)] } ?? []
+    }
+    steps += object.optional("kill", nonEmpty, "Kills a process by name.").map { [.kill($0)] } ?? []
+    steps += object.optional("run", nonEmpty, "A command line, typed as root.").map { [.run($0)] } ?? []
+    let written = object.optional(
+      "write", fileText.orNull.map(pattern: "^/", name: wrongPath),
+      "Writes files of the system; null removes.")
+    steps += (written ?? []).map { .write(path: TreePath.normalized($0.name), text: $0.value.value) }
+    let nic = object.optional("link-down", name, "Takes the link of an adapter (its name or interface) away.")
+    let iqn = object.optional("target-down", nonEmpty, "Takes a target down.")
+    let time = object.optional("for", positiveDuration, "How long it is down.", fallback: "for good")
+    let stage = object.optional(
+      "at", choice(Stage.self), "The stage at whose beginning it goes down.", fallback: "at once")
+    if let nic { steps.append(.linkDown(nic: nic, microseconds: time, at: stage)) }
+    if let iqn { steps.append(.targetDown(iqn: iqn, microseconds: time, at: stage)) }
+    object.exactlyOne(of: actions, example: "{\"attach\": \"usb0\"}")
+    for modifier in ["for", "at"] where object.has(modifier) {
+      if !object.has("link-down"), !object.has("target-down") {
+        object.report("only goes with \"link-down\" and \"target-down\"", field: modifier)
+      }
+    }
+    return steps
+  }
+
+  /// `"boot"`, `"shutdown"`, `"reboot"`, or an object with one action.
+  static let step = Format<[StoryStep]>(
+    .anyOf([.choice(PlainStep.allCases.map(\.rawValue)), action.shape()])
+  ) { value, path, problems in
+    if case .object = value.kind { return action.read(value, path, problems) }
+    switch choice(PlainStep.self).read(value, path, problems) {
+    case .installer: return [.installer]
+    case .boot: return [.boot]
+    case .shutdown: return [.shutdown]
+    case .reboot: return [.reboot]
+    case nil: return nil
+    }
+  }
+
+  // MARK: Variation
+
+  private static let axis = Format<AxisDraft>.object(
+    "axis",
+    "What sweep varies: the values of a place, a device's presence at each boot, or the order of a list."
+  ) { object in
+    let name = object.optional("name", nonEmpty, "What reports call it.", fallback: "its path")
+    let path = object.optional(
+      "path", nonEmpty.located,
+      "The place, as machine.usb[usb0].attached or system.files['/etc/default/halt'].")
+    let values = object.optional("values", anything.list(atLeast: 1), "The values that it takes.")
+    let labels = object.optional("labels", nonEmpty.list(), "What reports call the values.")
+    let usb = object.optional(
+      "usb", ScenarioFormat.name.located, "A device that is there or not at each boot.")
+    let order = object.optional(
+      "order", nonEmpty.located, "A list that comes in every order, as machine.disks.")
+    object.exactlyOne(of: ["path", "usb", "order"], example: "{\"path\": \"…\", \"values\": […]}")
+    if let path, let values {
+      if let labels, labels.count != values.count {
+        object.report("\(values.count) values, but \(labels.count) labels", field: "labels")
+        return nil
+      }
+      return .values(name: name, path: path, values: values, labels: labels)
+    }
+    if path != nil, !object.has("values") { object.report("\"values\" is missing") }
+    if path == nil, values != nil || labels != nil {
+      object.report("\"values\" and \"labels\" only go with \"path\"")
+    }
+    return usb.map { .presence($0) } ?? order.map { .order($0) }
+  }
+
+  /// A list of axes, or an object of paths with their values, where `usb` and `order` are the two short
+  /// forms.
+  static let vary = Format<[AxisDraft]>(
+    .anyOf([
+      .list(axis.shape(), identity: nil, atLeast: 0, atMost: nil),
+      .map(
+        pattern: ".", .anyOf([.list(.anything, identity: nil, atLeast: 1, atMost: nil), .text(pattern: ".")])),
+    ])
+  ) { value, path, problems in
+    guard case .object(let members) = value.kind else { return axis.list().read(value, path, problems) }
+    var axes: [AxisDraft] = []
+    for member in members {
+      let inner = "\(path)['\(member.name)']"
+      if member.name == "usb" || member.name == "order" {
+        let names = member.value.string == nil ? member.value.elements : [member.value]
+        if names.isEmpty {
+          problems.report("expected a name or a list of names", at: member.value.place, path: inner)
+        }
+        for name in names {
+          guard let text = nonEmpty.located.read(name, inner, problems) else { continue }
+          axes.append(member.name == "usb" ? .presence(text) : .order(text))
+        }
+      } else if let values = anything.list(atLeast: 1).read(member.value, inner, problems) {
+        let located = Located(value: member.name, place: member.place, path: inner)
+        axes.append(.values(name: nil, path: located, values: values, labels: nil))
+      }
+    }
+    return axes
+  }
+
+  // MARK: Expectation
+
+  static let expectation = Format<Expectation>.object(
+    "expectation", "What the scenario must give; what is left out is not looked at."
+  ) { object in
+    let verdict = object.always("verdict", choice(Verdict.self), "The verdict.")
+    let stage = object.optional("stage", choice(Stage.self), "The stage in which it fails.")
+    let finding = object.optional("finding", name, "The finding's code.")
+    let rootDevice = object.optional(
+      "rootDevice", nonEmpty, "The root device of the nominal run's first boot.")
+    let disks = object.optional(
+      "disks", nonEmpty.map(pattern: "^[a-z]+$", name: { _ in nil }),
+      "Which device has which letter in the nominal run's first boot.")
+    let shutdown = object.optional("shutdown", choice(ShutdownOutcome.self), "How the last shutdown ends.")
+    let fileSystem = object.optional(
+      "fileSystem", choice(FileSystemState.self), "What it leaves on the disk.")
+    let at = object.optional(
+      "at", delay,
+      "When the nominal run's first failure is over, or its last boot: since its power-on, or the shutdown's start."
+    )
+    let findings = object.optional(
+      "findings", name.list(), "Findings that must be among those of all outcomes.")
+    guard let verdict else { return nil }
+    let letters = disks.map { list in
+      Dictionary(list.map { ($0.name, $0.value.value) }, uniquingKeysWith: { first, _ in first })
+    }
+    return Expectation(
+      verdict: verdict, stage: stage, finding: finding, rootDevice: rootDevice, disks: letters,
+      shutdown: shutdown,
+      fileSystem: fileSystem, at: at, findings: findings)
+  }
+}

@@ -1,0 +1,60 @@
+/// What can be wrong, once and for all: code, meaning, how to recognise it, cure, sources. `bootsim explain` prints this.
+public struct Finding: Sendable {
+  /// Stable names, as `--json` gives them.
+  public enum Code: String, Sendable, CaseIterable, Hashable {
+    case noBootableDevice = "no-bootable-device"
+    case bootedOtherMedium = "booted-other-medium"
+    case bootSectorHangs = "boot-sector-hangs"
+    case optionROMNotConfigured = "option-rom-not-configured"
+    case optionROMNoAddress = "option-rom-no-address"
+    case optionROMTargetUnreachable = "option-rom-target-unreachable"
+    case optionROMLoginRefused = "option-rom-login-refused"
+    case optionROMNoLU = "option-rom-no-lu"
+    case bootFilesNotVisible = "boot-files-not-visible"
+    case menuMissing = "boot-menu-missing"
+    case menuDriveMissing = "boot-menu-drive-missing"
+    case kernelFileMissing = "kernel-file-missing"
+    case initiatorNotInInitramfs = "initiator-not-in-initramfs"
+    case initiatorNotConfigured = "initiator-not-configured"
+    case noIBFT = "no-ibft"
+    case nicDriverMissing = "nic-driver-missing"
+    case noAddress = "no-address"
+    case targetUnreachable = "target-unreachable"
+    case targetNameUnknown = "target-name-unknown"
+    case chapRefused = "chap-refused"
+    case initiatorNotAdmitted = "initiator-not-admitted"
+    case sessionLimit = "session-limit"
+    case rootDiskMissing = "root-disk-missing"
+    case rootDeviceRenamed = "root-device-renamed"
+    case rootNotFoundByName = "root-not-found-by-name"
+    case fstabDeviceRenamed = "fstab-device-renamed"
+    case fstabDeviceMissing = "fstab-device-missing"
+    case bootHangs = "boot-hangs"
+    case networkTakenFromRoot = "network-taken-from-root"
+    case firewallCutsRoot = "firewall-cuts-root"
+    case outageTooLong = "outage-too-long"
+    case nobodyLogsInAgain = "nobody-logs-in-again"
+    case sessionLoggedOut = "session-logged-out"
+    case networkDownAtShutdown = "network-down-at-shutdown"
+    case finalFlushBlocked = "final-flush-blocked"
+    case rootNotUnmounted = "root-not-unmounted"
+  }
+
+  public let code: Code
+  /// One clause.
+  public let title: String
+  /// What it means, two or three sentences.
+  public let meaning: String
+  /// What the console shows.
+  public let recognise: String
+  /// What to change.
+  public let cure: String
+  /// Rows of SEEDS.md, laboratory variants, other sources.
+  public let sources: [String]
+
+  /// All findings, in the order of a boot.
+  public static let all: [Finding] = Code.allCases.map(\.info)
+
+  /// The finding with a code's text, or nil.
+  public static func named(_ code: String) -> Finding? { Code(rawValue: code)?.info }
+}

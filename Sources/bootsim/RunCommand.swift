@@ -1,0 +1,70 @@
+import ArgumentParser
+import Reports
+import Sim
+
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Simulate scenarios: timeline, verdict, why, and cures that were verified.",
+    discussion:
+      "Exit status: 0 comes up in every order and goes down clean; 1 fails or may fail; 2 bad input.")
+
+  @Argument(help: "Scenarios; - is standard input.")
+  var files: [String]
+
+  @Flag(help: "Print JSON; for several files a list.")
+  var json = false
+
+  @Option(help: "The seed of the sampled runs, which give the shares.")
+  var seed: UInt64 = 1
+
+  @Option(help: ArgumentHelp("Replay a witness from a file.", valueName: "file"))
+  var schedule: String?
+
+  @Flag(help: "Only the one run in which everything takes its usual time.")
+  var nominal = false
+
+  func validate() throws {
+    if nominal, schedule != nil { throw ValidationError("--nominal and --schedule do not go together") }
+    if schedule != nil, files.count > 1 { throw ValidationError("--schedule replays a run of one scenario") }
+    if files.count(where: { $0 == "-" }) + (schedule == "-" ? 1 : 0) > 1 {
+      throw ValidationError("standard input (-) can be read only once")
+    }
+  }
+
+  func run() throws {
+    var options = SimulationOptions(seed: seed)
+    if nominal { options.mode = .nominal }
+    let loaded = try ScenarioFiles().load(files)
+    if let schedule { options.mode = .schedule(try witness(schedule)) }
+    var reports: [(file: String, report: Report)] = []
+    for scenario in loaded {
+      do throws(ScenarioResources.Failure) {
+        reports.append((scenario.file, try Simulator().simulate(scenario.scenario.scenario, options)))
+      } catch {
+        Output.complain("\(schedule ?? scenario.file): error: \(error.message)")
+        if let hint = error.hint { Output.complain("  hint: \(hint)") }
+        throw Status.badInput
+      }
+    }
+    if json {
+      let values = reports.map { $0.report.json(file: $0.file) }
+      let value = files.count == 1 ? values[0] : JSONValue(.array(values))
+      Output.write(value.text(indented: true) + "\n")
+    } else {
+      let style = Output.style
+      Output.write(reports.map { TerminalReport.text($0.report, style: style) }.joined(separator: "\n"))
+    }
+    if reports.contains(where: { $0.report.verdict != .boots }) { throw Status.failing }
+  }
+
+  private func witness(_ file: String) throws(Status) -> String {
+    do throws(Input.Failure) {
+      let text = String(decoding: try Input.bytes(file), as: UTF8.self)
+      return text.split(whereSeparator: \.isNewline).joined(separator: "\n")
+    } catch {
+      Output.complain("\(file): error: \(error.message)")
+      throw .badInput
+    }
+  }
+}
