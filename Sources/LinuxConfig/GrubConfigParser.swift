@@ -117,7 +117,7 @@ struct GrubConfigParser {
     let first = skipLine(&self)
     let isCompound =
       ["if", "for", "while", "until", "function", "menuentry", "submenu", "hiddenentry"].contains(opener)
-      || first.utf8.contains(0x7B)
+      || first.trimmed.utf8.last == 0x7B
     while at < bytes.count {
       if isLast {
         _ = skipLine(&self)

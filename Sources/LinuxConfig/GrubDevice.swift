@@ -65,7 +65,9 @@ public struct GrubDevice: Sendable, Hashable {
     case .legacy:
       if scheme.isEmpty, let number, number < Int.max {
         partition = number + 1
-      } else if digits == 0, scheme.utf8.count == 1, slice == nil {
+      } else if digits == 0, slice == nil, let letter = scheme.utf8.first, scheme.utf8.count == 1,
+        (0x61...0x68).contains(letter)
+      {
         slice = scheme  // (hd0,a): a BSD slice without a partition table
       } else {
         return nil

@@ -98,7 +98,6 @@ public struct GrubEvaluator<Delegate: GrubDelegate> {
   public var stepLimit = 100_000
 
   private var functions: [String: (body: [GrubCommand], file: String)] = [:]
-  private var exported: Set<String> = []
   private var arguments: [String] = []
   private var status = true
   private var steps = 0
@@ -320,9 +319,8 @@ public struct GrubEvaluator<Delegate: GrubDelegate> {
       status = true
     case "export":
       for word in rest {
-        let (name, value) = word.split(at: 0x3D).map { ($0.before, Optional($0.after)) } ?? (word, nil)
-        if let value { assign(name, value) }
-        exported.insert(name)
+        // What is exported matters to menus opened in a new context; here every menu shares one.
+        if let (name, value) = word.split(at: 0x3D) { assign(name, value) }
       }
       status = true
     case "true", ":": status = true
@@ -358,7 +356,7 @@ public struct GrubEvaluator<Delegate: GrubDelegate> {
 
   private mutating func assign(_ name: String, _ value: String) {
     // GRUB's heap would be exhausted by a variable that doubles for ever.
-    variables[name] = value.utf8.count > 1 << 16 ? "" : value
+    variables[name] = value.utf8.count > 1 << 13 ? "" : value
   }
 
   private mutating func source(_ words: [String], line: Int) -> Flow {

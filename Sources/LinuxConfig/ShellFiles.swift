@@ -21,7 +21,8 @@ struct ShellFiles: FileTree {
     return .directory(names.filter { !removed.contains(TreePath.join(path, $0)) })
   }
 
-  private func isRemoved(_ path: String) -> Bool {
+  /// Whether the script removed this path or one above it.
+  func isRemoved(_ path: String) -> Bool {
     if removed.isEmpty { return false }
     var here = ""
     for part in TreePath.parts(path) {
@@ -81,7 +82,7 @@ extension ShellInterpreter {
       case .found(let real, let node): return .found(path: real, node)
       case .notDirectory, .loop: return .absent
       case .missing(let real):
-        if real == path { return Self.isFilledAtRun(real) ? .unknown : .absent }
+        if real == path { return Self.isFilledAtRun(real) && !files.isRemoved(real) ? .unknown : .absent }
         path = real
       }
     }

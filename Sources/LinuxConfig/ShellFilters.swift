@@ -42,6 +42,13 @@ extension ShellInterpreter {
       case .absent: return ShellOutcome(.code(2))
       default: return nil
       }
+    case "uname":
+      guard operands.isEmpty, options.isEmpty || options.map(\.known) == ["-s"] else { return nil }
+      return ShellOutcome(.zero, output: "Linux\n")
+    case "id":
+      guard operands.isEmpty, options.map(\.known) == ["-u"] else { return nil }
+      return ShellOutcome(.zero, output: "0\n")  // Init scripts run as root.
+    case "run-parts": return listParts(options.compactMap(\.known), operands)
     case "touch", "rm", "mkdir", "rmdir", "ln": return change(TreePath.name(path), options, operands)
     default: return nil
     }
@@ -72,6 +79,26 @@ extension ShellInterpreter {
       output.append(text)
     }
     return ShellOutcome(status, output: output)
+  }
+
+  /// `run-parts --list`: the files whose names it accepts (run-parts(8), debianutils).
+  private mutating func listParts(_ options: [String], _ operands: [ShellValue]) -> ShellOutcome? {
+    guard options.contains("--list"), options.allSatisfy({ $0 == "--list" || $0 == "--lsbsysinit" }),
+      operands.count == 1, let shown = operands[0].known, let path = absolute(operands[0])
+    else { return nil }
+    guard case .found(_, .directory(let names)) = lookUp(path) else { return nil }
+    let isLSB = options.contains("--lsbsysinit")
+    let kept = names.filter { name in
+      if isLSB, name.utf8.first == 0x2E || name.utf8.contains(0x2E) && name.dropping(prefix: "_") == nil {
+        // With --lsbsysinit a name with a dot has to be of the LANANA form; package leftovers are not.
+        return !["dpkg-old", "dpkg-dist", "dpkg-new", "dpkg-tmp"].contains {
+          name.dropping(suffix: "." + $0) != nil
+        }
+          && name.utf8.first != 0x2E && name.utf8.allSatisfy { $0.isNamePart || $0 == 0x2D || $0 == 0x2E }
+      }
+      return name.utf8.allSatisfy { $0.isNamePart || $0 == 0x2D }
+    }
+    return ShellOutcome(.zero, output: ShellValue(kept.map { TreePath.join(shown, $0) + "\n" }.joined()))
   }
 
   private mutating func readlink(_ options: [String], _ operands: [ShellValue]) -> ShellOutcome? {

@@ -84,11 +84,12 @@ extension ShellInterpreter {
     var call = ShellCall(
       words: words, assignments: assignments, input: sources.last?.rest, isCaptured: isCaptured,
       isBackground: isBackground, functions: callNames, file: frame.file, line: line, status: .unknown)
-    let outcome = delegate.run(call) ?? compute(call) ?? .unknown
-    call.status = outcome.status
+    let outcome = delegate.run(call) ?? compute(call)
+    call.status = outcome?.status ?? .unknown
     result.commands.append(call)
-    if isCaptured { emit(outcome.output) }
-    return outcome.status
+    // What an unknown command prints on the console is left out; where it is read, it is unknown.
+    if let outcome { emit(outcome.output) } else if isCaptured { emit(.unknown) }
+    return call.status
   }
 
   // MARK: Builtins

@@ -84,18 +84,18 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
 
   // MARK: Notes
 
-  mutating func note(_ reason: ShellNote.Reason, _ text: String, line: Int) {
+  mutating func note(_ reason: ShellNote.Reason, _ text: String, line: Int, commands: [String] = []) {
     let shown = text.utf8.count > 200 ? String(text.prefix(200)) + "…" : text
-    let note = ShellNote(reason: reason, text: shown, file: frame.file, line: line)
+    let note = ShellNote(reason: reason, text: shown, file: frame.file, line: line, commands: commands)
     if notes.insert(note).inserted { result.notLookedAt.append(note) }
   }
 
   /// Gives up a branch nobody could decide: notes it, and forgets what it would have assigned.
   mutating func skip(_ commands: [ShellCommand], reason: ShellNote.Reason = .undecided, why: String) {
     guard let first = commands.first else { return }
-    note(reason, why, line: first.line)
     var finder = ShellAssignedNames(functions: functions)
     finder.visit(commands)
+    note(reason, why, line: first.line, commands: finder.commands.sorted())
     for name in finder.names { variables[name] = .unknown }
     if finder.changesDirectory { directory = nil }
   }
@@ -233,6 +233,13 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
           goesOn = false
           status = joined.isAnd ? .nonzero : .zero
         default:
+          // "a || true" succeeds whatever became of a.
+          if case .simple([], let words) = joined.command.kind, words.count == 1, !joined.isAnd,
+            words[0].bare == "true" || words[0].bare == ":"
+          {
+            status = .zero
+            continue
+          }
           skip([joined.command], why: ShellText.of(joined.command))
           status = .unknown
           continue
@@ -428,11 +435,15 @@ struct ShellSource {
   init(_ text: ShellValue) { rest = text }
 }
 
-/// Finds the names of variables that commands may assign, functions they call included.
+/// Finds the variables that commands may assign and the programs they may call, through functions too.
 struct ShellAssignedNames {
   let functions: [String: ShellFunction]
   var names: Set<String> = []
   var changesDirectory = false
+  /// Commands called that are neither functions nor builtins.
+  var commands: Set<String> = []
+  /// Whether the commands looked at run in a subshell, where assignments do not last.
+  private var isInside = false
   private var visited: Set<String> = []
 
   init(functions: [String: ShellFunction]) { self.functions = functions }
@@ -443,7 +454,7 @@ struct ShellAssignedNames {
     switch command.kind {
     case .simple(let assignments, let words):
       guard let name = words.first?.literal else {
-        names.formUnion(assignments.map(\.name))
+        if !isInside { names.formUnion(assignments.map(\.name)) }
         return
       }
       visitCall(name, words.dropFirst())
@@ -451,17 +462,26 @@ struct ShellAssignedNames {
     case .andOr(let first, let rest):
       visit(first)
       visit(rest.map(\.command))
-    case .background, .subshell, .function, .unreadable: break
+    case .background(let inner): inSubshell { $0.visit(inner) }
+    case .subshell(let body): inSubshell { $0.visit(body) }
+    case .function, .unreadable: break
     case .group(let body): visit(body)
     case .conditional(let branches, let otherwise):
       for branch in branches { visit(branch.condition + branch.body) }
       visit(otherwise ?? [])
     case .choice(_, let arms): for arm in arms { visit(arm.body) }
     case .forEach(let variable, _, let body):
-      names.insert(variable)
+      if !isInside { names.insert(variable) }
       visit(body)
     case .loop(let condition, let body, _): visit(condition + body)
     }
+  }
+
+  private mutating func inSubshell(_ body: (inout Self) -> Void) {
+    let wasInside = isInside
+    isInside = true
+    body(&self)
+    isInside = wasInside
   }
 
   private mutating func visitCall(_ name: String, _ arguments: ArraySlice<ShellWord>) {
@@ -469,11 +489,16 @@ struct ShellAssignedNames {
     case "read", "export", "local", "readonly", "declare", "typeset", "unset", "getopts", "let":
       for argument in arguments {
         guard case .text(let text, _)? = argument.parts.first else { continue }
-        names.insert(text.split(at: 0x3D)?.before ?? text)
+        if !isInside { names.insert(text.split(at: 0x3D)?.before ?? text) }
       }
-    case "cd": changesDirectory = true
+    case "cd": if !isInside { changesDirectory = true }
     default:
-      if let function = functions[name], visited.insert(name).inserted { visit(function.body) }
+      guard let function = functions[name] else {
+        if ShellBuiltin(rawValue: name) == nil { commands.insert(name) }
+        return
+      }
+      // Seen once from outside a subshell, a function need not be seen again.
+      if visited.insert(isInside ? "( " + name : name).inserted { visit(function.body) }
     }
   }
 }

@@ -27,9 +27,21 @@ extension ShellParser {
   mutating func word() throws(ShellSyntaxError) -> ShellWord {
     let line = line
     var parts = Parts()
+    if isNext("<(") || isNext(">(") {
+      parts.add(.parameter(try processSubstitution(), quoted: true))
+    }
     while let next = byte(), !Self.endsWord(next) { try piece(into: &parts) }
     parts.flush()
     return ShellWord(parts: parts.parts, line: line)
+  }
+
+  /// `<(…)` of bash: a path nobody knows. The commands in it are checked and kept as text.
+  private mutating func processSubstitution() throws(ShellSyntaxError) -> ShellParameter {
+    let start = at
+    at += 2
+    _ = try nested { (parser) throws(ShellSyntaxError) in try parser.list() }
+    guard take(")") else { throw unexpected() }
+    return ShellParameter("", .other(String(bytes: bytes[start..<at])))
   }
 
   /// One character, quoted stretch or expansion outside double quotes.

@@ -154,7 +154,7 @@ struct ShellParser {
     let opener = probe.peekWord()
     let isCompound =
       ["if", "case", "for", "while", "until", "{", "function", "("].contains(opener)
-      || String(bytes: bytes[start..<lineEnd(start)]).utf8.contains(0x7B)
+      || String(bytes: bytes[start..<lineEnd(start)]).trimmed.utf8.last == 0x7B
     var end = lineEnd(isCompound ? start : error)
     guard isCompound else { return max(end, start + 1) }
     while end < bytes.count {
@@ -496,7 +496,9 @@ struct ShellParser {
         redirections.append(redirection)
       } else if words.isEmpty, let assignment = try assignment() {
         assignments.append(assignment)
-      } else if let next = byte(), !Self.endsWord(next) {
+      } else if let declared = try declaredArray(after: words.first?.bare) {
+        words.append(declared)
+      } else if let next = byte(), !Self.endsWord(next) || isNext("<(") || isNext(">(") {
         words.append(try word())
         if words.count == 1, assignments.isEmpty, redirections.isEmpty, let name = words[0].bare {
           if let body = try functionBody() {
@@ -555,6 +557,24 @@ struct ShellParser {
     return ShellAssignment(name: name, value: try word(), elements: nil, appends: appends, line: line)
   }
 
+  /// `declare -A x=(…)` of bash: an array among the words, which becomes `x=` and something unknown.
+  private mutating func declaredArray(after command: String?) throws(ShellSyntaxError) -> ShellWord? {
+    guard let command, ["declare", "typeset", "local", "readonly", "export"].contains(command) else {
+      return nil
+    }
+    let start = at
+    guard let assignment = try assignment() else { return nil }
+    guard assignment.elements != nil else {
+      at = start
+      return nil
+    }
+    return ShellWord(
+      parts: [
+        .text(assignment.name + "=", quoted: true),
+        .parameter(ShellParameter("", .other("array \(assignment.name)")), quoted: true),
+      ], line: assignment.line)
+  }
+
   // MARK: Redirections
 
   private mutating func redirection() throws(ShellSyntaxError) -> ShellRedirection? {
@@ -569,7 +589,7 @@ struct ShellParser {
     at = end
     if isNext("<(") || isNext(">(") {
       at = start
-      throw fail("process substitution is not read")
+      return nil
     }
     let kind: ShellRedirection.Kind
     if take("&>>") || take("&>") {
@@ -594,7 +614,7 @@ struct ShellParser {
     }
     let isInput = bytes[end] == 0x3C
     skipBlanks()
-    guard let next = byte(), !Self.endsWord(next) else {
+    guard let next = byte(), !Self.endsWord(next) || isNext("<(") || isNext(">(") else {
       throw fail("the redirection names no file")
     }
     let target = try word()

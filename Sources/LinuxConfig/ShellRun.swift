@@ -87,7 +87,7 @@ public struct ShellCall: Sendable, Hashable {
 public struct ShellOutcome: Sendable, Hashable {
   /// How it ended.
   public var status: ShellStatus
-  /// What it wrote to standard output; only asked for when ``ShellCall/isCaptured``.
+  /// What it wrote to standard output; it matters when ``ShellCall/isCaptured``.
   public var output: ShellValue
 
   /// Makes an outcome; without output unless given.
@@ -166,6 +166,9 @@ public struct ShellNote: Sendable, Hashable, CustomStringConvertible {
   public var file: String
   /// The first line not followed.
   public var line: Int
+  /// The names of the commands that would run there, functions called included, sorted: what may happen and was
+  /// not looked at. Builtins are left out.
+  public var commands: [String] = []
 
   /// `file:line: reason: text`.
   public var description: String { "\(file):\(line): \(reason.rawValue): \(text)" }
@@ -183,7 +186,7 @@ public struct ShellRun: Sendable, Hashable {
   public var notLookedAt: [ShellNote] = []
   /// Problems in the syntax of the scripts read, sourced ones too.
   public var problems: [Problem] = []
-  /// What went to standard output, as far as it is known.
+  /// What went to standard output, as far as it is known; what commands outside print there is left out.
   public var output: ShellValue = ""
   /// The variables at the end.
   public var variables: [String: ShellValue] = [:]

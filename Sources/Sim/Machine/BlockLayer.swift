@@ -30,6 +30,10 @@ extension MachineModel {
     guard s.root.disk > 0, inventory.disks[Int(s.root.disk) - 1].target == target, s.root.mount != .none else { return }
     let name = deviceName(Int(s.root.disk) - 1, s) ?? "sda"
     say("kernel", "sd: rejecting I/O to offline device", &out)
+    if s.root.lostTo == 0 {
+      let finding = lossFinding(s, at: s.phase == .goingDown ? .shutdown : .running)
+      s.root.lostTo = UInt8((Finding.Code.allCases.firstIndex(of: finding) ?? 0) + 1)
+    }
     s.root.lost = s.root.lost &+ s.root.dirty
     s.root.dirty = 0
     out.cancel(MachineEvent(.writeback))

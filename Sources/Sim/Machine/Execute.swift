@@ -97,6 +97,7 @@ extension MachineModel {
       return .next(Self.instant)
     case .killAll:
       say(part, "Asking all remaining processes to terminate...done.", &out)
+      write(&s, &out)  // logs and state files of those that end
       if !s.iscsi.daemonSpared { stopDaemon("all processes are killed, iscsid with them", &s, &out) }
       return .next(Pace.between(500, 6000, seen: 1000))
     case .logout(let keepRoot, let why):
@@ -161,8 +162,7 @@ extension MachineModel {
   /// May a waiting instruction go on?
   func canGoOn(_ op: Op, _ s: MachineState) -> Bool {
     switch op {
-    case .read, .remountRoot, .sync, .mountEntry(_, _) where rootIO(s) == .blocked: return false
-    case .read, .remountRoot, .sync: return true
+    case .read, .remountRoot, .sync: return rootIO(s) != .blocked
     case .waitInterface: return !s.network.present.isEmpty
     case .configure(let interface, let source, _, _):
       guard let nic = nic(interface) else { return false }
@@ -170,7 +170,7 @@ extension MachineModel {
     case .login(let logins, _): return loginCanGoOn(logins, s)
     case .loginFromFirmware: return firmwareLogin(s).map { loginCanGoOn([$0], s) } ?? true
     case .waitRoot(let root): return rootThere(root, s)
-    case .mountEntry(let entry, _): return resolve(entry.device, s) != nil
+    case .mountEntry(let entry, _): return rootIO(s) != .blocked && resolve(entry.device, s) != nil
     case .halt: return haltCanGoOn(s)
     default: return true
     }

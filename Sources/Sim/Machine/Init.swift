@@ -23,28 +23,13 @@ extension MachineModel {
 
   // MARK: - SysV
 
-  private func runlevelDirectory(_ level: String, _ tree: MemoryFileTree) -> String? {
-    ["/etc/rc\(level).d", "/etc/rc.d/rc\(level).d", "/etc/init.d/rc\(level).d"].first { tree.exists($0) }
-  }
-
   /// The links of a runlevel in the order `rc` runs them.
-  func links(_ level: String, _ kind: Character, _ tree: MemoryFileTree) -> [(name: String, path: String, script: String)] {
-    guard let directory = runlevelDirectory(level, tree) else { return [] }
-    return tree.list(directory).filter { name in
-      name.first == kind && name.count > 3 && name.dropFirst().prefix(2).allSatisfy(\.isNumber)
-    }.sorted().compactMap { name in
-      let path = "\(directory)/\(name)"
-      guard case .found(let real, .file) = tree.resolve(path) else { return nil }
-      return (name, path, real)
-    }
+  func links(_ level: String, start: Bool, _ tree: MemoryFileTree) -> [RunlevelLinks.Link] {
+    read(RunlevelLinks.read(from: tree)).order(level).filter { $0.isStart == start && $0.script != nil }
   }
 
   func defaultRunlevel(_ tree: MemoryFileTree) -> String {
-    for line in (tree.text("/etc/inittab") ?? "").split(separator: "\n") where !line.hasPrefix("#") {
-      let fields = line.split(separator: ":", omittingEmptySubsequences: false)
-      if fields.count >= 3, fields[2] == "initdefault" { return String(fields[1]) }
-    }
-    return "2"
+    read(Inittab.self, "/etc/inittab", tree)?.defaultLevel ?? "2"
   }
 
   private func sysvStart(_ tree: MemoryFileTree) -> Program {
@@ -63,8 +48,8 @@ extension MachineModel {
         compiler.ops.add(.say("INIT: Entering runlevel: \(level)"))
         pieces.append(compiler.take())
       }
-      for link in links(level, "S", tree) {
-        compiler.script(link.script, "start", unreadable: "\(link.path): Input/output error")
+      for link in links(level, start: true, tree) {
+        compiler.script(link.path, "start", unreadable: "\(link.path): Input/output error")
         compiler.ops.add(.pause(Pace.about(700)))
         pieces.append(compiler.take())
       }
@@ -86,10 +71,12 @@ extension MachineModel {
     pieces.append(compiler.take())
     // `rc` of Red Hat stops only what has its lock file; Debian's and SUSE's stop everything linked.
     let locked = tree.exists("/etc/rc.d/rc.sysinit")
-    for kind in ["K", "S"] as [Character] {
-      for link in links(level, kind, tree) {
-        if kind == "K", locked, !started(String(link.name.dropFirst(3)), tree) { continue }
-        compiler.script(link.script, kind == "K" ? "stop" : (reboot ? "reboot" : "start"), unreadable: "/etc/init.d/rc: 117: \(link.path): Input/output error")
+    for starts in [false, true] {
+      for link in links(level, start: starts, tree) {
+        if !starts, locked, !started(link.name, tree) { continue }
+        // Debian's rc stops with S links too in these runlevels; Red Hat's and SUSE's start what halts.
+        let action = !starts || link.path.hasPrefix("/etc/rc\(level).d/") && !locked ? "stop" : "start"
+        compiler.script(link.path, action, unreadable: "/etc/init.d/rc: 117: \(link.path): Input/output error")
         compiler.ops.add(.pause(Pace.about(250)))
         pieces.append(compiler.take())
       }
@@ -100,13 +87,13 @@ extension MachineModel {
   }
 
   private func started(_ name: String, _ tree: MemoryFileTree) -> Bool {
-    links(defaultRunlevel(tree), "S", tree).contains { $0.name.dropFirst(3) == name }
+    links(defaultRunlevel(tree), start: true, tree).contains { $0.name == name }
   }
 
   /// Pieces one after the other, as few tasks as their counters allow.
   static func chain(_ pieces: [[Op]]) -> [Program.Task] {
     var tasks: [Program.Task] = []
-    for piece in pieces {
+    for piece in pieces where piece.count <= Program.opLimit {
       if let last = tasks.last, last.ops.count + piece.count <= Program.opLimit || tasks.count == Program.taskLimit {
         let offset = last.ops.count
         tasks[tasks.count - 1].ops += piece.map { $0.retargeted { $0 + offset } }
@@ -130,7 +117,7 @@ extension MachineModel {
   /// The installation system: all drivers; local and USB disks first, then the discovery of every target.
   func installerProgram() -> UInt16 {
     library.program("installer") {
-      var ops: [Op] = [.pause(Pace.about(20_000)), .modules(kernelModules.filter { !KernelModules.selfRecovering.contains($0) }), .pause(Window(.seconds(30)))]
+      var ops: [Op] = [.pause(Pace.about(20_000)), .modules(hardwareDrivers + ["iscsi_tcp"]), .pause(Window(.seconds(30)))]
       ops.append(.configure(interface: nil, .fixed, limit: Pace.about(10_000), failTo: ops.count + 1))
       let logins = scenario.targets.map { target in
         Login(initiator: target.acl?.first ?? scenario.machine.nics.lazy.compactMap(\.optionROM?.initiator).first, target: target.iqn, portal: target.portal, chap: target.chap)
@@ -147,14 +134,14 @@ extension MachineModel {
     _ device: String, _ installation: GrubInstallation, says: String, part: String, _ s: inout MachineState, _ out: inout Out
   ) -> Flow {
     let path = "/boot/grub/device.map"
-    let map = DeviceMap.parse(tree(s).text(path) ?? "", file: path).value
+    let map = read(DeviceMap.self, path, tree(s)) ?? DeviceMap()
     let node: String
     if let drive = GrubDevice(device, style: .legacy)?.disk {
-      guard let entry = map.entries.first(where: { $0.device.disk == drive }) else {
+      guard let mapped = map.device(disk: drive) else {
         say(part, "Error 12: Invalid device requested", &out)
         return .next(Self.instant)
       }
-      node = entry.path
+      node = mapped
     } else {
       node = device
     }
@@ -168,7 +155,7 @@ extension MachineModel {
       deviceName(disk, s) != nil && inventory.disks[disk].content.partitions.contains { $0.holds == "/boot" || ($0.holds == "/" && inventory.directoryHolding("/boot") == "/") }
     }), let part = inventory.disks[disk].content.partitions.first(where: { $0.holds == "/boot" || $0.holds == "/" }), let bootNode = deviceName(disk, s) {
       if installation.legacy {
-        let drive = map.entries.first { $0.path == "/dev/\(bootNode)" }?.device.disk ?? 0
+        let drive = map.entries.first { $0.device == "/dev/\(bootNode)" }?.drive.disk ?? 0
         // Stage 1.5 on the disk that is installed to looks at that same disk when both are one.
         written.prefix = GrubDevice(.disk(disk == place.disk ? 0 : drive), partition: part.number).name(.legacy)
       } else if disk != place.disk {

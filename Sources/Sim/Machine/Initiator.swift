@@ -122,8 +122,10 @@ extension MachineModel {
     if closed {
       out.schedule(MachineEvent(.notice, target), Pace.between(0, 100, seen: 20))
     } else if s.iscsi.watched.has(target) {
-      // NOP-Out every 5 s, answered within 5 s, else the connection is given up (seen: 9 to 11 s).
-      out.schedule(MachineEvent(.notice, target), Pace.between(5000, 11000, seen: 10000))
+      // A NOP-Out every `noop_out_interval`, to be answered within `noop_out_timeout` (5 s and 5 s; seen: 9 to 11 s).
+      let timers = timers(s)
+      let interval = Int64(max(timers.noopInterval, 1)) * 1000, limit = Int64(max(timers.noopTimeout, 1)) * 1000
+      out.schedule(MachineEvent(.notice, target), Pace.between(limit, interval + limit + 1000, seen: interval + limit))
     }
   }
 
@@ -234,7 +236,7 @@ extension MachineModel {
   /// from then on NOPs watch the connection, also after the daemon's death.
   func daemonSyncs(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard s.iscsi.daemon, s.iscsi.session(target) == .loggedIn else { return }
-    s.iscsi.watched.put(target)
+    s.iscsi.watched.set(target, timers(s).noopInterval > 0)
     say("kernel", "sd \(target + 2):0:0:1: Power-on or device reset occurred", &out)
     explain("initiator", "iscsid takes the session over and redoes its login", because: [.daemon], to: &out)
     if !reachableTargets(s).has(target) {

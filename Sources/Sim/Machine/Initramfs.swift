@@ -65,21 +65,18 @@ extension MachineModel {
 
   /// update-initramfs: MODULES= of initramfs.conf, the modules file, and open-iscsi's hook.
   private func madeByInitramfsTools(_ tree: MemoryFileTree) -> InitramfsImage {
-    let variables = shellVariables(["/etc/initramfs-tools/initramfs.conf"] + tree.list("/etc/initramfs-tools/conf.d").map { "/etc/initramfs-tools/conf.d/\($0)" }, tree)
-    let listed = (tree.text("/etc/initramfs-tools/modules") ?? "").split(separator: "\n")
-      .map { $0.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).first ?? "" }
-      .compactMap { $0.split(whereSeparator: { $0 == " " || $0 == "\t" }).first.map(String.init) }
+    let conf = InitramfsConf.load(from: tree).map(read) ?? InitramfsConf()
+    let listed = read(InitramfsModules.self, "/etc/initramfs-tools/modules", tree)?.modules.map(\.name) ?? []
     var available = listed
-    switch variables["MODULES"] ?? "most" {
-    case "most": available += kernelModules
+    switch conf.modules {
+    case "most": available += hardwareDrivers
     case "dep": available += driversOfAttachedHardware
     default: break
     }
     let version = packageVersion("open-iscsi", tree)
     let needsMarker = version.map { $0 < KernelVersion("2.0.873") } ?? false
     let installed = tree.exists("/sbin/iscsistart") || tree.exists("/usr/sbin/iscsistart") || version != nil
-    let refused = variables["NO_ISCSI_IN_INITRAMFS"] == "yes"
-    let hook = installed && !refused && (!needsMarker || tree.exists("/etc/iscsi/iscsi.initramfs"))
+    let hook = installed && !conf.excludesISCSI && (!needsMarker || tree.exists("/etc/iscsi/iscsi.initramfs"))
     if hook { available += ["iscsi_tcp", "libiscsi", "scsi_transport_iscsi", "iscsi_ibft", "crc32c", "libcrc32c"] }
     var files = MemoryFileTree()
     if hook {
@@ -106,7 +103,7 @@ extension MachineModel {
 
   /// mkinitrd of SLES 9: INITRD_MODULES, in order, and what /sbin/mkinitrd writes into the image's own files.
   private func madeBySUSE(_ tree: MemoryFileTree) -> InitramfsImage {
-    let list = shellVariables(["/etc/sysconfig/kernel"], tree)["INITRD_MODULES"] ?? ""
+    let list = read(ShellVariables.self, "/etc/sysconfig/kernel", tree)?["INITRD_MODULES"] ?? ""
     let modules = list.split(separator: " ").map(String.init)
     var files = MemoryFileTree()
     if let name = tree.bytes("/etc/initiatorname.iscsi") { files["/etc/initiatorname.iscsi"] = .file(name) }
@@ -125,21 +122,19 @@ extension MachineModel {
 
   /// mkinitrd of RHEL 4: adapters of modprobe.conf in order; Intel's post-install script adds the initiator, its modules and files.
   private func madeByRedHat(_ tree: MemoryFileTree) -> InitramfsImage {
+    let aliases = read(ModprobeConf.self, "/etc/modprobe.conf", tree) ?? ModprobeConf()
     var modules: [String] = []
-    for line in (tree.text("/etc/modprobe.conf") ?? "").split(separator: "\n") {
-      let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).map(String.init)
-      guard words.count >= 3, words[0] == "alias" else { continue }
-      if words[1].hasPrefix("eth") || words[1].hasPrefix("scsi_hostadapter") {
-        if words[2] == "iscsi_sfnet" { modules += ["crc32c", "libcrc32c", "md5", "scsi_transport_iscsi"] }
-        modules.append(words[2])
-      }
+    for (_, driver) in aliases.interfaces.sorted(by: { $0.key < $1.key }) { modules.append(driver) }
+    for adapter in aliases.hostAdapters {
+      if KernelModules.normalized(adapter) == "iscsi_sfnet" { modules += ["crc32c", "libcrc32c", "md5", "scsi_transport_iscsi"] }
+      modules.append(adapter)
     }
     var files = MemoryFileTree()
     for path in ["/etc/iscsi.conf", "/etc/initiatorname.iscsi"] {
       if let bytes = tree.bytes(path) { files[path] = .file(bytes) }
     }
     return InitramfsImage(
-      maker: .redHat, ordered: modules, available: modules, hasInitiator: modules.contains("iscsi_sfnet"), files: files)
+      maker: .redHat, ordered: modules, available: modules, hasInitiator: modules.contains { KernelModules.normalized($0) == "iscsi_sfnet" }, files: files)
   }
 
   // MARK: - Programs
@@ -177,11 +172,11 @@ extension MachineModel {
     let parameters = rootParameters(image.files, selection.commandLine)
     if !image.hasInitiator {
       ops.add(.noteProblem(.noInitiator))
-    } else if !parameters.auto && (parameters.target.isEmpty || parameters.portals.isEmpty) {
+    } else if !parameters.isActive {
       ops.add(.noteProblem(.noParameters))
     } else {
       ops.add(.stage(.initramfsNetwork))
-      if parameters.auto {
+      if parameters.isAutomatic {
         ops.add(.modules(["iscsi_ibft"]))
         ops.add(.waitInterface(limit: Pace.between(178_000, 184_000, seen: 180_000), failTo: end))
         ops.add(.configure(interface: nil, .dhcp, limit: Pace.between(240_000, 290_000, seen: 265_000), failTo: end))
@@ -195,12 +190,14 @@ extension MachineModel {
       ops.add(.modules(["scsi_transport_iscsi", "libiscsi", "iscsi_tcp", "crc32c", "libcrc32c"].filter { image.available.contains($0) }))
       ops.add(.say("iscsistart: version 2.1.8"))
       ops.add(.pause(Pace.between(1000, 1300, seen: 1050)))
-      if parameters.auto {
+      if parameters.isAutomatic {
         ops.add(.unlessIBFT(end))
         ops.add(.loginFromFirmware(failTo: end))
       } else {
-        let logins = parameters.portals.map {
-          Login(initiator: parameters.initiator, target: parameters.target, portal: "\($0):\(parameters.port)", chap: parameters.chap)
+        let name = parameters.initiator ?? read(InitiatorName.self, "/etc/initiatorname.iscsi", image.files)?.name
+        let chap = parameters.values["ISCSI_USERNAME"].map { Credentials(username: $0, password: parameters.values["ISCSI_PASSWORD"] ?? "") }
+        let logins = parameters.targetAddresses.map {
+          Login(initiator: name, target: parameters.targetName ?? "", portal: "\($0):\(parameters.port)", chap: chap)
         }
         ops.add(.login(logins, failTo: end))
       }
@@ -213,57 +210,23 @@ extension MachineModel {
   }
 
   private func isInitiator(_ module: String) -> Bool {
-    ["iscsi_tcp", "libiscsi", "scsi_transport_iscsi", "iscsi_ibft"].contains(KernelModules.normalized(module))
+    KernelModules.initiators.contains(KernelModules.normalized(module))
   }
 
-  struct RootParameters {
-    var auto = false
-    var initiator: String?
-    var target = ""
-    var portals: [String] = []
-    var port = "3260"
-    var chap: Credentials?
-  }
-
-  /// Upper-case words of the kernel line become environment, then /etc/iscsi.initramfs is sourced, then the lower-case words win (FACTS.md 2.6).
-  private func rootParameters(_ files: MemoryFileTree, _ commandLine: String) -> RootParameters {
-    var values: [String: String] = [:]
-    let words = KernelCommandLine(commandLine).arguments
-    for word in words where word.key.hasPrefix("ISCSI_") { values[word.key] = word.value ?? "" }
-    values.merge(shellVariables(["/etc/iscsi.initramfs"], files)) { _, file in file }
-    for word in words where word.key.hasPrefix("iscsi_") { values[word.key.uppercased()] = word.value ?? "true" }
-    var result = RootParameters()
-    result.auto = values["ISCSI_AUTO"].map { !$0.isEmpty } ?? false
-    let file = shellVariables(["/etc/initiatorname.iscsi"], files)["InitiatorName"]
-    result.initiator = values["ISCSI_INITIATOR"].flatMap { $0.isEmpty ? nil : $0 } ?? file
-    result.target = values["ISCSI_TARGET_NAME"] ?? ""
-    result.portals = (values["ISCSI_TARGET_IP"] ?? "").split(separator: " ").map(String.init)
-    if let port = values["ISCSI_TARGET_PORT"], !port.isEmpty { result.port = port }
-    if let user = values["ISCSI_USERNAME"], !user.isEmpty {
-      result.chap = Credentials(username: user, password: values["ISCSI_PASSWORD"] ?? "")
-    }
-    return result
-  }
-
-  /// The variables that shell files of assignments set, later files winning.
-  func shellVariables(_ paths: [String], _ tree: MemoryFileTree) -> [String: String] {
-    var result: [String: String] = [:]
-    for path in paths {
-      guard let text = tree.text(path) else { continue }
-      var interpreter = ShellInterpreter(tree: tree, delegate: IgnorantShellDelegate())
-      let run = interpreter.run(ShellScript.parse(text, file: path), file: path)
-      for (name, value) in run.variables { if let known = value.known { result[name] = known } }
-    }
-    return result
+  /// What open-iscsi's local-top script works with: file and kernel line merged by its own precedence.
+  private func rootParameters(_ files: MemoryFileTree, _ commandLine: String) -> ISCSIRootParameters {
+    read(ISCSIRootParameters.merge(
+      commandLine: KernelCommandLine(commandLine), initramfs: read(IscsiInitramfs.self, "/etc/iscsi.initramfs", files)))
   }
 
   /// The settings of linux-iscsi and of RHEL 4's initiator in the image.
   private func oldLogin(_ files: MemoryFileTree) -> Login? {
-    let conf = LinuxISCSIConfig.parse(files.text("/etc/iscsi.conf") ?? "", file: "/etc/iscsi.conf").value
-    guard let address = conf.discoveryAddresses.first else { return nil }
-    let initiator = InitiatorName.parse(files.text("/etc/initiatorname.iscsi") ?? "", file: "/etc/initiatorname.iscsi").value.name
-    let user = conf.username(for: address)
-    return Login(initiator: initiator, target: "*", portal: address, chap: user.map { Credentials(username: $0, password: conf.password(for: address) ?? "") })
+    let conf = read(LinuxISCSIConfig.self, "/etc/iscsi.conf", files) ?? LinuxISCSIConfig()
+    guard let address = conf.discoveryAddresses.first(where: { conf.isEnabled(discoveryAddress: $0) }) else { return nil }
+    let name = read(InitiatorName.self, "/etc/initiatorname.iscsi", files)?.name
+    let auth = conf.credentials(discoveryAddress: address)
+    return Login(
+      initiator: name, target: "*", portal: address, chap: auth.username.map { Credentials(username: $0, password: auth.password ?? "") })
   }
 
   /// linuxrc of RHEL 4, run by nash: modules in order, then the initiator, then the root, at once.

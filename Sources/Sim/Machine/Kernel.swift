@@ -14,6 +14,9 @@ enum KernelModules {
   /// linux-iscsi's and RHEL 4's initiators: the kernel itself logs in again after a drop.
   static let selfRecovering: Set<String> = ["iscsi_sfnet", "iscsi"]
 
+  /// Initiators are loaded by name only; no hardware asks for them.
+  static let initiators: Set<String> = ["iscsi_tcp", "libiscsi", "scsi_transport_iscsi", "iscsi_ibft", "iscsi_sfnet", "iscsi"]
+
   static func normalized(_ name: String) -> String {
     let base = name.hasSuffix(".ko") ? String(name.dropLast(3)) : name
     return base == "BusLogic" ? base : String(base.map { $0 == "-" ? "_" : $0 })
@@ -46,6 +49,9 @@ extension MachineModel {
     let before = inventory.disks.indices.filter { $0 < disk && inventory.disks[$0].bus == .ide }
     return DiskNames.hd(before.count)
   }
+
+  /// What udev, hotplug or an installer loads when it looks for hardware.
+  var hardwareDrivers: [String] { kernelModules.filter { !KernelModules.initiators.contains($0) } }
 
   func moduleBit(_ name: String) -> Int? { kernelModules.firstIndex(of: KernelModules.normalized(name)) }
   func loaded(_ name: String, _ s: MachineState) -> Bool { moduleBit(name).map { s.scsi.modules.has($0) } ?? false }

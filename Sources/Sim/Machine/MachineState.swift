@@ -130,6 +130,8 @@ struct RootState: Hashable, Sendable {
   var lost: UInt8 = 0
   /// The recovery flag on the medium: set while mounted read-write, cleared by a clean unmount or remount.
   var needsRecovery = false
+  /// What the device was lost to: index of a finding's code + 1.
+  var lostTo: UInt8 = 0
   /// Programs and scripts that are in the page cache.
   var cached: Set64 = []
 }

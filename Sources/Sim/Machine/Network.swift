@@ -54,6 +54,7 @@ extension MachineModel {
     let answers = linkUp(index, s) && (source == .fixed || scenario.network.dhcp)
     if answers && !timedOut {
       s.network.address.put(index)
+      for target in scenario.targets.indices { romSessionLeft(target, &s, &out) }
       explain(part, "\(name) is up and has its address", sets: .address, .path, to: &out)
       say(part, source == .dhcp ? "IP-Config: \(name) complete (dhcp)" : "IP-Config: \(name) complete", &out)
       return .next(source == .dhcp ? dhcpTime : Pace.about(60))

@@ -10,6 +10,10 @@ struct CommandCompiler: ShellDelegate {
   /// Rules that the commands so far have set.
   private var firewall = FirewallRules()
   private var nesting = 0
+  /// Other commands seen, so that each is read once.
+  private var readBefore: Set<String> = []
+  /// Filters that the interpreter computes itself.
+  private static let computed: Set<String> = ["cat", "grep", "sed", "awk", "basename", "dirname", "expr", "ls", "head", "tail", "cut", "tr", "sort", "uname", "id", "which"]
 
   init(model: MachineModel, tree: MemoryFileTree) {
     self.model = model
@@ -92,7 +96,8 @@ struct CommandCompiler: ShellDelegate {
       if name.contains("msg") || name == "action" { ops.add(.say(text + (name.contains("warning") ? " ... (warning)." : ""))) }
       return ShellOutcome(.zero)
     }
-    let place = "\(call.file):\(call.line)"
+    // A unit's or the story's command has its place already.
+    let place = call.file.contains(":") || call.file == "story" ? call.file : "\(call.file):\(call.line)"
     switch name {
     case "ifdown": effect(call) { $0.interfacesDown(words, place) }
     case "ifup": effect(call) { $0.interfacesUp(words, place) }
@@ -138,7 +143,7 @@ struct CommandCompiler: ShellDelegate {
       let modules = words.filter { !$0.hasPrefix("-") }.map { TreePath.name($0) }
       ops.add(.modules(modules))
     case "udevadm", "udevtrigger", "hotplug":
-      if words.first == "trigger" || name != "udevadm" { ops.add(.modules(model.kernelModules)) }
+      if words.first == "trigger" || name != "udevadm" { ops.add(.modules(model.hardwareDrivers)) }
     case "service", "invoke-rc.d":
       if words.count >= 2 { service(words[0], words[1], call) }
     case "systemctl":
@@ -155,6 +160,8 @@ struct CommandCompiler: ShellDelegate {
         interpret(service, [action])
         return ShellOutcome(.zero)
       }
+      // Of other commands only one thing matters: they, too, have to be read from the disk.
+      if !call.isCaptured, !Self.computed.contains(name), readBefore.insert(name).inserted { effect(call) { _ in } }
       return nil
     }
     return ShellOutcome(.zero)
@@ -372,7 +379,7 @@ struct FirewallRules: Sendable {
 
   /// One iptables command's arguments.
   mutating func apply(_ words: [String]) {
-    guard words.count >= 2, !words.contains("-t") || words.contains("filter") else { return }
+    guard !words.contains("-t") || words.contains("filter") else { return }
     let chain = words.firstIndex(of: "INPUT")
     switch words.first {
     case "-P" where chain == 1: policyDrops = words.count > 2 && words[2] == "DROP"

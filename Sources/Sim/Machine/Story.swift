@@ -173,11 +173,12 @@ extension MachineModel {
   }
 
   func lossFinding(_ s: MachineState, at stage: Stage) -> Finding.Code {
+    if s.root.lostTo > 0 { return Finding.Code.allCases[Int(s.root.lostTo) - 1] }
     switch LossCause(rawValue: s.iscsi.loss) ?? .none {
-    case .logout: .sessionLoggedOut
-    case .interfaceDown, .addressRemoved: stage == .shutdown ? .networkDownAtShutdown : .networkTakenFromRoot
-    case .firewall: .firewallCutsRoot
-    case .cable, .target, .restart, .none: s.iscsi.daemon || recoversByItself(s) ? .outageTooLong : .nobodyLogsInAgain
+    case .logout: return .sessionLoggedOut
+    case .interfaceDown, .addressRemoved: return stage == .shutdown ? .networkDownAtShutdown : .networkTakenFromRoot
+    case .firewall: return .firewallCutsRoot
+    case .cable, .target, .restart, .none: return s.iscsi.daemon || recoversByItself(s) ? .outageTooLong : .nobodyLogsInAgain
     }
   }
 
@@ -199,7 +200,8 @@ extension MachineModel {
 
   private func hangsAtShutdown(_ s: inout MachineState, _ out: inout Out) {
     explain("verdict", "the machine never powers off", because: [.program, .root, .session, .path], to: &out)
-    endShutdown(off: false, finding: lossFinding(s, at: .shutdown), &s, &out)
+    let flushing: Bool = if case .halt? = waitingOp(s) { true } else { false }
+    endShutdown(off: false, finding: flushing ? .finalFlushBlocked : lossFinding(s, at: .shutdown), &s, &out)
     s.phase = .stuck
   }
 
@@ -207,6 +209,7 @@ extension MachineModel {
     out.note(.mark(.shutdownEnds))
     let lost = Int(s.root.lost) + Int(s.root.dirty)
     let state = fileSystemState(s)
+    let finding = finding ?? (off && !s.root.aborted && s.root.lostTo == 0 ? .rootNotUnmounted : nil)
     let outcome: ShutdownOutcome = !off ? .hang : (state == .clean && lost == 0 ? .clean : .lostRoot)
     let result = ShutdownResult(
       outcome: outcome, finding: outcome == .clean ? nil : finding ?? lossFinding(s, at: .shutdown), lostWrites: lost, fileSystem: state)

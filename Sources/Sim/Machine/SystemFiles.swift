@@ -12,16 +12,25 @@ extension MachineModel {
     var place: String
   }
 
-  /// /etc/network/interfaces (and what it includes).
+  /// A parsed file; what its reader did not understand goes into the report.
+  func read<T>(_ parsed: Parsed<T>) -> T {
+    for problem in parsed.problems { library.notLooked(problem.description) }
+    return parsed.value
+  }
+
+  func read<T: ConfigurationFile>(_ type: T.Type, _ path: String, _ tree: MemoryFileTree) -> T? {
+    tree.text(path).map { read(T.parse($0, file: path)) }
+  }
+
+  /// /etc/network/interfaces and what it includes.
   func interfaces(_ tree: MemoryFileTree) -> [Interface] {
-    var auto: Set<String> = [], hot: Set<String> = [], found: [Interface] = []
-    for (i, l) in (tree.text("/etc/network/interfaces") ?? "").split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-      let w = l.split(whereSeparator: { $0 == " " || $0 == "\t" }).map(String.init)
-      if w.first == "auto" { auto.formUnion(w.dropFirst()) }
-      if w.first == "allow-hotplug" { hot.formUnion(w.dropFirst()) }
-      if w.first == "iface", w.count >= 4 { found.append(Interface(name: w[1], method: w[3], onBoot: false, automatic: false, place: "/etc/network/interfaces:\(i + 1)")) }
+    guard let file = Interfaces.load("/etc/network/interfaces", from: tree).map(read) else { return [] }
+    let auto = Set(file.auto), hotplug = Set(file.hotplug)
+    return file.interfaces.filter { $0.family == "inet" }.map {
+      Interface(
+        name: $0.name, method: $0.method, onBoot: auto.contains($0.name),
+        automatic: auto.contains($0.name) || hotplug.contains($0.name), place: "\($0.file):\($0.line)")
     }
-    return found.map { var e = $0; e.onBoot = auto.contains(e.name); e.automatic = e.onBoot || hot.contains(e.name); return e }
   }
 
   /// From ifupdown 0.7 on `inet manual` raises and lowers the link; before, it did nothing (S-43; lab h2).
@@ -37,64 +46,58 @@ extension MachineModel {
 
   /// The lines of fstab that init mounts.
   func fstabMounts(_ tree: MemoryFileTree, systemd: Bool) -> [MountLine] {
-    var out: [MountLine] = []
-    for (i, l) in (tree.text("/etc/fstab") ?? "").split(separator: "\n", omittingEmptySubsequences: false).enumerated() where !l.hasPrefix("#") {
-      let w = l.split(whereSeparator: { $0 == " " || $0 == "\t" }).map(String.init)
-      guard w.count >= 4 else { continue }
-      let options = w[3].split(separator: ",").map(String.init)
-      let virtual = ["proc", "sysfs", "devpts", "tmpfs", "usbfs", "swap", "usbdevfs", "subfs"].contains(w[2])
-      if virtual || options.contains("noauto") || (systemd && w[1] == "/") { continue }
-      out.append(MountLine(
-        mount: FstabMount(device: RootName(w[0]), mountPoint: w[1], type: w[2], optional: options.contains("nofail"), wait: systemd ? Window(.seconds(90)) : nil, line: i + 1),
-        network: options.contains("_netdev"), pass: w.count > 5 ? Int(w[5]) ?? 0 : 0))
+    let path = "/etc/fstab"
+    guard let file = read(Fstab.self, path, tree) else { return [] }
+    return file.entries.compactMap { entry in
+      if case .other = entry.source { return nil }
+      guard entry.isMountedAtBoot, !(systemd && entry.mountPoint == "/"), !Self.virtual.contains(entry.type) else { return nil }
+      return MountLine(
+        mount: FstabMount(
+          device: RootName(entry.specification), mountPoint: entry.mountPoint, type: entry.type, optional: entry.has("nofail"),
+          wait: systemd ? Window(.seconds(90)) : nil, line: entry.line),
+        network: entry.isNetwork, pass: entry.pass)
     }
-    return out
   }
+
+  /// File systems without a device.
+  private static let virtual: Set<String> = ["proc", "sysfs", "devpts", "tmpfs", "usbfs", "usbdevfs", "subfs"]
 
   struct Record {
     var login: Login
     var startup: String
-    var replacementTimeout: Int64?
+    var timers: ISCSITimers
   }
 
+  /// open-iscsi's node records.
   func nodeRecords(_ tree: MemoryFileTree) -> [Record] {
-    var out: [Record] = []
-    for base in ["/etc/iscsi/nodes", "/var/lib/iscsi/nodes"] {
-      for iqn in tree.list(base) {
-        for portal in tree.list("\(base)/\(iqn)") {
-          let path = "\(base)/\(iqn)/\(portal)"
-          let files = tree.isDirectory(path) ? tree.list(path).map { "\(path)/\($0)" } : [path]
-          for file in files {
-            var values: [String: String] = [:]
-            for line in (tree.text(file) ?? "").split(separator: "\n") {
-              let w = line.split(separator: "=", maxSplits: 1).map { $0.trimmed }
-              if w.count == 2 { values[w[0]] = w[1] }
-            }
-            let parts = portal.split(separator: ",").map(String.init)
-            let user = values["node.session.auth.username"]
-            out.append(Record(
-              login: Login(initiator: nil, target: iqn, portal: parts.prefix(2).joined(separator: ":"), chap: user.map { Credentials(username: $0, password: values["node.session.auth.password"] ?? "") }),
-              startup: values["node.startup"] ?? "manual", replacementTimeout: values["node.session.timeo.replacement_timeout"].flatMap { Int64($0) }))
-          }
-        }
-      }
+    NodeRecord.find(in: tree).map { found in
+      let record = read(found.record)
+      let auth = record.credentials
+      return Record(
+        login: Login(
+          initiator: nil, target: found.target, portal: "\(found.address):\(found.port)",
+          chap: auth.username.map { Credentials(username: $0, password: auth.password ?? "") }),
+        startup: record.startup, timers: record.timers)
     }
-    return out
   }
 
-  /// node.session.timeo.replacement_timeout: of the record, else of iscsid.conf, else 120; negative: for ever.
-  func recoverySeconds(_ s: MachineState) -> Int64 {
-    let tree = tree(s)
-    if let value = nodeRecords(tree).lazy.compactMap(\.replacementTimeout).first { return value }
-    for line in (tree.text("/etc/iscsi/iscsid.conf") ?? "").split(separator: "\n") where !line.hasPrefix("#") {
-      let w = line.split(separator: "=", maxSplits: 1).map { $0.trimmed }
-      if w.count == 2, w[0] == "node.session.timeo.replacement_timeout", let value = Int64(w[1]) { return value }
+  /// The timers that iscsid applies to the root's session: of its record, else of iscsid.conf.
+  func timers(_ s: MachineState) -> ISCSITimers {
+    let key = "timers \(s.tree)"
+    return library.parsed(key) {
+      let tree = tree(s)
+      return nodeRecords(tree).first?.timers ?? read(IscsidConf.self, "/etc/iscsi/iscsid.conf", tree)?.timers ?? ISCSITimers()
     }
-    return 120
   }
+
+  /// node.session.timeo.replacement_timeout; negative: for ever.
+  func recoverySeconds(_ s: MachineState) -> Int64 { Int64(timers(s).replacementTimeout) }
 
   func recoveryTimeout(_ s: MachineState) -> Window? {
-    if recoversByItself(s) { return nil }
+    if recoversByItself(s) {
+      let seconds = read(LinuxISCSIConfig.self, "/etc/iscsi.conf", tree(s))?.seconds("ConnFailTimeout") ?? 0
+      return seconds > 0 ? Window(.seconds(Int64(seconds))) : nil
+    }
     let seconds = recoverySeconds(s)
     return seconds < 0 ? nil : Window(.seconds(seconds))
   }
@@ -133,14 +136,5 @@ extension MachineModel {
     }
     dead(finding, .`init`, because: facts + [.root], sentence, &s, &out)
     return .stop
-  }
-}
-
-extension Substring {
-  var trimmed: String {
-    var text = self
-    while let first = text.first, first.isWhitespace { text.removeFirst() }
-    while let last = text.last, last.isWhitespace { text.removeLast() }
-    return String(text)
   }
 }

@@ -15,7 +15,9 @@ extension MachineModel {
     var stop: [Op]
   }
 
-  static let unitDirectories = ["/etc/systemd/system", "/run/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system"]
+  private func unit(_ name: String, _ tree: MemoryFileTree) -> SystemdUnit? {
+    SystemdUnit.load(name, from: tree).map(read)
+  }
 
   /// Units that start with the machine: wanted, directly or not, by default.target's usual targets.
   private func wantedUnits(_ tree: MemoryFileTree) -> [String] {
@@ -23,9 +25,9 @@ extension MachineModel {
     var queue = ["sysinit.target", "basic.target", "network-online.target", "remote-fs.target", "multi-user.target"]
     while let target = queue.popLast() {
       var names: [String] = []
-      for directory in Self.unitDirectories { names += tree.list("\(directory)/\(target).wants") }
-      if let unit = SystemdUnit.load(target, tree)?.value { names += unit.values("Wants", in: "Unit") + unit.values("Requires", in: "Unit") }
-      for name in names where !wanted.contains(name) && SystemdUnit.load(name, tree)?.value.isMasked == false {
+      for directory in SystemdUnit.directories { names += tree.list("\(directory)/\(target).wants") }
+      if let unit = unit(target, tree) { names += unit.wants + unit.requires }
+      for name in names where !wanted.contains(name) && unit(name, tree)?.isMasked == false {
         wanted.append(name)
         queue.append(name)
       }
@@ -35,9 +37,9 @@ extension MachineModel {
 
   /// ExecStart and ExecStop lines of a unit, prefixes such as "-" taken off.
   func unitCommands(_ name: String, _ tree: MemoryFileTree) -> (start: [UnitCommand], stop: [UnitCommand]) {
-    guard let unit = SystemdUnit.load(name, tree)?.value, !unit.isMasked else { return ([], []) }
+    guard let unit = unit(name, tree), !unit.isMasked else { return ([], []) }
     func commands(_ key: String) -> [UnitCommand] {
-      unit.entries(key, in: "Service").map { UnitCommand(text: Self.withoutPrefix($0.value), place: "\($0.file):\($0.line)") }
+      unit.settings.filter { $0.section == "Service" && $0.key == key && !$0.value.isEmpty }.map { UnitCommand(text: Self.withoutPrefix($0.value), place: "\($0.file):\($0.line)") }
     }
     return (commands("ExecStart"), commands("ExecStop"))
   }
@@ -50,16 +52,15 @@ extension MachineModel {
     let names = wantedUnits(tree)
     var units: [Unit] = []
     for name in names where name.hasSuffix(".service") {
-      guard let unit = SystemdUnit.load(name, tree)?.value else { continue }
-      var after = Set(unit.values("After", in: "Unit"))
-      let plain = unit.values("DefaultDependencies", in: "Unit").last == "no"
-      if !plain { after.formUnion(["sysinit.target", "basic.target"]) }
+      guard let unit = unit(name, tree) else { continue }
+      var after = Set(unit.after)
+      if unit.hasDefaultDependencies { after.formUnion(["sysinit.target", "basic.target"]) }
       let (start, stop) = unitCommands(name, tree)
       units.append(Unit(name: name, after: after, start: compiled(start, name, tree), stop: compiled(stop, name, tree, stopping: true)))
     }
     // Before= of one is After= of the other.
     for name in names {
-      for other in SystemdUnit.load(name, tree)?.value.values("Before", in: "Unit") ?? [] {
+      for other in unit(name, tree)?.before ?? [] {
         if let index = units.firstIndex(where: { $0.name == other }) { units[index].after.insert(name) }
       }
     }
@@ -68,7 +69,7 @@ extension MachineModel {
 
   private func compiled(_ commands: [UnitCommand], _ unit: String, _ tree: MemoryFileTree, stopping: Bool = false) -> [Op] {
     var compiler = CommandCompiler(model: self, tree: tree)
-    for command in commands { compiler.line(command.text, from: "\(unit) (\(command.place))") }
+    for command in commands { compiler.line(command.text, from: command.place) }
     // systemd kills what is left of a service that was started as a daemon.
     if stopping, unitCommands(unit, tree).start.contains(where: { $0.text.contains("iscsid") && !$0.text.contains("iscsiadm") }) {
       compiler.ops.add(.stopDaemon(says: "\(unit) is stopped: systemd kills iscsid"))
@@ -86,7 +87,7 @@ extension MachineModel {
     ]
     for unit in units {
       edges[unit.name, default: []].formUnion(unit.after)
-      for other in SystemdUnit.load(unit.name, tree)?.value.values("Before", in: "Unit") ?? [] where other != "shutdown.target" {
+      for other in self.unit(unit.name, tree)?.before ?? [] where other != "shutdown.target" {
         edges[other, default: []].insert(unit.name)
       }
       edges["multi-user.target", default: []].insert(unit.name)
@@ -129,14 +130,15 @@ extension MachineModel {
     let closure = order(tree, units)
     var nodes: [(name: String, ops: [Op])] = [
       ("systemd-remount-fs.service", [.pause(Pace.about(5500)), .remountRoot(readWrite: true, failTo: 2)]),
-      ("systemd-udev-trigger.service", [.pause(Pace.about(5600)), .read("systemd-udevd", says: "Failed to start systemd-udevd.service", failTo: 4), .pause(Pace.about(9000)), .modules(kernelModules)]),
+      ("systemd-udev-trigger.service", [.pause(Pace.about(5600)), .read("systemd-udevd", says: "Failed to start systemd-udevd.service", failTo: 4), .pause(Pace.about(9000)), .modules(hardwareDrivers)]),
     ]
     for mount in fstabMounts(tree, systemd: true) where mount.mount.mountPoint != "/" {
-      nodes.append((mountUnit(mount.mount), [.mountEntry(mount.mount, failTo: 1)]))
+      // The device has to come through the real root's udev first.
+      nodes.append((mountUnit(mount.mount), [.pause(Pace.about(9000)), .mountEntry(mount.mount, failTo: 2)]))
     }
     for unit in units { nodes.append((unit.name, unit.start)) }
     nodes.append(("multi-user.target", [
-      .pause(Pace.about(4500)), .read("agetty", says: "Failed to start getty@tty1.service", failTo: 3), .up,
+      .pause(Pace.about(6_000)), .read("agetty", says: "Failed to start getty@tty1.service", failTo: 3), .up,
     ]))
     return Program(part: "systemd", tasks: tasks(nodes) { earlier, later in
       // udev's own work goes on beside the rest; only the jobs of sysinit wait for the trigger, not for drivers.
@@ -149,7 +151,7 @@ extension MachineModel {
     let closure = order(tree, units)
     var nodes: [(name: String, ops: [Op])] = units.map { ($0.name, $0.stop) }
     let end: [Op] = [
-      .pause(Pace.about(900)),
+      .pause(Pace.about(2000)),
       .read("/lib/systemd/systemd-shutdown", says: "[!!!!!!] Failed to execute shutdown binary.", failTo: 7),
       .killAll, .sync, .remountRoot(readWrite: false, failTo: 5),
       .halt(HaltRequest(reboot: reboot, commandLine: reboot ? "reboot" : "poweroff")),

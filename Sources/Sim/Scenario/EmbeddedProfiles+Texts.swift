@@ -5,8 +5,7 @@ extension EmbeddedProfiles {
   static let texts: [String: String] = [
     "debian-12": #"""
 // Debian 12 (bookworm) with systemd, installed on LUN 1 of one target: /boot and / are partitions of that LU.
-// Files as a fresh install has them; scripts and units are shortened to what starts, stops, mounts and takes
-// down.
+// Files as a fresh install has them; scripts and units are shortened to what starts, stops, mounts and takes down.
 {
   "version": 1,
   "machine": {
@@ -172,6 +171,559 @@ extension EmbeddedProfiles {
       "/etc/systemd/system/network-online.target.wants/networking.service": { "link": "/lib/systemd/system/networking.service" },
       "/etc/systemd/system/sysinit.target.wants/iscsid.service": { "link": "/lib/systemd/system/iscsid.service" },
       "/etc/systemd/system/sysinit.target.wants/open-iscsi.service": { "link": "/lib/systemd/system/open-iscsi.service" }
+    }
+  }
+}
+
+"""#,
+    "debian-12-sysv": #"""
+// Debian 12 with sysvinit-core instead of systemd-sysv; scripts shortened to what starts, stops, mounts and takes down.
+{
+  "version": 1,
+  "extends": "debian-12",
+  "system": {
+    "files": {
+      "/sbin/init": "",
+      "/etc/inittab": ["id:2:initdefault:", "si::sysinit:/etc/init.d/rcS", "l0:0:wait:/etc/init.d/rc 0", "l2:2:wait:/etc/init.d/rc 2", "l6:6:wait:/etc/init.d/rc 6"],
+      "/etc/default/halt": ["# Default behaviour of shutdown -h / halt. Set to \"halt\" or \"poweroff\".", "HALT=poweroff", "# Take down network interfaces during halt/reboot?", "NETDOWN=yes"],
+      "/etc/init.d/udev": ["#!/bin/sh", "case \"$1\" in", "    start)", "        udevadm trigger --type=devices --action=add", "        udevadm settle", "        sleep 9", "        ;;", "esac"],
+      "/etc/init.d/checkroot.sh": ["#!/bin/sh", "case \"$1\" in", "  start|\"\")", "        sleep 3", "        mount -n -o remount,rw /", "        ;;", "esac"],
+      "/etc/init.d/mountall.sh": ["#!/bin/sh", "case \"$1\" in", "  start|\"\")", "        mount -a -t nonfs -O no_netdev", "        ;;", "esac"],
+      "/etc/init.d/networking": [
+        "#!/bin/sh -e",
+        "### BEGIN INIT INFO",
+        "# Provides:          networking ifupdown",
+        "# Required-Start:    mountkernfs $local_fs urandom",
+        "# Required-Stop:     $local_fs",
+        "# Default-Start:     S",
+        "# Default-Stop:      0 6",
+        "### END INIT INFO",
+        "[ -f /etc/default/networking ] && . /etc/default/networking",
+        "check_network_file_systems() {",
+        "    [ -e /proc/mounts ] || return 0",
+        "    if [ -e /etc/iscsi/iscsi.initramfs ]; then",
+        "        log_warning_msg \"not deconfiguring network interfaces: iSCSI root is mounted.\"",
+        "        exit 0",
+        "    fi",
+        "}",
+        "case \"$1\" in",
+        "start)",
+        "        log_action_begin_msg \"Configuring network interfaces\"",
+        "        ifup -a",
+        "        ;;",
+        "stop)",
+        "        check_network_file_systems",
+        "        log_action_begin_msg \"Deconfiguring network interfaces\"",
+        "        ifdown -a --exclude=lo",
+        "        ;;",
+        "force-reload|restart)",
+        "        ifdown -a --exclude=lo || true",
+        "        ifup --exclude=lo -a",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/iscsid": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "start)",
+        "        log_daemon_msg \"Starting iSCSI initiator daemon\" \"iscsid\"",
+        "        start-stop-daemon --start --quiet --exec /sbin/iscsid",
+        "        ln -sf /run/iscsid.pid /run/sendsigs.omit.d",
+        "        ;;",
+        "stop)",
+        "        # not on a machine whose root is on iSCSI",
+        "        if [ -f /etc/iscsi/iscsi.initramfs ] || [ -d /sys/class/iscsi_session/session1 ]; then exit 0; fi",
+        "        start-stop-daemon --stop --quiet --exec /sbin/iscsid",
+        "        ;;",
+        "restart)",
+        "        start-stop-daemon --stop --quiet --exec /sbin/iscsid",
+        "        start-stop-daemon --start --quiet --exec /sbin/iscsid",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/open-iscsi": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "start)",
+        "        log_daemon_msg \"Setting up iSCSI targets\"",
+        "        iscsiadm -m node --loginall=automatic",
+        "        ;;",
+        "stop)",
+        "        log_daemon_msg \"Umounting iSCSI filesystems\"",
+        "        /lib/open-iscsi/umountiscsi.sh",
+        "        log_daemon_msg \"Disconnecting iSCSI targets\"",
+        "        sync",
+        "        /lib/open-iscsi/logout-all.sh",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/sendsigs": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        killall5 -15", "        ;;", "esac"],
+      "/etc/init.d/umountnfs.sh": ["#!/bin/sh", "case \"$1\" in", "  stop|\"\")", "        ;;", "esac"],
+      "/etc/init.d/umountfs": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        log_action_begin_msg \"Unmounting local filesystems\"", "        umount -f -r -d /boot", "        ;;", "esac"],
+      "/etc/init.d/umountroot": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "  stop)",
+        "        mount -n -o remount,ro -t dummytype dummydev / 2>/dev/null \\",
+        "        || mount -n -o remount,ro dummydev / 2>/dev/null \\",
+        "        || mount -n -o remount,ro /",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/halt": [
+        "#! /bin/sh",
+        "NETDOWN=yes",
+        "[ -f /etc/default/halt ] && . /etc/default/halt",
+        "do_stop () {",
+        "        hddown=\"-h\"",
+        "        poweroff=\"-p\"",
+        "        # Make it possible to not shut down network interfaces,",
+        "        # needed to use wake-on-lan",
+        "        netdown=\"-i\"",
+        "        if [ \"$NETDOWN\" = \"no\" ]; then",
+        "                netdown=\"\"",
+        "        fi",
+        "        log_action_msg \"Will now halt\"",
+        "        halt -d -f $netdown $poweroff $hddown",
+        "}",
+        "case \"$1\" in",
+        "  start|status)",
+        "        ;;",
+        "  stop)",
+        "        do_stop",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/reboot": [
+        "#! /bin/sh",
+        "NETDOWN=yes",
+        "[ -f /etc/default/halt ] && . /etc/default/halt",
+        "do_stop () {",
+        "        netdown=\"-i\"",
+        "        if [ \"$NETDOWN\" = \"no\" ]; then",
+        "                netdown=\"\"",
+        "        fi",
+        "        log_action_msg \"Will now restart\"",
+        "        reboot -d -f $netdown",
+        "}",
+        "case \"$1\" in",
+        "  stop)",
+        "        do_stop",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/bootmisc.sh": ["#!/bin/sh"],
+      "/etc/init.d/hwclock.sh": ["#!/bin/sh"],
+      "/etc/init.d/rc.local": ["#!/bin/sh", "case \"$1\" in", "  start)", "        [ -f /etc/rc.local ] && . /etc/rc.local", "        ;;", "esac"],
+      "/etc/rcS.d/S01hwclock.sh": { "link": "../init.d/hwclock.sh" },
+      "/etc/rcS.d/S02udev": { "link": "../init.d/udev" },
+      "/etc/rcS.d/S04checkroot.sh": { "link": "../init.d/checkroot.sh" },
+      "/etc/rcS.d/S07mountall.sh": { "link": "../init.d/mountall.sh" },
+      "/etc/rcS.d/S10networking": { "link": "../init.d/networking" },
+      "/etc/rcS.d/S11iscsid": { "link": "../init.d/iscsid" },
+      "/etc/rcS.d/S12open-iscsi": { "link": "../init.d/open-iscsi" },
+      "/etc/rcS.d/S13bootmisc.sh": { "link": "../init.d/bootmisc.sh" },
+      "/etc/rc2.d/S05rc.local": { "link": "../init.d/rc.local" },
+      "/etc/rc0.d/K01hwclock.sh": { "link": "../init.d/hwclock.sh" },
+      "/etc/rc0.d/K01open-iscsi": { "link": "../init.d/open-iscsi" },
+      "/etc/rc0.d/K02iscsid": { "link": "../init.d/iscsid" },
+      "/etc/rc0.d/K03sendsigs": { "link": "../init.d/sendsigs" },
+      "/etc/rc0.d/K04umountnfs.sh": { "link": "../init.d/umountnfs.sh" },
+      "/etc/rc0.d/K05networking": { "link": "../init.d/networking" },
+      "/etc/rc0.d/K06umountfs": { "link": "../init.d/umountfs" },
+      "/etc/rc0.d/K07umountroot": { "link": "../init.d/umountroot" },
+      "/etc/rc0.d/K08halt": { "link": "../init.d/halt" },
+      "/etc/rc6.d/K01hwclock.sh": { "link": "../init.d/hwclock.sh" },
+      "/etc/rc6.d/K01open-iscsi": { "link": "../init.d/open-iscsi" },
+      "/etc/rc6.d/K02iscsid": { "link": "../init.d/iscsid" },
+      "/etc/rc6.d/K03sendsigs": { "link": "../init.d/sendsigs" },
+      "/etc/rc6.d/K04umountnfs.sh": { "link": "../init.d/umountnfs.sh" },
+      "/etc/rc6.d/K05networking": { "link": "../init.d/networking" },
+      "/etc/rc6.d/K06umountfs": { "link": "../init.d/umountfs" },
+      "/etc/rc6.d/K07umountroot": { "link": "../init.d/umountroot" },
+      "/etc/rc6.d/K08reboot": { "link": "../init.d/reboot" }
+    }
+  }
+}
+
+"""#,
+    "rhel4-u4": #"""
+// Red Hat Enterprise Linux 4 Update 4, installed on LUN 0 as the Intel document says, with its preinstall and postinstall scripts.
+// Scripts are shortened to what starts, stops, mounts and takes down (initscripts 7.93).
+{
+  "version": 1,
+  "machine": {
+    "nics": [
+      {
+        "name": "nic0", "interface": "eth0", "mac": "00:15:17:00:00:01", "driver": "e1000",
+        "optionROM": {
+          "kind": "intel", "initiator": "iqn.1987-05.com.cisco:host", "target": "iqn.2006-01.com.example:boot",
+          "portal": "192.168.0.2:3260", "lun": 0, "address": "192.168.0.10/24", "ibft": false
+        }
+      }
+    ]
+  },
+  "network": { "dhcp": false },
+  "targets": [
+    {
+      "name": "iqn.2006-01.com.example:boot", "portal": "192.168.0.2:3260",
+      "luns": [
+        {
+          "lun": 0, "size": "8GiB", "bootCode": "grub", "grub": { "version": "legacy", "prefix": "(hd0,0)" },
+          "partitions": [
+            { "number": 1, "fs": "ext3", "uuid": "5a0c1a8e-1f7e-4f0e-9d7a-0a2b3c4d5e01", "label": "/boot", "holds": "/boot", "size": "100MiB" },
+            { "number": 2, "fs": "ext3", "uuid": "5a0c1a8e-1f7e-4f0e-9d7a-0a2b3c4d5e02", "label": "/", "holds": "/", "size": "6GiB" }
+          ]
+        },
+        { "lun": 1, "size": "16GiB", "partitions": [{ "number": 1, "fs": "ext3", "uuid": "5a0c1a8e-1f7e-4f0e-9d7a-0a2b3c4d5e03", "label": "/data" }] }
+      ]
+    }
+  ],
+  "system": {
+    "files": {
+      "/etc/redhat-release": "Red Hat Enterprise Linux AS release 4 (Nahant Update 4)",
+      "/sbin/init": "",
+      "/sbin/iscsid": "",
+      "/etc/modprobe.conf": ["alias eth0 e1000", "alias scsi_hostadapter usb-storage", "alias scsi_hostadapter1 iscsi_sfnet", "alias usb-controller ehci-hcd"],
+      "/etc/iscsi.conf": ["DiscoveryAddress=192.168.0.2"],
+      "/etc/initiatorname.iscsi": ["InitiatorName=iqn.1987-05.com.cisco:host"],
+      "/boot/vmlinuz-2.6.9-42.EL": "",
+      "/boot/initrd-2.6.9-42.EL.img": "",
+      "/boot/grub/stage2": "",
+      "/boot/grub/device.map": ["# this device map was generated by anaconda", "(hd0)     /dev/sda"],
+      "/boot/grub/grub.conf": [
+        "# grub.conf generated by anaconda",
+        "#boot=/dev/sda",
+        "default=0",
+        "timeout=5",
+        "splashimage=(hd0,0)/grub/splash.xpm.gz",
+        "hiddenmenu",
+        "title Red Hat Enterprise Linux AS (2.6.9-42.EL)",
+        "\troot (hd0,0)",
+        "\tkernel /vmlinuz-2.6.9-42.EL ro root=LABEL=/ rhgb quiet",
+        "\tinitrd /initrd-2.6.9-42.EL.img"
+      ],
+      "/boot/grub/menu.lst": { "link": "./grub.conf" },
+      "/etc/fstab": [
+        "LABEL=/                 /                       ext3    defaults        1 1",
+        "LABEL=/boot             /boot                   ext3    defaults        1 2",
+        "none                    /dev/pts                devpts  gid=5,mode=620  0 0",
+        "none                    /proc                   proc    defaults        0 0",
+        "none                    /sys                    sysfs   defaults        0 0"
+      ],
+      "/etc/inittab": ["id:3:initdefault:", "si::sysinit:/etc/rc.d/rc.sysinit", "l0:0:wait:/etc/rc.d/rc 0", "l3:3:wait:/etc/rc.d/rc 3", "l6:6:wait:/etc/rc.d/rc 6"],
+      "/etc/rc.d/rc.sysinit": [
+        "#!/bin/bash",
+        "# Initialize hardware",
+        "modprobe usb-storage",
+        "sleep 6",
+        "# Check the root and the other file systems",
+        "fsck -T -R -A -a",
+        "mount -n -o remount,rw /",
+        "mount -a -t nonfs,smbfs,ncpfs,cifs"
+      ],
+      "/etc/rc.d/init.d/network": [
+        "#! /bin/bash",
+        "# chkconfig: 2345 10 90",
+        "case \"$1\" in",
+        "  start)",
+        "        for i in /etc/sysconfig/network-scripts/ifcfg-*; do",
+        "                . $i",
+        "                test \"$DEVICE\" = lo && continue",
+        "                test \"$ONBOOT\" = yes || continue",
+        "                if [ \"$BOOTPROTO\" = dhcp ]; then",
+        "                        dhclient $DEVICE",
+        "                else",
+        "                        ip addr flush dev $DEVICE scope global",
+        "                        ip addr add $IPADDR/24 dev $DEVICE",
+        "                fi",
+        "        done",
+        "        ;;",
+        "  stop)",
+        "        for i in /etc/sysconfig/network-scripts/ifcfg-*; do",
+        "                . $i",
+        "                test \"$DEVICE\" = lo && continue",
+        "                action \"Shutting down interface $DEVICE:\" true",
+        "                ip link set dev $DEVICE down",
+        "        done",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/sysconfig/network-scripts/ifcfg-lo": ["DEVICE=lo", "IPADDR=127.0.0.1", "ONBOOT=yes"],
+      "/etc/rc.d/init.d/syslog": ["#! /bin/bash", "# chkconfig: 2345 12 88"],
+      "/etc/rc.d/init.d/killall": ["#! /bin/bash"],
+      "/etc/rc.d/init.d/halt": [
+        "#! /bin/bash",
+        "# See how we were called.",
+        "case \"$0\" in",
+        "   *halt)",
+        "        message=\"Halting system...\"",
+        "        command=\"/sbin/halt\"",
+        "        ;;",
+        "   *reboot)",
+        "        message=\"Please stand by while rebooting the system...\"",
+        "        command=\"/sbin/reboot\"",
+        "        ;;",
+        "esac",
+        "# Kill all processes.",
+        "/sbin/killall5 -15",
+        "sleep 5",
+        "/sbin/killall5 -9",
+        "# Remount read only anything that's left mounted.",
+        "mount -n -o remount,ro /",
+        "# Now halt or reboot.",
+        "HALTARGS=\"-i -d\"",
+        "if [ -f /poweroff -o ! -f /halt ]; then",
+        "   HALTARGS=\"$HALTARGS -p\"",
+        "fi",
+        "exec $command $HALTARGS"
+      ],
+      "/etc/init.d": { "link": "rc.d/init.d" },
+      "/etc/rc.d/rc3.d/S10network": { "link": "../init.d/network" },
+      "/etc/rc.d/rc3.d/S12syslog": { "link": "../init.d/syslog" },
+      "/etc/rc.d/rc0.d/K88syslog": { "link": "../init.d/syslog" },
+      "/etc/rc.d/rc0.d/K90network": { "link": "../init.d/network" },
+      "/etc/rc.d/rc0.d/S00killall": { "link": "../init.d/killall" },
+      "/etc/rc.d/rc0.d/S01halt": { "link": "../init.d/halt" },
+      "/etc/rc.d/rc6.d/K88syslog": { "link": "../init.d/syslog" },
+      "/etc/rc.d/rc6.d/K90network": { "link": "../init.d/network" },
+      "/etc/rc.d/rc6.d/S00killall": { "link": "../init.d/killall" },
+      "/etc/rc.d/rc6.d/S01reboot": { "link": "../init.d/halt" }
+    }
+  }
+}
+
+"""#,
+    "sles9-sp3": #"""
+// SUSE Linux Enterprise Server 9 SP3, installed on LUN 0 as the Intel document says. Scripts are shortened to what matters here.
+{
+  "version": 1,
+  "machine": {
+    "nics": [
+      {
+        "name": "nic0", "interface": "eth0", "mac": "00:15:17:00:00:02", "driver": "e1000",
+        "optionROM": {
+          "kind": "intel", "initiator": "iqn.1987-05.com.cisco:host", "target": "iqn.2006-01.com.example:boot",
+          "portal": "192.168.0.2:3260", "lun": 0, "address": "192.168.0.10/24", "ibft": false
+        }
+      }
+    ]
+  },
+  "network": { "dhcp": false },
+  "targets": [
+    {
+      "name": "iqn.2006-01.com.example:boot", "portal": "192.168.0.2:3260",
+      "luns": [
+        {
+          "lun": 0, "size": "8GiB", "bootCode": "grub", "grub": { "version": "legacy", "prefix": "(hd0,0)" },
+          "partitions": [
+            { "number": 1, "fs": "ext3", "uuid": "6b0c1a8e-1f7e-4f0e-9d7a-0a2b3c4d5e01", "holds": "/boot", "size": "100MiB" },
+            { "number": 2, "fs": "reiserfs", "uuid": "6b0c1a8e-1f7e-4f0e-9d7a-0a2b3c4d5e02", "holds": "/", "size": "6GiB" }
+          ]
+        }
+      ]
+    }
+  ],
+  "system": {
+    "files": {
+      "/etc/SuSE-release": ["SUSE LINUX Enterprise Server 9 (i586)", "VERSION = 9", "PATCHLEVEL = 3"],
+      "/sbin/init": "",
+      "/sbin/iscsid": "",
+      "/etc/sysconfig/kernel": ["# This variable contains the list of modules to be added to the initial ramdisk.", "INITRD_MODULES=\"ide-disk reiserfs e1000 iscsi\""],
+      "/etc/iscsi.conf": ["DiscoveryAddress=192.168.0.2"],
+      "/etc/initiatorname.iscsi": ["InitiatorName=iqn.1987-05.com.cisco:host"],
+      // The part of /sbin/mkinitrd that writes the image's own /etc/iscsi.conf (line 1901 in the original).
+      "/sbin/mkinitrd": [
+        "#! /bin/bash",
+        "echo DiscoveryAddress=192.168.0.2 >> /etc/iscsi.conf"
+      ],
+      "/boot/vmlinuz-2.6.5-7.244-default": "",
+      "/boot/initrd-2.6.5-7.244-default": "",
+      "/boot/vmlinuz": { "link": "vmlinuz-2.6.5-7.244-default" },
+      "/boot/initrd": { "link": "initrd-2.6.5-7.244-default" },
+      "/boot/grub/stage2": "",
+      "/boot/grub/device.map": ["(hd0)\t/dev/sda"],
+      "/boot/grub/menu.lst": [
+        "# Modified by YaST2.",
+        "default 0",
+        "timeout 8",
+        "title Linux",
+        "    kernel (hd0,0)/vmlinuz-2.6.5-7.244-default root=/dev/sda2 selinux=0 splash=silent",
+        "    initrd (hd0,0)/initrd-2.6.5-7.244-default"
+      ],
+      "/etc/fstab": [
+        "/dev/sda2            /                    reiserfs   acl,user_xattr        1 1",
+        "/dev/sda1            /boot                ext3       acl,user_xattr        1 2",
+        "devpts               /dev/pts             devpts     mode=0620,gid=5       0 0",
+        "proc                 /proc                proc       defaults              0 0"
+      ],
+      "/etc/inittab": ["id:5:initdefault:", "si::bootwait:/etc/init.d/boot"],
+      "/etc/init.d/boot": [
+        "#! /bin/sh",
+        "# coldplug",
+        "hotplug start",
+        "sleep 6",
+        "fsck -A -a",
+        "mount -n -o remount,rw /",
+        "mount -a -t nonfs",
+        "[ -f /etc/init.d/boot.local ] && . /etc/init.d/boot.local"
+      ],
+      "/etc/init.d/boot.local": ["#! /bin/sh"],
+      "/etc/init.d/syslog": ["#! /bin/sh"],
+      "/etc/init.d/halt": [
+        "#! /bin/sh",
+        "case \"$0\" in",
+        "    *halt) command=\"halt\"; opts=\"-p\" ;;",
+        "    *reboot) command=\"reboot\"; opts=\"\" ;;",
+        "esac",
+        "killall5 -15",
+        "sleep 5",
+        "killall5 -9",
+        "mount -no remount,ro /",
+        "exec $command -d -f $opts"
+      ],
+      "/etc/init.d/rc5.d/S05syslog": { "link": "../syslog" },
+      "/etc/init.d/rc0.d/S20halt": { "link": "../halt" },
+      "/etc/init.d/rc6.d/S20reboot": { "link": "../halt" }
+    }
+  }
+}
+
+"""#,
+    "ubuntu-9.04": #"""
+// Ubuntu 9.04, moved to a LUN as the etherboot.org how-to says and booted through gPXE, up to and with "Preparing the initrd".
+// Scripts are shortened to what starts, stops, mounts and takes down.
+{
+  "version": 1,
+  "machine": {
+    "nics": [
+      {
+        "name": "nic0", "interface": "eth0", "mac": "00:1b:21:00:00:03", "driver": "e1000",
+        "optionROM": {
+          "kind": "gpxe", "initiator": "iqn.2009-04.arbeitsgruppe:general", "target": "iqn.2009-04.arbeitsgruppe:general.ubuntu",
+          "portal": "10.0.0.2:3260", "lun": 0, "address": "dhcp", "ibft": true
+        }
+      }
+    ]
+  },
+  "network": { "dhcp": true },
+  "targets": [
+    {
+      "name": "iqn.2009-04.arbeitsgruppe:general.ubuntu", "portal": "10.0.0.2:3260",
+      "luns": [
+        {
+          "lun": 0, "size": "24GiB", "bootCode": "grub", "grub": { "version": "legacy", "prefix": "(hd0,0)" },
+          "partitions": [
+            { "number": 1, "fs": "ext3", "uuid": "f859db1e-39f8-4539-9f0e-8292f8f93cca", "holds": "/boot", "size": "200MiB" },
+            { "number": 3, "fs": "ext4", "uuid": "021ebcfc-188a-41ba-9864-ee18cbf7af9f", "holds": "/", "size": "20GiB" }
+          ]
+        }
+      ]
+    }
+  ],
+  "system": {
+    "files": {
+      "/etc/lsb-release": ["DISTRIB_ID=Ubuntu", "DISTRIB_RELEASE=9.04"],
+      "/sbin/init": "",
+      "/sbin/iscsistart": "",
+      "/sbin/iscsid": "",
+      "/var/lib/dpkg/status": [
+        "Package: ifupdown", "Status: install ok installed", "Version: 0.6.8ubuntu19", "",
+        "Package: open-iscsi", "Status: install ok installed", "Version: 2.0.870.1-0ubuntu11", "",
+        "Package: dhcp3-client", "Status: install ok installed", "Version: 3.1.1-5ubuntu8", ""
+      ],
+      "/etc/initramfs-tools/initramfs.conf": ["MODULES=most", "BUSYBOX=y", "BOOT=local", "DEVICE=eth0"],
+      "/etc/initramfs-tools/modules": ["iscsi"],
+      "/etc/iscsi/iscsi.initramfs": "",
+      "/etc/iscsi/initiatorname.iscsi": ["InitiatorName=iqn.2009-04.arbeitsgruppe:general"],
+      "/etc/iscsi/iscsid.conf": ["node.startup = manual", "node.session.timeo.replacement_timeout = 120"],
+      "/boot/vmlinuz-2.6.28-11-generic": "",
+      "/boot/initrd.img-2.6.28-11-generic": "",
+      "/boot/grub/stage2": "",
+      "/boot/grub/device.map": ["(hd0)\t/dev/sda"],
+      "/boot/grub/menu.lst": [
+        "default\t\t0",
+        "timeout\t\t3",
+        "title\t\tUbuntu 9.04, kernel 2.6.28-11-generic iSCSI",
+        "uuid\t\tf859db1e-39f8-4539-9f0e-8292f8f93cca",
+        "kernel\t\t/vmlinuz-2.6.28-11-generic ip=dhcp ISCSI_INITIATOR=iqn.2009-04.arbeitsgruppe:general ISCSI_TARGET_NAME=iqn.2009-04.arbeitsgruppe:general.ubuntu ISCSI_TARGET_IP=10.0.0.2 ISCSI_TARGET_PORT=3260 root=UUID=021ebcfc-188a-41ba-9864-ee18cbf7af9f ro",
+        "initrd\t\t/initrd.img-2.6.28-11-generic"
+      ],
+      "/etc/fstab": [
+        "proc /proc proc defaults 0 0",
+        "UUID=021ebcfc-188a-41ba-9864-ee18cbf7af9f / ext4 relatime,errors=remount-ro 0 1",
+        "UUID=f859db1e-39f8-4539-9f0e-8292f8f93cca /boot ext3 relatime 0 2"
+      ],
+      "/etc/network/interfaces": ["auto lo", "iface lo inet loopback", "auto eth0", "iface eth0 inet manual"],
+      // What of dhcp3's script touches the interface: it takes the address away first.
+      "/sbin/dhclient-script": [
+        "#!/bin/bash",
+        "case \"$reason\" in",
+        "    PREINIT)",
+        "        ifconfig $interface 0 up",
+        "        ;;",
+        "    BOUND|RENEW|REBIND|REBOOT)",
+        "        hostname",
+        "        ifconfig $interface inet $new_ip_address netmask $new_subnet_mask",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/udev": ["#!/bin/sh", "case \"$1\" in", "    start)", "        udevadm trigger", "        udevadm settle", "        sleep 5", "        ;;", "esac"],
+      "/etc/init.d/checkroot.sh": ["#!/bin/sh", "case \"$1\" in", "  start)", "        mount -n -o remount,rw /", "        ;;", "esac"],
+      "/etc/init.d/mountall.sh": ["#!/bin/sh", "case \"$1\" in", "  start)", "        mount -a -t nonfs", "        ;;", "esac"],
+      "/etc/init.d/networking": [
+        "#!/bin/sh -e",
+        "case \"$1\" in",
+        "start)",
+        "        log_action_begin_msg \"Configuring network interfaces\"",
+        "        ifup -a",
+        "        ;;",
+        "stop)",
+        "        log_action_begin_msg \"Deconfiguring network interfaces\"",
+        "        ifconfig eth0 down",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/open-iscsi": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "start)",
+        "        start-stop-daemon --start --quiet --exec /sbin/iscsid",
+        "        iscsiadm -m node --loginall=automatic",
+        "        ;;",
+        "stop)",
+        "        # not when the root is on iSCSI",
+        "        if [ -f /etc/iscsi/iscsi.initramfs ]; then exit 0; fi",
+        "        iscsiadm -m node --logoutall=all",
+        "        start-stop-daemon --stop --quiet --exec /sbin/iscsid",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/rc.local": ["#!/bin/sh", "case \"$1\" in", "  start)", "        [ -f /etc/rc.local ] && . /etc/rc.local", "        ;;", "esac"],
+      "/etc/rc.local": ["#!/bin/sh -e", "exit 0"],
+      "/etc/init.d/sendsigs": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        killall5 -15", "        ;;", "esac"],
+      "/etc/init.d/umountfs": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        umount -tnoproc,notmpfs -f -r -d /boot", "        ;;", "esac"],
+      "/etc/init.d/umountroot": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        mount -n -o remount,ro /", "        ;;", "esac"],
+      "/etc/init.d/halt": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        log_action_msg \"Will now halt\"", "        halt -d -f -i -p -h", "        ;;", "esac"],
+      "/etc/init.d/reboot": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        log_action_msg \"Will now restart\"", "        reboot -d -f -i", "        ;;", "esac"],
+      "/etc/rcS.d/S10udev": { "link": "../init.d/udev" },
+      "/etc/rcS.d/S20checkroot.sh": { "link": "../init.d/checkroot.sh" },
+      "/etc/rcS.d/S35mountall.sh": { "link": "../init.d/mountall.sh" },
+      "/etc/rcS.d/S40networking": { "link": "../init.d/networking" },
+      "/etc/rcS.d/S45open-iscsi": { "link": "../init.d/open-iscsi" },
+      "/etc/rc2.d/S99rc.local": { "link": "../init.d/rc.local" },
+      "/etc/rc0.d/K80open-iscsi": { "link": "../init.d/open-iscsi" },
+      "/etc/rc0.d/S20sendsigs": { "link": "../init.d/sendsigs" },
+      "/etc/rc0.d/S35networking": { "link": "../init.d/networking" },
+      "/etc/rc0.d/S40umountfs": { "link": "../init.d/umountfs" },
+      "/etc/rc0.d/S60umountroot": { "link": "../init.d/umountroot" },
+      "/etc/rc0.d/S90halt": { "link": "../init.d/halt" },
+      "/etc/rc6.d/K80open-iscsi": { "link": "../init.d/open-iscsi" },
+      "/etc/rc6.d/S20sendsigs": { "link": "../init.d/sendsigs" },
+      "/etc/rc6.d/S35networking": { "link": "../init.d/networking" },
+      "/etc/rc6.d/S40umountfs": { "link": "../init.d/umountfs" },
+      "/etc/rc6.d/S60umountroot": { "link": "../init.d/umountroot" },
+      "/etc/rc6.d/S90reboot": { "link": "../init.d/reboot" }
     }
   }
 }

@@ -110,6 +110,8 @@ struct ScenarioBuilder {
 
   /// What is on a disk: the image's, completed and overruled by what the document says.
   private mutating func content(_ draft: ContentDraft, path: String) -> (DiskContent, Int64) {
+    // A copy of a directory on another disk is a fact of life (a stick with /boot); twice on one disk is a mistake.
+    held = [:]
     var content = DiskContent(bootCode: .none, grub: nil, partitions: [])
     var size = draft.size?.value ?? draft.fallbackSize
     if let image = draft.image {

@@ -17,7 +17,7 @@ struct Narrator {
       let span = index < marks.boots.count ? marks.boots[index] : Span(start: 0, end: 0, entry: 0, first: 0)
       boots.append(BootReport(
         outcome: result.outcome, stage: result.stage, finding: result.finding?.rawValue, at: span.end - span.start,
-        because: result.outcome == .fails ? why(span.entry) : [], console: console(span),
+        because: result.outcome == .fails ? why(span.entry, from: span.first) : [], console: console(span),
         rootDevice: result.rootDevice, disks: disks(result.letters)))
     }
     var shutdowns: [ShutdownReport] = []
@@ -26,7 +26,7 @@ struct Narrator {
       let span = index < marks.shutdowns.count ? marks.shutdowns[index] : Span(start: 0, end: 0, entry: 0, first: 0)
       shutdowns.append(ShutdownReport(
         outcome: result.outcome, finding: result.finding?.rawValue, at: span.end - span.start, lostWrites: result.lostWrites,
-        fileSystem: result.fileSystem, because: result.outcome == .clean ? [] : why(span.entry), console: console(span)))
+        fileSystem: result.fileSystem, because: result.outcome == .clean ? [] : why(span.entry, from: span.first), console: console(span)))
     }
     return Outcome(witness: witness, share: share, boots: boots, shutdowns: shutdowns, timeline: timeline())
   }
@@ -67,8 +67,10 @@ struct Narrator {
           boots.append(Span(start: start?.time ?? 0, end: time, entry: index, first: start?.entry ?? 0))
         case .bootFailsLater:
           if !boots.isEmpty {
-            boots[boots.count - 1].end = time
-            boots[boots.count - 1].entry = index
+            let last = boots.count - 1
+            boots[last].first = boots[last].entry + 1
+            boots[last].end = time
+            boots[last].entry = index
           }
         case .shutdownEnds:
           shutdowns.append(Span(start: down?.time ?? time, end: lastHappening(before: index), entry: index, first: down?.entry ?? 0))
@@ -109,7 +111,7 @@ struct Narrator {
 
   /// The chain of causes of an entry, the first cause first: back from its last sentence over the facts that made it so,
   /// each to the entry that set the fact.
-  func why(_ end: Int) -> [String] {
+  func why(_ end: Int, from first: Int) -> [String] {
     guard end < entries.count else { return [] }
     var sentences: [(entry: Int, order: Int, text: String)] = []
     var seen: Set<String> = []
@@ -124,7 +126,7 @@ struct Narrator {
       for fact in facts { if let source = setter(of: fact, before: entry, note) { queue.append(source) } }
     }
     var result: [String] = []
-    for sentence in sentences.sorted(by: { ($0.entry, $0.order) < ($1.entry, $1.order) }) where !result.contains(sentence.text) {
+    for sentence in sentences.sorted(by: { ($0.entry, $0.order) < ($1.entry, $1.order) }) where sentence.entry >= first && !result.contains(sentence.text) {
       result.append(sentence.text)
     }
     return result

@@ -71,6 +71,7 @@ import Testing
     #expect(parse("{\"a\": [1}").problems.count == 1)
     #expect(parse("[{\"a\": 1]").problems.count == 1)
     #expect(parse("[1}").problems.count == 1)
+    #expect(parse("[{\"a\": [").problems.map(\.message) == ["'[' is never closed, nor are the 2 around it"])
   }
 
   @Test func `bytes that are not UTF-8 are errors with their place`() {
@@ -94,6 +95,11 @@ import Testing
     #expect(beyond.problems.map(\.message) == ["nested deeper than 256 levels"])
     #expect(parse(nested(1_000_000)).problems.count == 1)
     #expect(parse(String(repeating: "{\"a\":", count: 500_000)).hasErrors)
+  }
+
+  @Test func `more values than any scenario has are refused`() {
+    let text = "[" + String(repeating: "0,", count: JSONParser.valueLimit) + "]"
+    #expect(parse(text).problems.map(\.message) == ["more than 4000000 values"])
   }
 
   @Test func `a file of mistakes gives a bounded list`() {
