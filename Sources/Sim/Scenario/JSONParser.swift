@@ -29,9 +29,12 @@ public struct JSONParser {
   private var values = 0
   private var saidEnd = false
 
-  private init(_ bytes: [UInt8], file: String) {
+  private let valueLimit: Int
+
+  private init(_ bytes: [UInt8], file: String, valueLimit: Int) {
     self.bytes = bytes
     self.file = file
+    self.valueLimit = valueLimit
   }
 
   /// Reads one document.
@@ -42,7 +45,12 @@ public struct JSONParser {
   /// - Returns: The document, `nil` when there is none, and the problems in the order of the text. Where any
   ///   is an error the document is only what could be made out.
   public static func parse(_ bytes: [UInt8], file: String) -> Parsed<JSONValue?> {
-    var parser = JSONParser(bytes, file: file)
+    parse(bytes, file: file, valueLimit: valueLimit)
+  }
+
+  /// The same with another limit of values, for tests.
+  static func parse(_ bytes: [UInt8], file: String, valueLimit: Int) -> Parsed<JSONValue?> {
+    var parser = JSONParser(bytes, file: file, valueLimit: valueLimit)
     let value = parser.document()
     parser.problems.sort { ($0.line, $0.column ?? 0) < ($1.line, $1.column ?? 0) }
     return Parsed(value, problems: parser.problems)
@@ -103,8 +111,8 @@ public struct JSONParser {
   private mutating func readValue() -> JSONValue? {
     let here = place
     values += 1
-    guard values <= Self.valueLimit else {
-      report("more than \(Self.valueLimit) values", hint: "a scenario is a small text")
+    guard values <= valueLimit else {
+      report("more than \(valueLimit) values", hint: "a scenario is a small text")
       giveUp()
       return nil
     }
