@@ -5,6 +5,7 @@ let package = Package(
   name: "bootsim",
   products: [
     .executable(name: "bootsim", targets: ["bootsim"]),
+    .executable(name: "fuse-lun", targets: ["fuse-lun"]),
     .library(name: "Sim", targets: ["Sim"]),
   ],
   dependencies: [
@@ -23,5 +24,20 @@ let package = Package(
     .testTarget(name: "SimTests", dependencies: ["Sim", "LinuxConfig"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports", "Sim", "LinuxConfig"]),
     .testTarget(name: "BootsimTests", dependencies: ["bootsim", "Sim", "LinuxConfig"]),
+    .target(name: "CLinux"),
+    .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+    .systemLibrary(name: "CBlkid", pkgConfig: "blkid", providers: [.apt(["libblkid-dev"])]),
+    .target(name: "LUNStore", dependencies: ["CLinux"], exclude: ["FORMAT.md"]),
+    .target(name: "DiskImage", dependencies: ["CBlkid", "CLinux", "LUNStore"]),
+    .executableTarget(
+      name: "fuse-lun",
+      dependencies: [
+        "CFuse", "CLinux", "LUNStore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .testTarget(name: "LUNStoreTests", dependencies: ["LUNStore", "TestSupport"]),
+    .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LUNStore", "TestSupport"]),
+    .testTarget(name: "FuseLunTests", dependencies: ["fuse-lun", "LUNStore", "DiskImage", "TestSupport"]),
   ]
 )

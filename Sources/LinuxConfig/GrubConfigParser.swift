@@ -30,10 +30,12 @@ struct GrubConfigParser {
     at += 1
   }
 
-  private func fail(_ message: String) -> Failure {
-    var start = at
+  private func fail(_ message: String) -> Failure { fail(message, at: at, line: line) }
+
+  private func fail(_ message: String, at offset: Int, line: Int) -> Failure {
+    var start = offset
     while start > 0, bytes[start - 1] != 0x0A { start -= 1 }
-    return Failure(message: message, line: line, column: at - start + 1)
+    return Failure(message: message, line: line, column: offset - start + 1)
   }
 
   // MARK: Blanks
@@ -272,7 +274,7 @@ struct GrubConfigParser {
       text.append(byte)
     }
     var inDouble = false
-    let start = fail("the quote is never closed")
+    let (start, startLine) = (at, line)
     while let next = byte, inDouble || !Self.endsWord(next) {
       switch next {
       case 0x5C:
@@ -290,7 +292,7 @@ struct GrubConfigParser {
         advance()
         let from = at
         while let next = byte, next != 0x27 { advance() }
-        guard byte != nil else { throw start }
+        guard byte != nil else { throw fail("the quote is never closed", at: start, line: startLine) }
         flush(&word)
         word.parts.append(.text(String(bytes: bytes[from..<at]), quoted: true))
         advance()
@@ -307,7 +309,7 @@ struct GrubConfigParser {
         advance()
       }
     }
-    if inDouble { throw start }
+    if inDouble { throw fail("the quote is never closed", at: start, line: startLine) }
     flush(&word)
     let hasContent = word.parts.contains { $0 != .text("", quoted: true) }
     if hasContent { word.parts.removeAll { $0 == .text("", quoted: true) } }

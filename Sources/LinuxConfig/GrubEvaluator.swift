@@ -97,12 +97,12 @@ public struct GrubEvaluator<Delegate: GrubDelegate> {
   /// How many commands are executed before giving up.
   public var stepLimit = 100_000
 
-  private var functions: [String: (body: [GrubCommand], file: String)] = [:]
-  private var arguments: [String] = []
-  private var status = true
-  private var steps = 0
-  private var depth = 0
-  private var file = ""
+  var functions: [String: (body: [GrubCommand], file: String)] = [:]
+  var arguments: [String] = []
+  var status = true
+  var steps = 0
+  var depth = 0
+  var file = ""
 
   private enum Flow {
     case next
@@ -203,7 +203,7 @@ public struct GrubEvaluator<Delegate: GrubDelegate> {
     }
   }
 
-  private mutating func problem(_ message: String, line: Int) {
+  mutating func problem(_ message: String, line: Int) {
     let problem = Problem(.error, file: file, line: line, message: message)
     if problems.count < 100, !problems.contains(problem) { problems.append(problem) }
   }
@@ -273,7 +273,7 @@ public struct GrubEvaluator<Delegate: GrubDelegate> {
     return .next
   }
 
-  private mutating func addEntry(_ words: [GrubWord], _ body: [GrubCommand], isSubmenu: Bool, line: Int) {
+  mutating func addEntry(_ words: [GrubWord], _ body: [GrubCommand], isSubmenu: Bool, line: Int) {
     var entry = GrubMenuEntry(
       title: "", id: "", isSubmenu: isSubmenu, classes: [], arguments: [], body: body, file: file, line: line)
     var rest = expand(words)[...]
@@ -354,7 +354,7 @@ public struct GrubEvaluator<Delegate: GrubDelegate> {
     return .next
   }
 
-  private mutating func assign(_ name: String, _ value: String) {
+  mutating func assign(_ name: String, _ value: String) {
     // GRUB's heap would be exhausted by a variable that doubles for ever.
     variables[name] = value.utf8.count > 1 << 13 ? "" : value
   }
@@ -398,205 +398,14 @@ public struct GrubEvaluator<Delegate: GrubDelegate> {
   }
 
   /// A path with the device it is on: the one it names, or `root`.
-  private func place(_ path: String) -> (device: String, path: String) {
+  func place(_ path: String) -> (device: String, path: String) {
     let file = GrubFile(path, style: .grub2)
     let device = file.deviceText.map { String(bytes: $0.utf8.dropFirst().dropLast()) }
     return (device ?? variables["root"] ?? "", file.path)
   }
 
-  private mutating func node(_ path: String) -> FileNode? {
+  mutating func node(_ path: String) -> FileNode? {
     let place = place(path)
     return delegate.node(device: place.device, path: place.path)
-  }
-
-  // MARK: search
-
-  private mutating func search(_ name: String, _ words: [String], line: Int) {
-    var kind: GrubSearch.Kind =
-      name == "search.fs_uuid" ? .fileSystemUUID : name == "search.fs_label" ? .label : .file
-    var search = GrubSearch(kind: kind, value: "", hints: [], skipsFloppies: false, line: line)
-    var variable: String? = name == "search" ? nil : "root"
-    var values: [String] = []
-    var rest = words[...]
-    while let word = rest.popFirst() {
-      switch word {
-      case "-u", "--fs-uuid": kind = .fileSystemUUID
-      case "-l", "--label", "--fs-label": kind = .label
-      case "-f", "--file": kind = .file
-      case "-n", "--no-floppy": search.skipsFloppies = true
-      case "-s", "--set": variable = "root"
-      case "-h", "--hint", "--hint-bios", "--hint-efi", "--hint-baremetal", "--hint-ieee1275", "--hint-arc":
-        if let hint = rest.popFirst(), word == "--hint" || word == "-h" || word == "--hint-bios" {
-          search.hints.append(hint)
-        }
-      default:
-        if let value = word.dropping(prefix: "--set=") {
-          variable = value
-        } else if let value = word.dropping(prefix: "--hint=") ?? word.dropping(prefix: "--hint-bios=") {
-          search.hints.append(value)
-        } else if !word.starts(withBytes: "--") {
-          values.append(word)
-        }
-      }
-    }
-    if name != "search", values.count > 1 {
-      variable = values[1]
-      search.hints += values.dropFirst(2)
-    }
-    guard let value = values.first else {
-      problem("'\(name)' names nothing to look for", line: line)
-      status = false
-      return
-    }
-    (search.kind, search.value) = (kind, value)
-    guard let device = delegate.search(search) else {
-      status = false
-      return
-    }
-    if let variable { assign(variable, device) }
-    status = true
-  }
-
-  // MARK: Expansion
-
-  private func expand(_ words: [GrubWord]) -> [String] { words.flatMap { expand($0) } }
-
-  private func expand(_ word: GrubWord) -> [String] {
-    var fields: [String] = []
-    var current: [UInt8] = []
-    var isOpen = false
-    for part in word.parts {
-      switch part {
-      case .text(let text, let quoted):
-        current += Array(text.utf8)
-        if quoted || !text.isEmpty { isOpen = true }
-      case .variable("@", true):
-        for (index, argument) in arguments.enumerated() {
-          if index > 0 {
-            fields.append(String(bytes: current))
-            current = []
-          }
-          current += Array(argument.utf8)
-          isOpen = true
-        }
-      case .variable(let name, true):
-        current += Array(value(name).utf8)
-        isOpen = true
-      case .variable(let name, false):
-        for byte in value(name).utf8 {
-          if byte.isSpace {
-            if isOpen { fields.append(String(bytes: current)) }
-            (current, isOpen) = ([], false)
-          } else {
-            current.append(byte)
-            isOpen = true
-          }
-        }
-      }
-    }
-    if isOpen { fields.append(String(bytes: current)) }
-    return fields
-  }
-
-  private func value(_ name: String) -> String {
-    switch name {
-    case "@", "*": arguments.joined(separator: " ")
-    case "#": "\(arguments.count)"
-    case "?": status ? "0" : "1"
-    case let digits where digits.decimal != nil:
-      digits.decimal.flatMap { arguments.indices.contains($0 - 1) ? arguments[$0 - 1] : nil } ?? ""
-    default: variables[name] ?? ""
-    }
-  }
-
-  // MARK: test
-
-  /// `test EXPRESSION` as commands/test.c reads it.
-  private mutating func test(_ words: [String], line: Int) -> Bool {
-    var at = 0
-    let value = disjunction(words, &at, line: line, depth: 0)
-    if at < words.count { problem("the condition has \(words[at].quoted) too much", line: line) }
-    return value
-  }
-
-  private mutating func disjunction(_ words: [String], _ at: inout Int, line: Int, depth: Int) -> Bool {
-    var value = conjunction(words, &at, line: line, depth: depth)
-    while at < words.count, words[at] == "-o" {
-      at += 1
-      let right = conjunction(words, &at, line: line, depth: depth)
-      value = value || right
-    }
-    return value
-  }
-
-  private mutating func conjunction(_ words: [String], _ at: inout Int, line: Int, depth: Int) -> Bool {
-    var value = primary(words, &at, line: line, depth: depth)
-    while at < words.count, words[at] == "-a" {
-      at += 1
-      let right = primary(words, &at, line: line, depth: depth)
-      value = value && right
-    }
-    return value
-  }
-
-  private mutating func primary(_ words: [String], _ at: inout Int, line: Int, depth: Int) -> Bool {
-    guard at < words.count, depth < 50 else { return false }
-    if at + 2 < words.count, let value = compare(words[at], words[at + 1], words[at + 2]) {
-      at += 3
-      return value
-    }
-    let word = words[at]
-    at += 1
-    if word == "!", at < words.count { return !primary(words, &at, line: line, depth: depth + 1) }
-    if word == "(" {
-      let value = disjunction(words, &at, line: line, depth: depth + 1)
-      if at < words.count, words[at] == ")" { at += 1 } else { problem("'(' is not closed", line: line) }
-      return value
-    }
-    if ["-d", "-e", "-f", "-s", "-n", "-z"].contains(word), at < words.count {
-      let operand = words[at]
-      at += 1
-      switch word {
-      case "-n": return !operand.isEmpty
-      case "-z": return operand.isEmpty
-      default: break
-      }
-      switch (word, node(operand)) {
-      case (_, nil): return false
-      case ("-d", .directory?), ("-e", _?), ("-f", .file?), ("-f", .link?): return true
-      case ("-s", .file(let bytes)?): return !bytes.isEmpty
-      default: return false
-      }
-    }
-    return !word.isEmpty
-  }
-
-  /// A comparison; `nil` when the middle word is no operator.
-  private mutating func compare(_ left: String, _ operation: String, _ right: String) -> Bool? {
-    func numbers(_ test: (Int, Int) -> Bool) -> Bool { test(Self.number(left), Self.number(right)) }
-    switch operation {
-    case "=", "==": return left == right
-    case "!=": return left != right
-    case "<": return TreePath.sortsBefore(left, right)
-    case ">": return TreePath.sortsBefore(right, left)
-    case "<=": return !TreePath.sortsBefore(right, left)
-    case ">=": return !TreePath.sortsBefore(left, right)
-    case "-eq": return numbers(==)
-    case "-ne": return numbers(!=)
-    case "-lt": return numbers(<)
-    case "-le": return numbers(<=)
-    case "-gt": return numbers(>)
-    case "-ge": return numbers(>=)
-    case "-nt", "-ot": return false  // A tree has no times.
-    default: return nil
-    }
-  }
-
-  /// `strtol` takes the number a text starts with, or 0.
-  private static func number(_ text: String) -> Int {
-    let isNegative = text.utf8.first == 0x2D
-    let digits = text.utf8.dropFirst(isNegative ? 1 : 0).prefix { $0.isDigit }
-    let value = Int(String(bytes: digits)) ?? (digits.isEmpty ? 0 : Int.max)
-    return isNegative ? -value : value
   }
 }

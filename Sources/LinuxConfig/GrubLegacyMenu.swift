@@ -254,6 +254,15 @@ extension GrubLegacyMenu.Command {
     return argument.words.first.flatMap { GrubDevice($0.text, style: .legacy) }
   }
 
+  /// The two drives of `map TO FROM`: what the booted system sees as `from` is really `to`. `nil` for other commands.
+  public var mapping: (to: GrubDevice, from: GrubDevice)? {
+    let words = argument.words
+    guard name == "map", words.count == 2, let to = GrubDevice(words[0].text, style: .legacy),
+      let from = GrubDevice(words[1].text, style: .legacy)
+    else { return nil }
+    return (to, from)
+  }
+
   /// What `kernel`, `module`, `initrd`, `chainloader` or `configfile` loads; `nil` for other commands.
   public var load: GrubLegacyMenu.Load? {
     guard ["kernel", "module", "modulenounzip", "initrd", "chainloader", "configfile"].contains(name) else {

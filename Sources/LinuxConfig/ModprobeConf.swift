@@ -56,7 +56,9 @@ public struct ModprobeConf: ConfigurationFile, Hashable {
     func report(_ severity: Problem.Severity, _ message: String, hint: String? = nil) {
       problems.append(Problem(severity, file: file, line: line.number, message: message, hint: hint))
     }
-    if !Self.keywords.contains(first.text) {
+    // modutils also writes path=… and path[boot]=….
+    let keyword = String(bytes: first.text.utf8.prefix { $0 != 0x3D && $0 != 0x5B })
+    if !Self.keywords.contains(keyword) {
       let near = SourceText.nearest(to: first.text, among: Self.keywords.sorted())
       report(
         .warning, "\(first.text.quoted) is no command of modprobe's configuration",

@@ -149,11 +149,11 @@ extension ShellInterpreter {
           sources.append(ShellSource(.unknown))
           opened.sources += 1
         } else if redirection.descriptor == 1, target.known != "1" {
-          push(.discarded, redirection, "", &opened)
+          push(ShellSink(text: nil), redirection, "", &opened)
         }
       case .write, .append, .writeBoth:
         if redirection.descriptor == 1 || redirection.kind == .writeBoth {
-          push(target.known == "/dev/null" ? .discarded : .text(""), redirection, target, &opened)
+          push(ShellSink(text: target.known == "/dev/null" ? nil : ""), redirection, target, &opened)
         } else if redirection.descriptor == 2, target.known != "/dev/null" {
           wrote(.unknown, to: target, redirection)
         }
@@ -172,7 +172,7 @@ extension ShellInterpreter {
 
   mutating func close(_ opened: OpenRedirections) {
     for (redirection, path) in zip(opened.sinks, opened.paths).reversed() {
-      guard case .text(let text)? = sinks.popLast() else { continue }
+      guard let text = sinks.popLast()?.text else { continue }
       wrote(text, to: path, redirection)
     }
     sources.removeLast(min(opened.sources, sources.count))
@@ -193,21 +193,11 @@ extension ShellInterpreter {
 
   /// Sends text to standard output.
   mutating func emit(_ text: ShellValue) {
-    guard let last = sinks.popLast() else {
-      result.output.append(text)
-      return
-    }
-    switch last {
-    case .discarded: sinks.append(last)
-    case .text(var gathered):
-      gathered.append(text)
-      sinks.append(.text(gathered))
-    }
+    if sinks.isEmpty { result.output.append(text) } else { sinks[sinks.count - 1].text?.append(text) }
   }
 
   /// Whether anyone in the script looks at standard output.
   var isCaptured: Bool {
-    if case .text? = sinks.last { return true }
-    return false
+    sinks.last?.text != nil
   }
 }

@@ -42,6 +42,8 @@ extension ShellInterpreter {
       case .absent: return ShellOutcome(.code(2))
       default: return nil
       }
+    case "head", "sed", "cut", "wc":
+      return lines(TreePath.name(path), arguments, input: call.input)
     case "uname":
       guard operands.isEmpty, options.isEmpty || options.map(\.known) == ["-s"] else { return nil }
       return ShellOutcome(.zero, output: "Linux\n")
@@ -79,6 +81,55 @@ extension ShellInterpreter {
       output.append(text)
     }
     return ShellOutcome(status, output: output)
+  }
+
+  /// `head -n N`, `sed -n Np`, `cut -dC -fN` and `wc -l` on one text; other forms are not computed.
+  private mutating func lines(_ name: String, _ arguments: [ShellValue], input: ShellValue?) -> ShellOutcome?
+  {
+    var words = arguments[...]
+    var count: Int?
+    var delimiter: UInt8 = 0x09
+    func isOption(_ text: String?) -> Bool { text?.utf8.first == 0x2D && text != "-" }
+    while let word = words.first?.known, isOption(word) {
+      words = words.dropFirst()
+      switch (name, word) {
+      case ("head", "-n"), ("cut", "-f"): count = words.popFirst()?.known?.decimal
+      case ("head", _): count = (word.dropping(prefix: "-n") ?? word.dropping(prefix: "-"))?.decimal
+      case ("cut", "-d"): delimiter = words.popFirst()?.known?.utf8.first ?? 0x09
+      case ("cut", _):
+        if let text = word.dropping(prefix: "-d"), let byte = text.utf8.first, text.utf8.count == 1 {
+          delimiter = byte
+        }
+        if let text = word.dropping(prefix: "-f") { count = text.decimal }
+      case ("sed", "-n"): count = words.popFirst()?.known?.dropping(suffix: "p")?.decimal
+      case ("wc", "-l"): count = 1
+      default: return nil
+      }
+    }
+    guard let count, count > 0, words.count <= 1 else { return nil }
+    let text: ShellValue
+    if let file = words.first {
+      guard let content = content(file) else { return ShellOutcome(.nonzero) }
+      text = content
+    } else {
+      text = input ?? .unknown
+    }
+    guard let known = text.known else { return nil }
+    let all = known.sourceLines.map(\.text)
+    let kept: [String]
+    switch name {
+    case "head": kept = Array(all.prefix(count))
+    case "sed": kept = all.count >= count ? [all[count - 1]] : []
+    case "wc":
+      let shown = words.first.map { " \($0)" } ?? ""
+      kept = ["\(known.utf8.count { $0 == 0x0A })\(shown)"]
+    default:
+      kept = all.map { line in
+        let fields = line.utf8.split(separator: delimiter, omittingEmptySubsequences: false)
+        return fields.count == 1 ? line : fields.count >= count ? String(bytes: fields[count - 1]) : ""
+      }
+    }
+    return ShellOutcome(.zero, output: ShellValue(kept.map { $0 + "\n" }.joined()))
   }
 
   /// `run-parts --list`: the files whose names it accepts (run-parts(8), debianutils).

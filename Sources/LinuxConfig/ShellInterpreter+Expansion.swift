@@ -181,10 +181,10 @@ extension ShellInterpreter {
 
   /// `$(…)`: what the commands write, without the line ends at its end.
   mutating func substitute(_ commands: [ShellCommand]) -> ShellValue {
-    sinks.append(.text(""))
+    sinks.append(ShellSink(text: ""))
     let flow = inSubshell { $0.execute(commands) }
     if case .exit = flow { status = .unknown }
-    guard case .text(let text) = sinks.removeLast() else { return .unknown }
+    guard let text = sinks.removeLast().text else { return .unknown }
     var pieces = text.pieces
     while let last = pieces.last, let known = last {
       let kept = known.utf8.reversed().drop { $0 == 0x0A }.count

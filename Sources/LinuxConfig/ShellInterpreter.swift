@@ -199,12 +199,12 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
       for (index, command) in commands.enumerated() {
         let isLast = index == commands.count - 1
         if let input { sources.append(ShellSource(input)) }
-        if !isLast { sinks.append(.text("")) }
+        if !isLast { sinks.append(ShellSink(text: "")) }
         let flow = inSubshell { shell in
           isLast && !negated ? shell.execute(command) : shell.asCondition([command])
         }
         if input != nil { sources.removeLast() }
-        if !isLast, case .text(let text) = sinks.removeLast() { input = text }
+        if !isLast { input = sinks.removeLast().text }
         guard case .next = flow else { return flow }
       }
     }
@@ -238,6 +238,12 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
             words[0].bare == "true" || words[0].bare == ":"
           {
             status = .zero
+            continue
+          }
+          // A test has no effect, and "? && false" is false: run it for its answer alone.
+          if joined.command.isPureTest {
+            flow = asCondition([joined.command])
+            if status.isZero != !joined.isAnd { status = .unknown }
             continue
           }
           skip([joined.command], why: ShellText.of(joined.command))
@@ -396,6 +402,29 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
   }
 }
 
+extension ShellCommand {
+  /// Whether it is `[`, `test` or `[[` on words whose expansion changes nothing.
+  fileprivate var isPureTest: Bool {
+    guard case .simple(let assignments, let words) = kind, assignments.isEmpty, redirections.isEmpty,
+      let name = words.first?.bare, ["[", "test", "[["].contains(name)
+    else { return false }
+    return words.allSatisfy { word in
+      word.parts.allSatisfy { part in
+        switch part {
+        case .text: return true
+        case .command, .arithmetic: return false
+        case .parameter(let parameter, _):
+          switch parameter.operation {
+          case .value, .length: return true
+          case .orDefault(let word, _), .alternative(let word, _): return word.literal != nil
+          default: return false
+          }
+        }
+      }
+    }
+  }
+}
+
 /// How a list of commands ended.
 enum ShellFlow {
   case next
@@ -421,11 +450,9 @@ struct ShellFrame {
 }
 
 /// Where standard output goes.
-enum ShellSink {
-  /// Gathered, for `$(…)`, a pipe or a file.
-  case text(ShellValue)
-  /// To `/dev/null`, to standard error, or closed.
-  case discarded
+struct ShellSink {
+  /// What was gathered, for `$(…)`, a pipe or a file; `nil` when it goes to `/dev/null` or to standard error.
+  var text: ShellValue?
 }
 
 /// Where standard input comes from.
@@ -433,72 +460,4 @@ struct ShellSource {
   /// What is left to read, as far as it is known.
   var rest: ShellValue
   init(_ text: ShellValue) { rest = text }
-}
-
-/// Finds the variables that commands may assign and the programs they may call, through functions too.
-struct ShellAssignedNames {
-  let functions: [String: ShellFunction]
-  var names: Set<String> = []
-  var changesDirectory = false
-  /// Commands called that are neither functions nor builtins.
-  var commands: Set<String> = []
-  /// Whether the commands looked at run in a subshell, where assignments do not last.
-  private var isInside = false
-  private var visited: Set<String> = []
-
-  init(functions: [String: ShellFunction]) { self.functions = functions }
-
-  mutating func visit(_ commands: [ShellCommand]) { for command in commands { visit(command) } }
-
-  mutating func visit(_ command: ShellCommand) {
-    switch command.kind {
-    case .simple(let assignments, let words):
-      guard let name = words.first?.literal else {
-        if !isInside { names.formUnion(assignments.map(\.name)) }
-        return
-      }
-      visitCall(name, words.dropFirst())
-    case .pipeline(let commands, _): visit(commands)
-    case .andOr(let first, let rest):
-      visit(first)
-      visit(rest.map(\.command))
-    case .background(let inner): inSubshell { $0.visit(inner) }
-    case .subshell(let body): inSubshell { $0.visit(body) }
-    case .function, .unreadable: break
-    case .group(let body): visit(body)
-    case .conditional(let branches, let otherwise):
-      for branch in branches { visit(branch.condition + branch.body) }
-      visit(otherwise ?? [])
-    case .choice(_, let arms): for arm in arms { visit(arm.body) }
-    case .forEach(let variable, _, let body):
-      if !isInside { names.insert(variable) }
-      visit(body)
-    case .loop(let condition, let body, _): visit(condition + body)
-    }
-  }
-
-  private mutating func inSubshell(_ body: (inout Self) -> Void) {
-    let wasInside = isInside
-    isInside = true
-    body(&self)
-    isInside = wasInside
-  }
-
-  private mutating func visitCall(_ name: String, _ arguments: ArraySlice<ShellWord>) {
-    switch name {
-    case "read", "export", "local", "readonly", "declare", "typeset", "unset", "getopts", "let":
-      for argument in arguments {
-        guard case .text(let text, _)? = argument.parts.first else { continue }
-        if !isInside { names.insert(text.split(at: 0x3D)?.before ?? text) }
-      }
-    case "cd": if !isInside { changesDirectory = true }
-    default:
-      guard let function = functions[name] else {
-        if ShellBuiltin(rawValue: name) == nil { commands.insert(name) }
-        return
-      }
-      // Seen once from outside a subshell, a function need not be seen again.
-      if visited.insert(isInside ? "( " + name : name).inserted { visit(function.body) }
-    }
-  }
 }

@@ -21,7 +21,7 @@ struct ShellParser {
   private let baseLine: Int
   private let lineStarts: [Int]
   /// Offset of a line end whose next line starts the text of a here-document, to the offset after that text.
-  private var jumps: [Int: Int] = [:]
+  var jumps: [Int: Int] = [:]
 
   init(_ bytes: [UInt8], file: String, baseLine: Int = 1, depth: Int = 0) {
     self.bytes = bytes
@@ -176,10 +176,10 @@ struct ShellParser {
     }
   }
 
-  private static let closers: Set<String> = ["then", "else", "elif", "fi", "do", "done", "esac", "}"]
+  static let closers: Set<String> = ["then", "else", "elif", "fi", "do", "done", "esac", "}"]
 
   /// Whether a list ends here: at a closing keyword, at `)`, at `;;` or at the end.
-  private func listEnds() -> Bool {
+  func listEnds() -> Bool {
     guard let next = byte() else { return true }
     if next == 0x29 { return true }
     if next == 0x3B, byte(1) == 0x3B || byte(1) == 0x26 { return true }
@@ -197,7 +197,7 @@ struct ShellParser {
   }
 
   /// One and-or list with the `;`, `&` or line end after it.
-  private mutating func listItem() throws(ShellSyntaxError) -> ShellCommand {
+  mutating func listItem() throws(ShellSyntaxError) -> ShellCommand {
     var command = try andOr()
     skipBlanks()
     if byte() == 0x26, byte(1) != 0x26 {
@@ -253,239 +253,9 @@ struct ShellParser {
     return ShellCommand(.pipeline(commands, negated: negated), line: line)
   }
 
-  // MARK: Compound commands
-
-  private mutating func command() throws(ShellSyntaxError) -> ShellCommand {
-    try nested { (parser) throws(ShellSyntaxError) in try parser.oneCommand() }
-  }
-
-  private mutating func oneCommand() throws(ShellSyntaxError) -> ShellCommand {
-    skipBlanks()
-    let line = line
-    let kind: ShellCommand.Kind
-    switch peekWord() {
-    case "if": kind = try conditional()
-    case "case": kind = try choice()
-    case "for", "select": kind = try forEach()
-    case "while", "until": kind = try loop()
-    case "{":
-      at += 1
-      let body = try list()
-      try expect("}")
-      kind = .group(body)
-    case "function": return try bashFunction()
-    case "[[": kind = try doubleBracket()
-    case let word where Self.closers.contains(word): throw unexpected()
-    default:
-      guard byte() == 0x28 else { return try simple() }
-      if byte(1) == 0x28, let arithmetic = arithmeticCommand() {
-        kind = arithmetic
-      } else {
-        at += 1
-        let body = try list()
-        guard take(")") else { throw unexpected() }
-        kind = .subshell(body)
-      }
-    }
-    var command = ShellCommand(kind, line: line)
-    skipBlanks()
-    while let redirection = try redirection() {
-      command.redirections.append(redirection)
-      skipBlanks()
-    }
-    return command
-  }
-
-  /// The unquoted run of ordinary characters that starts here, as far as it can be a keyword.
-  func peekWord() -> String {
-    var end = at
-    while end < bytes.count, end - at < 64, !Self.endsWord(bytes[end]) { end += 1 }
-    return String(decoding: bytes[at..<end], as: UTF8.self)
-  }
-
-  static func endsWord(_ byte: UInt8) -> Bool {
-    switch byte {
-    case 0x09, 0x0A, 0x0D, 0x20, 0x26, 0x28, 0x29, 0x3B, 0x3C, 0x3E, 0x7C: true
-    default: false
-    }
-  }
-
-  private mutating func expect(_ keyword: String) throws(ShellSyntaxError) {
-    skipLines()
-    guard peekWord() == keyword else {
-      let found = unexpected()
-      throw fail("\(found.message) where '\(keyword)' has to be")
-    }
-    at += keyword.utf8.count
-  }
-
-  private mutating func conditional() throws(ShellSyntaxError) -> ShellCommand.Kind {
-    var branches: [ShellBranch] = []
-    var otherwise: [ShellCommand]?
-    repeat {
-      let line = line
-      at += peekWord().utf8.count  // if, elif
-      let condition = try list()
-      try expect("then")
-      branches.append(ShellBranch(condition: condition, body: try list(), line: line))
-      skipLines()
-    } while peekWord() == "elif"
-    if peekWord() == "else" {
-      at += 4
-      otherwise = try list()
-    }
-    try expect("fi")
-    return .conditional(branches, otherwise: otherwise)
-  }
-
-  private mutating func loop() throws(ShellSyntaxError) -> ShellCommand.Kind {
-    let isUntil = peekWord() == "until"
-    at += 5
-    let condition = try list()
-    return .loop(condition: condition, body: try doGroup(), isUntil: isUntil)
-  }
-
-  private mutating func doGroup() throws(ShellSyntaxError) -> [ShellCommand] {
-    try expect("do")
-    let body = try list()
-    try expect("done")
-    return body
-  }
-
-  private mutating func forEach() throws(ShellSyntaxError) -> ShellCommand.Kind {
-    let start = at
-    at += peekWord().utf8.count
-    skipBlanks()
-    if byte() == 0x28, let arithmetic = arithmeticCommand() {
-      let condition = ShellCommand(arithmetic, line: position(start).line)
-      skipSemicolon()
-      return .loop(condition: [condition], body: try doGroup(), isUntil: false)
-    }
-    let name = peekWord()
-    guard let first = name.utf8.first, first.isNameStart, name.utf8.allSatisfy(\.isNamePart) else {
-      throw fail("\(name.quoted) is no name of a variable")
-    }
-    at += name.utf8.count
-    skipLines()
-    var words: [ShellWord]?
-    if peekWord() == "in" {
-      at += 2
-      var found: [ShellWord] = []
-      skipBlanks()
-      while let next = byte(), !Self.endsWord(next) {
-        found.append(try word())
-        skipBlanks()
-      }
-      words = found
-    }
-    skipSemicolon()
-    return .forEach(variable: name, words: words, body: try doGroup())
-  }
-
-  private mutating func skipSemicolon() {
-    skipBlanks()
-    if byte() == 0x3B { at += 1 }
-    skipLines()
-  }
-
-  private mutating func choice() throws(ShellSyntaxError) -> ShellCommand.Kind {
-    at += 4
-    skipBlanks()
-    let subject = try word()
-    try expect("in")
-    var arms: [ShellCaseArm] = []
-    while true {
-      skipLines()
-      if peekWord() == "esac" { break }
-      let line = line
-      _ = take("(")
-      var patterns: [ShellWord] = []
-      repeat {
-        skipBlanks()
-        patterns.append(try word())
-        skipBlanks()
-      } while take("|")
-      guard take(")") else { throw unexpected() }
-      let body = try list()
-      arms.append(ShellCaseArm(patterns: patterns, body: body, line: line))
-      if take(";;&") || take(";;") || take(";&") { continue }
-      skipLines()
-      guard peekWord() == "esac" else { throw unexpected() }
-    }
-    try expect("esac")
-    return .choice(subject, arms)
-  }
-
-  private mutating func bashFunction() throws(ShellSyntaxError) -> ShellCommand {
-    let line = line
-    at += 8
-    skipBlanks()
-    let name = peekWord()
-    guard !name.isEmpty else { throw unexpected() }
-    at += name.utf8.count
-    skipBlanks()
-    if take("(") {
-      skipBlanks()
-      guard take(")") else { throw unexpected() }
-    }
-    skipLines()
-    return ShellCommand(.function(name: name, body: try command()), line: line)
-  }
-
-  /// `(( … ))` up to the closing parentheses; `nil` when it is two subshells instead.
-  private mutating func arithmeticCommand() -> ShellCommand.Kind? {
-    guard isNext("((") else { return nil }
-    var open = 0
-    var end = at
-    while end < bytes.count, bytes[end] != 0x0A {
-      if bytes[end] == 0x28 { open += 1 }
-      if bytes[end] == 0x29 {
-        open -= 1
-        if open == 0 { break }
-      }
-      end += 1
-    }
-    guard end < bytes.count, open == 0, end > at + 3, bytes[end - 1] == 0x29 else { return nil }
-    let line = line
-    let expression = String(bytes: bytes[(at + 2)..<(end - 1)])
-    at = end + 1
-    return .simple(assignments: [], words: [ShellWord("((", line: line), ShellWord(expression, line: line)])
-  }
-
-  /// `[[ … ]]` of bash as a simple command whose operators are unquoted words.
-  private mutating func doubleBracket() throws(ShellSyntaxError) -> ShellCommand.Kind {
-    var words = [ShellWord("[[", line: line)]
-    at += 2
-    while true {
-      skipLines()
-      guard let next = byte() else { throw fail("'[[' is never closed by ']]'") }
-      if peekWord() == "]]" {
-        words.append(ShellWord("]]", line: line))
-        at += 2
-        return .simple(assignments: [], words: words)
-      }
-      if isNext("&&") || isNext("||") {
-        words.append(ShellWord(next == 0x26 ? "&&" : "||", line: line))
-        at += 2
-      } else if words.last?.bare == "=~" {
-        let start = at
-        while let next = byte(), !next.isSpace { at += 1 }
-        words.append(
-          ShellWord(parts: [.text(String(bytes: bytes[start..<at]), quoted: true)], line: line))
-      } else if [0x28, 0x29, 0x3C, 0x3E].contains(next) {
-        words.append(ShellWord(String(bytes: [next]), line: line))
-        at += 1
-      } else if Self.endsWord(next) {
-        throw unexpected()
-      } else {
-        words.append(try word())
-      }
-    }
-  }
-
   // MARK: Simple commands
 
-  private mutating func simple() throws(ShellSyntaxError) -> ShellCommand {
+  mutating func simple() throws(ShellSyntaxError) -> ShellCommand {
     let line = line
     var assignments: [ShellAssignment] = []
     var words: [ShellWord] = []
@@ -515,7 +285,7 @@ struct ShellParser {
   }
 
   /// `() body` after a name; `nil` when there are no parentheses.
-  private mutating func functionBody() throws(ShellSyntaxError) -> ShellCommand? {
+  mutating func functionBody() throws(ShellSyntaxError) -> ShellCommand? {
     let start = at
     skipBlanks()
     guard take("(") else {
@@ -528,7 +298,7 @@ struct ShellParser {
     return try command()
   }
 
-  private mutating func assignment() throws(ShellSyntaxError) -> ShellAssignment? {
+  mutating func assignment() throws(ShellSyntaxError) -> ShellAssignment? {
     guard let first = byte(), first.isNameStart else { return nil }
     var end = at
     while end < bytes.count, bytes[end].isNamePart { end += 1 }
@@ -558,7 +328,7 @@ struct ShellParser {
   }
 
   /// `declare -A x=(…)` of bash: an array among the words, which becomes `x=` and something unknown.
-  private mutating func declaredArray(after command: String?) throws(ShellSyntaxError) -> ShellWord? {
+  mutating func declaredArray(after command: String?) throws(ShellSyntaxError) -> ShellWord? {
     guard let command, ["declare", "typeset", "local", "readonly", "export"].contains(command) else {
       return nil
     }
@@ -573,100 +343,5 @@ struct ShellParser {
         .text(assignment.name + "=", quoted: true),
         .parameter(ShellParameter("", .other("array \(assignment.name)")), quoted: true),
       ], line: assignment.line)
-  }
-
-  // MARK: Redirections
-
-  private mutating func redirection() throws(ShellSyntaxError) -> ShellRedirection? {
-    let start = at
-    let line = line
-    var end = at
-    while end < bytes.count, bytes[end].isDigit, end - at < 4 { end += 1 }
-    guard end < bytes.count, bytes[end] == 0x3C || bytes[end] == 0x3E || (end == at && isNext("&>")) else {
-      return nil
-    }
-    let number = String(bytes: bytes[at..<end]).decimal
-    at = end
-    if isNext("<(") || isNext(">(") {
-      at = start
-      return nil
-    }
-    let kind: ShellRedirection.Kind
-    if take("&>>") || take("&>") {
-      kind = .writeBoth
-    } else if take("<<<") {
-      kind = .hereString
-    } else if take("<<-") {
-      return try hereDocument(stripsTabs: true, descriptor: number ?? 0, line: line)
-    } else if take("<<") {
-      return try hereDocument(stripsTabs: false, descriptor: number ?? 0, line: line)
-    } else if take("<>") {
-      kind = .readWrite
-    } else if take("<&") || take(">&") {
-      kind = .duplicate
-    } else if take(">>") {
-      kind = .append
-    } else if take(">|") || take(">") {
-      kind = .write
-    } else {
-      at += 1
-      kind = .read
-    }
-    let isInput = bytes[end] == 0x3C
-    skipBlanks()
-    guard let next = byte(), !Self.endsWord(next) || isNext("<(") || isNext(">(") else {
-      throw fail("the redirection names no file")
-    }
-    let target = try word()
-    var redirection = ShellRedirection(
-      kind: kind, descriptor: number ?? (isInput ? 0 : 1), target: target, line: line)
-    // ">&file" is bash's older spelling of "&>file".
-    if kind == .duplicate, number == nil, !isInput, let text = target.literal, text != "-",
-      text.decimal == nil
-    {
-      redirection.kind = .writeBoth
-    }
-    return redirection
-  }
-
-  private mutating func hereDocument(
-    stripsTabs: Bool, descriptor: Int, line: Int
-  ) throws(ShellSyntaxError) -> ShellRedirection {
-    skipBlanks()
-    let start = at
-    guard let next = byte(), !Self.endsWord(next) else { throw fail("the here-document has no end word") }
-    let word = try word()
-    guard let delimiter = word.literal else {
-      throw fail("the end word of a here-document cannot be expanded", at: start)
-    }
-    let isQuoted = word.bare == nil
-    var lineEnd = at
-    while lineEnd < bytes.count, bytes[lineEnd] != 0x0A { lineEnd += 1 }
-    var here = jumps[lineEnd] ?? lineEnd + 1
-    let textStart = min(here, bytes.count)
-    var text: [UInt8] = []
-    var isClosed = false
-    while here < bytes.count {
-      var end = here
-      while end < bytes.count, bytes[end] != 0x0A { end += 1 }
-      var content = bytes[here..<end]
-      if stripsTabs { content = content.drop { $0 == 0x09 } }
-      here = min(end + 1, bytes.count)
-      if content.elementsEqual(delimiter.utf8) {
-        isClosed = true
-        break
-      }
-      text += content + [0x0A]
-    }
-    if !isClosed { warn("the here-document is never ended by \(delimiter.quoted)", at: start) }
-    jumps[lineEnd] = here
-    var target = ShellWord(
-      parts: [.text(String(decoding: text, as: UTF8.self), quoted: true)], line: position(textStart).line)
-    if !isQuoted {
-      var inner = ShellParser(text, file: file, baseLine: position(textStart).line, depth: depth)
-      target = try inner.hereText()
-      problems += inner.problems
-    }
-    return ShellRedirection(kind: .hereDocument, descriptor: descriptor, target: target, line: line)
   }
 }

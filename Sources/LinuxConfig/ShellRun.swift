@@ -58,7 +58,7 @@ public enum ShellFileAnswer: Sendable, Hashable {
 public struct ShellCall: Sendable, Hashable {
   /// The command and its arguments, expanded. Never empty.
   public var words: [ShellValue]
-  /// Variables assigned for this command only, sorted by name.
+  /// Variables assigned for this command only.
   public var assignments: [String: ShellValue]
   /// Standard input where it is known: piped text, a file, a here-document; `nil` when it comes from elsewhere.
   public var input: ShellValue?

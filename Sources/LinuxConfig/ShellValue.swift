@@ -55,8 +55,14 @@ public struct ShellValue: Sendable, Hashable, CustomStringConvertible, Expressib
       return
     }
     if piece.isEmpty { return }
-    if let last = pieces.last, let text = last {
-      pieces[pieces.count - 1] = text + piece
+    if let last = pieces.popLast() {
+      // Taken out of the array, the text is not shared and grows in place.
+      if var text = last {
+        text += piece
+        pieces.append(text)
+      } else {
+        pieces += [nil, piece]
+      }
     } else {
       pieces.append(piece)
     }

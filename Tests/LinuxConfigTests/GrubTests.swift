@@ -133,6 +133,7 @@ import Testing
     #expect(first.kernel?.line == 13)
     #expect(first.initrd?.file.path == "/initrd-2.6.9-34.EL.img")
     #expect(menu.entries[1].last("chainloader")?.load?.file.isBlockList == true)
+    #expect(menu.entries[1].last("map")?.mapping?.from == GrubDevice(.disk(1)))
     #expect(menu.entries[2].kernel?.file.device == GrubDevice(.disk(0), partition: 2))
     #expect(menu.entries[2].kernel?.options == ["--no-mem-option"])
     #expect(menu.entries[2].kernel?.commandLine.last("dom0_mem") == "512M")

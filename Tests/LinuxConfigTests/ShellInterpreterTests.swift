@@ -133,6 +133,10 @@ struct Snippet: Sendable, CustomTestStringConvertible {
       output: "a.b.c."),
     .init(script: "exec 3>&1; echo x; exec true; echo never", output: "x\n"),
     .init(script: "sleep 0 & wait; echo $?", output: "0\n"),
+    .init(
+      script:
+        "printf 'a:b\\nc:d\\ne\\n' >/tmp/.s; cut -d: -f2 /tmp/.s; head -n 1 </tmp/.s; sed -n 2p /tmp/.s; wc -l </tmp/.s",
+      output: "b\nd\ne\na:b\nc:d\n3\n"),
   ]
 
   @Test("A script prints and returns what it does under dash", arguments: snippets)
@@ -194,6 +198,120 @@ struct Snippet: Sendable, CustomTestStringConvertible {
     #expect(result.notLookedAt.map(\.line) == [3, 5, 7])
     #expect(result.notLookedAt.map(\.commands) == [["ifdown"], ["halt"], ["x"]])
     #expect(result.status == .unknown)
+  }
+
+  @Test(
+    "An unknown condition joined to a known test is known where logic allows it",
+    arguments: [
+      ("probe && [ a = b ]; echo $?", "1\n"), ("probe || [ a = a ]; echo $?", "0\n"),
+      ("probe || true; echo $?", "0\n"),
+      ("probe && [ a = a ]; echo $?", nil), ("probe || [ a = b ]; echo $?", nil),
+      ("[ -t 1 ] && [ \"x${TERM:-}\" != x ] && tput; echo $?", "1\n"),
+    ] as [(String, String?)])
+  func threeValued(script: String, output: String?) {
+    let result = run(script).run
+    #expect(result.output.known == output)
+    #expect(!result.commands.contains { $0.name == "tput" })
+  }
+
+  /// In the form of Red Hat's `/etc/init.d/halt` of 2005, written for this test.
+  static let redHatHalt = #"""
+    #!/bin/bash
+    # rc.halt	This file is executed by init when it goes into runlevel 0 (halt) or 6 (reboot).
+    NOLOCALE=1
+    . /etc/init.d/functions
+
+    UMOUNT="umount"
+    runcmd() {
+       echo -n "$1 "
+       shift
+       if [ "$BOOTUP" = "color" ]; then
+          $* && echo_success || echo_failure
+       else
+          $*
+       fi
+       echo
+    }
+
+    case "$0" in
+       *halt)
+    	message=$"Halting system..."
+    	command="/sbin/halt"
+    	;;
+       *reboot)
+    	message=$"Please stand by while rebooting the system..."
+    	command="/sbin/reboot"
+    	;;
+       *)
+    	echo $"$0: call me as \"halt\" or \"reboot\" please!"
+    	exit 1
+    	;;
+    esac
+    case "$1" in *start) ;; *) echo $"Usage: `basename $0` {start}"; exit 1 ;; esac
+
+    [ -f /proc/mdstat ] && runcmd "md" mdstop
+    runcmd $"Sending all processes the TERM signal..." /sbin/killall5 -15
+    sleep 5
+    runcmd $"Sending all processes the KILL signal..."  /sbin/killall5 -9
+    [ -x /sbin/quotaoff ] && quotaoff -aug
+
+    remaining=`awk '!/(^#|proc|^\/dev\/root|\/ ) / {print $2}' /proc/mounts`
+    retry=3
+    sig=
+    while [ -n "$remaining" -a "$retry" -gt 0 ]
+    do
+    	if [ "$retry" -lt 3 ]; then
+    		runcmd $"Unmounting file systems (retry):  " umount -f $remaining
+    	else
+    		runcmd $"Unmounting file systems:  " umount $remaining
+    	fi
+    	sleep 2
+    	remaining=`awk '!/(^#|proc|^\/dev\/root|\/ ) / {print $2}' /proc/mounts`
+    	[ -z "$remaining" ] && break
+    	/sbin/fuser -k -m $sig $remaining >/dev/null
+    	sig=-9
+    	retry=$(($retry-1))
+    done
+    mount -n -o remount,ro /
+    HALTARGS="-i -d"
+    if [ -f /poweroff -o ! -f /halt ]; then
+    	[ "$command" = "/sbin/halt" ] && HALTARGS="$HALTARGS -p"
+    fi
+    exec $command $HALTARGS
+    """#
+
+  @Test(
+    "A halt script in Red Hat's form takes the network down itself",
+    arguments: [
+      ("/etc/rc.d/init.d/halt", "/sbin/halt -i -d -p"), ("/etc/rc6.d/S01reboot", "/sbin/reboot -i -d"),
+    ])
+  func redHat(path: String, last: String) {
+    var tree = MemoryFileTree([
+      "/etc/rc.d/init.d/halt": Self.redHatHalt, "/etc/init.d/functions": "BOOTUP=serial\nexport BOOTUP\n",
+    ])
+    tree.link("/etc/rc6.d/S01reboot", to: "../rc.d/init.d/halt")
+    var world = World()
+    world.files["/proc/mdstat"] = .absent
+    world.commands["umount /data"] = ShellOutcome(.nonzero)
+    for program in ["mount", "/sbin/killall5", "/sbin/fuser", "/sbin/halt", "/sbin/reboot", "umount"] {
+      world.commands[program] = ShellOutcome(.zero)
+    }
+    world.commands["awk"] = ShellOutcome(.zero, output: "/data\n")
+    var shell = ShellInterpreter(tree: tree, delegate: world)
+    let result = shell.run(path: path, arguments: ["start"])
+    let commands = result?.commands.map(\.text).filter {
+      !$0.starts(with: "awk") && !$0.starts(with: "sleep")
+    }
+    #expect(
+      commands == [
+        "/sbin/killall5 -15", "/sbin/killall5 -9", "umount /data", "/sbin/fuser -k -m /data",
+        "umount -f /data",
+        "/sbin/fuser -k -m -9 /data", "umount -f /data", "/sbin/fuser -k -m -9 /data",
+        "mount -n -o remount,ro /", last,
+      ])
+    #expect(result?.notLookedAt.isEmpty == true)
+    #expect(result?.problems.isEmpty == true)
+    #expect(result?.commands.last?.line == 62)
   }
 
   @Test("The delegate's choice is followed", arguments: [(0, ["ifdown -a"]), (1, ["halt"])])

@@ -97,7 +97,7 @@ extension MachineModel {
       return .next(Self.instant)
     case .killAll:
       say(part, "Asking all remaining processes to terminate...done.", &out)
-      write(&s, &out)  // logs and state files of those that end
+      if s.root.dirty == 0 { write(&s, &out) }  // logs and state files of those that end
       if !s.iscsi.daemonSpared { stopDaemon("all processes are killed, iscsid with them", &s, &out) }
       return .next(Pace.between(500, 6000, seen: 1000))
     case .logout(let keepRoot, let why):

@@ -64,6 +64,8 @@ struct CommandCompiler: ShellDelegate {
       return .node(.directory(["session1"]))
     case "/sys/class/iscsi_session/session1", "/run/sendsigs.omit.d", "/sys/class", "/run/network":
       return .node(.directory([]))
+    case "/run/network/ifstate":
+      return .node(.file(Array("lo=lo\n".utf8)))
     case "/run/iscsid.pid", "/var/run/iscsid.pid":
       return .node(.file(Array("<iscsid>\n".utf8)))
     case "/run/sendsigs.omit.d/iscsid.pid":
@@ -128,7 +130,17 @@ struct CommandCompiler: ShellDelegate {
     case "ln" where words.contains(where: { $0.contains("sendsigs.omit.d") }):
       ops.add(.spareDaemon)
     case "killall5":
+      // Other signals than TERM and KILL only ask or wake.
+      guard words.allSatisfy({ !$0.hasPrefix("-") || ["-15", "-9", "-TERM", "-KILL", "-o"].contains($0) }) else { return ShellOutcome(.nonzero) }
       effect(call) { $0.ops.add(.killAll) }
+    case "mountpoint":
+      let path = words.last ?? "/"
+      return ShellOutcome(path == "/" || model.inventory.heldDirectories.contains(path) ? .zero : .nonzero)
+    case "startup-checks.sh":
+      return ShellOutcome(.zero)
+    case "uname" where words.contains("-r"):
+      let kernel = tree.list("/boot").first { $0.hasPrefix("vmlinuz-") }
+      return kernel.map { ShellOutcome(.zero, output: ShellValue(MachineModel.version(ofKernel: $0))) }
     case "mount": effect(call) { $0.mount(words, place) }
     case "umount": effect(call) { _ in }
     case "fsck": effect(call) { $0.fsck(words, place) }

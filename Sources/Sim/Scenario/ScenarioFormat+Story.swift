@@ -200,7 +200,7 @@ extension ScenarioFormat {
     let rootDevice = object.optional(
       "rootDevice", nonEmpty, "The root device of the nominal run's first boot.")
     let disks = object.optional(
-      "disks", name.map(pattern: "^[a-z]+$", name: { _ in nil }),
+      "disks", nonEmpty.map(pattern: "^[a-z]+$", name: { _ in nil }),
       "Which device has which letter in the nominal run's first boot.")
     let shutdown = object.optional("shutdown", choice(ShutdownOutcome.self), "How the last shutdown ends.")
     let fileSystem = object.optional(

@@ -1,0 +1,2 @@
+// libblkid of util-linux: partition tables and file-system signatures.
+#include <blkid.h>

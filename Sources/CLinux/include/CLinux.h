@@ -1,0 +1,28 @@
+// Linux system calls that the Glibc overlay hides because it is built without _GNU_SOURCE.
+// Each function is the system call of the same name: -1 and errno on failure, nothing added.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include <stdint.h>
+
+enum {
+  LINUX_FALLOC_FL_KEEP_SIZE = 0x01,
+  LINUX_FALLOC_FL_PUNCH_HOLE = 0x02,
+  LINUX_FALLOC_FL_ZERO_RANGE = 0x10,
+  LINUX_SEEK_DATA = 3,
+  LINUX_SEEK_HOLE = 4,
+  LINUX_F_OFD_GETLK = 36,
+  LINUX_F_OFD_SETLK = 37,
+};
+
+int linux_fallocate(int fd, int mode, int64_t offset, int64_t length);
+
+// Size in bytes of a block device, and its logical block size (<linux/fs.h>).
+int linux_block_device_size(int fd, uint64_t *bytes);
+int linux_block_device_logical_block_size(int fd, int *bytes);
+
+// Marks the calling process as one that writes back the pages of a block device: the kernel then never
+// makes it wait for that same write-back (PR_SET_IO_FLUSHER, Linux 5.6, needs CAP_SYS_RESOURCE).
+int linux_set_io_flusher(void);
+
+#endif

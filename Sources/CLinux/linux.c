@@ -1,0 +1,30 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+_Static_assert(LINUX_FALLOC_FL_KEEP_SIZE == FALLOC_FL_KEEP_SIZE, "kernel ABI");
+_Static_assert(LINUX_FALLOC_FL_PUNCH_HOLE == FALLOC_FL_PUNCH_HOLE, "kernel ABI");
+_Static_assert(LINUX_FALLOC_FL_ZERO_RANGE == FALLOC_FL_ZERO_RANGE, "kernel ABI");
+_Static_assert(LINUX_SEEK_DATA == SEEK_DATA && LINUX_SEEK_HOLE == SEEK_HOLE, "kernel ABI");
+_Static_assert(LINUX_F_OFD_GETLK == F_OFD_GETLK && LINUX_F_OFD_SETLK == F_OFD_SETLK, "kernel ABI");
+_Static_assert(sizeof(off_t) == 8, "64-bit file offsets");
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+int linux_fallocate(int fd, int mode, int64_t offset, int64_t length) {
+  return fallocate(fd, mode, offset, length);
+}
+
+int linux_block_device_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSIZE64, bytes); }
+
+int linux_block_device_logical_block_size(int fd, int *bytes) { return ioctl(fd, BLKSSZGET, bytes); }
+
+int linux_set_io_flusher(void) { return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); }

@@ -1,0 +1,147 @@
+import Glibc
+
+/// An open file or folder, closed when the last reference goes.
+///
+/// The store works relative to open folders, so that nothing it does can be led elsewhere by a folder that is
+/// renamed or replaced by a link in the meantime.
+final class Descriptor: Sendable {
+  let raw: Int32
+  /// For messages.
+  let path: String
+
+  init(raw: Int32, path: String) {
+    self.raw = raw
+    self.path = path
+  }
+
+  deinit { close(raw) }
+
+  /// Opens a path that came from outside.
+  static func open(path: String, _ flags: Int32) throws(StoreError) -> Descriptor {
+    guard !path.utf8.contains(0) else {
+      throw StoreError(.invalidInput, at: "path '\(printable(path))'", "has a NUL byte")
+    }
+    let raw = retrying { Int(Glibc.open(path, flags | O_CLOEXEC)) }
+    guard raw >= 0 else { throw .system("open", path) }
+    return Descriptor(raw: Int32(raw), path: path)
+  }
+
+  /// Opens an entry of this folder, never through a symbolic link; what is created is for its owner alone.
+  func open(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor {
+    let entry = "\(path)/\(name)"
+    let raw = retrying { Int(openat(self.raw, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o600)) }
+    guard raw >= 0 else { throw .system(flags & O_CREAT == 0 ? "open" : "create", entry) }
+    return Descriptor(raw: Int32(raw), path: entry)
+  }
+
+  /// Makes a folder in this folder, for its owner alone, and opens it.
+  func makeFolder(_ name: String) throws(StoreError) -> Descriptor {
+    guard mkdirat(raw, name, 0o700) == 0 else { throw .system("create", "\(path)/\(name)") }
+    return try open(name, O_RDONLY | O_DIRECTORY)
+  }
+
+  func status() throws(StoreError) -> stat {
+    var status = stat()
+    guard fstat(raw, &status) == 0 else { throw .system("read the attributes", path) }
+    return status
+  }
+
+  /// Makes contents, or for a folder its entries, durable.
+  func synchronize() throws(StoreError) {
+    guard retrying({ Int(fsync(raw)) }) == 0 else { throw .system("flush", path) }
+  }
+
+  /// Everything in a file, up to `limit` bytes; a longer one is an error.
+  func contents(limit: Int) throws(StoreError) -> [UInt8] {
+    var buffer = [UInt8](repeating: 0, count: limit + 1)
+    var length = 0
+    while length <= limit {
+      let count = buffer.withUnsafeMutableBytes { bytes in
+        retrying { pread(raw, bytes.baseAddress! + length, bytes.count - length, off_t(length)) }
+      }
+      guard count >= 0 else { throw .system("read", path) }
+      if count == 0 { return Array(buffer.prefix(length)) }
+      length += count
+    }
+    throw StoreError(.damaged, at: path, "is longer than \(limit) bytes")
+  }
+
+  func writeAll(_ bytes: [UInt8]) throws(StoreError) {
+    var written = 0
+    while written < bytes.count {
+      let count = bytes.withUnsafeBytes { raw in
+        retrying { pwrite(self.raw, raw.baseAddress! + written, raw.count - written, off_t(written)) }
+      }
+      guard count >= 0 else { throw .system("write", path) }
+      written += count
+    }
+  }
+
+  /// A new file in this folder that is complete and durable, or absent: written under a temporary name,
+  /// flushed, renamed, and the folder flushed.
+  func install(_ name: String, _ bytes: [UInt8]) throws(StoreError) {
+    let temporary = ".new-\(Identifier())"
+    let file = try open(temporary, O_WRONLY | O_CREAT | O_EXCL)
+    do throws(StoreError) {
+      try file.writeAll(bytes)
+      try file.synchronize()
+      guard renameat(raw, temporary, raw, name) == 0 else { throw .system("rename", file.path) }
+    } catch {
+      unlinkat(raw, temporary, 0)
+      throw error
+    }
+    try synchronize()
+  }
+
+  /// The names in this folder without `.` and `..`, in no order, with inode numbers. Names that are no UTF-8
+  /// are repaired: they are for messages only.
+  func entries() throws(StoreError) -> [(name: String, inode: UInt64)] {
+    let raw = openat(self.raw, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard raw >= 0 else { throw .system("list", path) }
+    guard let folder = fdopendir(raw) else {
+      close(raw)
+      throw .system("list", path)
+    }
+    defer { closedir(folder) }
+    var found: [(String, UInt64)] = []
+    errno = 0
+    while let entry = readdir(folder) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { found.append((name, UInt64(entry.pointee.d_ino))) }
+      errno = 0
+    }
+    guard errno == 0 else { throw .system("list", path) }
+    return found
+  }
+
+  /// Opens a regular file that may be absent; anything else in its place is damage. Does not wait for the
+  /// writer of a FIFO.
+  func openFileIfPresent(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor? {
+    guard let file = try openIfPresent(name, flags | O_NONBLOCK) else { return nil }
+    guard try file.status().st_mode & S_IFMT == S_IFREG else {
+      throw StoreError(.damaged, at: file.path, "is not a regular file")
+    }
+    return file
+  }
+
+  /// Opens an entry that may be absent.
+  func openIfPresent(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor? {
+    do throws(StoreError) {
+      return try open(name, flags)
+    } catch {
+      if error.kind == .system(ENOENT) { return nil }
+      throw error
+    }
+  }
+}
+
+/// Repeats a system call that a signal interrupted.
+@inline(__always)
+func retrying(_ call: () -> Int) -> Int {
+  while true {
+    let result = call()
+    if result != -1 || errno != EINTR { return result }
+  }
+}

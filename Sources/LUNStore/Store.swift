@@ -1,0 +1,142 @@
+import Glibc
+
+/// A folder of virtual LUNs. FORMAT.md says what is in it.
+///
+/// Any number of processes may read a store. One at a time serves it (`Store.serve`), and that one finds the
+/// LUNs that others create meanwhile, since a LUN appears in a store in one step.
+public struct Store: Sendable {
+  /// As it was given to `open` or `create`.
+  public let path: String
+  /// Identifies the store wherever it is moved to.
+  public let identifier: Identifier
+
+  let root: Descriptor
+  let luns: Descriptor
+
+  static let recordName = "store"
+  static let lunsName = "luns"
+  static let lockName = "lock"
+
+  /// Opens a store that exists.
+  ///
+  /// - Throws: `absent`, `notAStore`, `damaged`, `newer`, or the failing system call.
+  public static func open(_ path: String) throws(StoreError) -> Store {
+    let root: Descriptor
+    do throws(StoreError) {
+      root = try Descriptor.open(path: path, O_RDONLY | O_DIRECTORY)
+    } catch {
+      switch error.kind {
+      case .system(ENOENT):
+        throw StoreError(
+          .absent, at: path, "there is no such store",
+          remedy: "'fuse-lun create STORE NAME --size SIZE' makes one with its first LUN")
+      case .system(ENOTDIR):
+        throw StoreError(.notAStore, at: path, "is not a folder, and so no store of fuse-lun")
+      default: throw error
+      }
+    }
+    guard let file = try root.openFileIfPresent(recordName, O_RDONLY) else {
+      throw StoreError(
+        .notAStore, at: path, "is a folder, but no store of fuse-lun: it has no file '\(recordName)'",
+        remedy: "name a folder that 'fuse-lun create' made")
+    }
+    let record = try Record(
+      decoding: file.contents(limit: Record.maximumLength), as: .store, path: file.path)
+    try record.requireKeys(["uuid"], path: file.path)
+    let identifier = try record.value("uuid", path: file.path, Identifier.init)
+    guard let luns = try root.openIfPresent(lunsName, O_RDONLY | O_DIRECTORY) else {
+      throw StoreError(.damaged, at: path, "has no folder '\(lunsName)'", remedy: "restore it from a backup")
+    }
+    return Store(path: path, identifier: identifier, root: root, luns: luns)
+  }
+
+  /// What `openOrCreate` had to make.
+  public enum Made: Sendable { case nothing, contents, folderAndContents }
+
+  /// Opens a store, or makes an empty one where there is nothing or an empty folder.
+  ///
+  /// - Throws: `notAStore` if something else is there.
+  public static func openOrCreate(_ path: String) throws(StoreError) -> (store: Store, made: Made) {
+    guard !path.utf8.contains(0), !path.isEmpty else {
+      throw StoreError(.invalidInput, at: "store '\(printable(path))'", "is not a path")
+    }
+    let madeFolder = mkdir(path, 0o700) == 0
+    if !madeFolder && errno != EEXIST {
+      let code = errno
+      throw StoreError(
+        .system(code), at: path, "cannot create the store: \(errorText(code))",
+        remedy: code == ENOENT ? "its parent folder has to exist" : nil)
+    }
+    do throws(StoreError) {
+      let root = try Descriptor.open(path: path, O_RDONLY | O_DIRECTORY)
+      // One maker at a time; the second finds a store. A crash half way leaves no record, and the next one
+      // goes on.
+      try root.lock()
+      let ours = { (name: String) in name == lunsName || name == "lost+found" || name.hasPrefix(".new-") }
+      if try !root.entries().allSatisfy({ ours($0.name) }) { return (try open(path), .nothing) }
+      guard fchmod(root.raw, 0o700) == 0 else { throw .system("restrict to its owner", path) }
+      if try root.openIfPresent(lunsName, O_RDONLY | O_DIRECTORY) == nil { _ = try root.makeFolder(lunsName) }
+      try root.install(
+        recordName, Record(kind: .store, fields: [("uuid", Identifier().description)]).encoded)
+      if madeFolder { try Descriptor.open(path: path + "/..", O_RDONLY | O_DIRECTORY).synchronize() }
+      return (try open(path), madeFolder ? .folderAndContents : .contents)
+    } catch {
+      if madeFolder { removeWhatIsEmpty(path) }
+      if error.kind == .system(ENOTDIR) {
+        throw StoreError(.notAStore, at: path, "is not a folder, and so no store of fuse-lun")
+      }
+      throw error
+    }
+  }
+
+  /// Takes back what `openOrCreate` made, unless there is a LUN in it by now.
+  public func undo(_ made: Made) {
+    guard made != .nothing, unlinkat(root.raw, Self.lunsName, AT_REMOVEDIR) == 0 else { return }
+    unlinkat(root.raw, Self.recordName, 0)
+    if made == .folderAndContents { rmdir(path) }
+  }
+
+  private static func removeWhatIsEmpty(_ path: String) {
+    rmdir(path + "/" + lunsName)
+    rmdir(path)
+  }
+
+  /// The LUNs in the order of their names, and what in the folder of LUNs is none.
+  public func list() throws(StoreError) -> (luns: [LUNDescription], problems: [StoreError]) {
+    var found: [LUNDescription] = []
+    var problems: [StoreError] = []
+    for (entry, _) in try luns.entries().sorted(by: { $0.name < $1.name }) where !entry.hasPrefix(".") {
+      do throws(StoreError) {
+        found.append(try openLUN(LUNName(entry), .readOnly).description)
+      } catch {
+        problems.append(error)
+      }
+    }
+    return (found.sorted { $0.name < $1.name }, problems)
+  }
+
+  /// The names of the LUNs, in order, with the number that identifies each while the store is in use; reads
+  /// no LUN's record.
+  public func names() throws(StoreError) -> [(name: LUNName, number: UInt64)] {
+    try luns.entries().compactMap { entry in
+      (try? LUNName(entry.name)).map { ($0, entry.inode) }
+    }.sorted { $0.0 < $1.0 }
+  }
+
+  /// Room in the file system that holds the store.
+  public func fileSystemStatus() throws(StoreError) -> statvfs {
+    var status = statvfs()
+    guard fstatvfs(root.raw, &status) == 0 else { throw .system("read the free space", path) }
+    return status
+  }
+
+  /// Makes the list of LUNs durable. `createLUN` does so by itself.
+  public func synchronize() throws(StoreError) { try luns.synchronize() }
+}
+
+extension Descriptor {
+  /// Waits for the exclusive lock of a folder, which its closing gives back.
+  func lock() throws(StoreError) {
+    guard retrying({ Int(flock(raw, LOCK_EX)) }) == 0 else { throw .system("lock", path) }
+  }
+}

@@ -1,0 +1,82 @@
+import CLinux
+import Glibc
+
+/// Who serves a store.
+public struct StoreHolder: Equatable, Sendable {
+  /// Its process number, as it sees itself; `nil` in the moment between taking the lock and saying so.
+  public let process: Int32?
+  /// Where it has the store mounted.
+  public let mountpoint: String
+}
+
+/// The right to serve a store, held until this value is gone or its process ends, however it ends.
+public final class StoreLock: Sendable {
+  private let file: Descriptor
+
+  init(file: Descriptor) { self.file = file }
+
+  /// Gives the right back.
+  public func release() {
+    ftruncate(file.raw, 0)
+    _ = file.setLock(F_UNLCK)
+  }
+}
+
+extension Store {
+  /// Takes the right to serve the store at `mountpoint`.
+  ///
+  /// - Throws: `busy`, naming the process that has it.
+  public func serve(at mountpoint: String) throws(StoreError) -> StoreLock {
+    let file = try root.open(Self.lockName, O_RDWR | O_CREAT)
+    guard file.setLock(F_WRLCK) else {
+      guard errno == EAGAIN || errno == EACCES else { throw .system("lock", file.path) }
+      let holder = holder(in: file)
+      let who = holder.process.map { "process \($0)" } ?? "another process"
+      let place = holder.mountpoint.isEmpty ? "" : " at '\(printable(holder.mountpoint))'"
+      throw StoreError(
+        .busy, at: path, "is already mounted by \(who)\(place)",
+        remedy: "a store is served once at a time; unmount it there with 'fusermount3 -u'")
+    }
+    guard ftruncate(file.raw, 0) == 0 else { throw .system("write", file.path) }
+    try file.writeAll(Array("\(getpid())\n\(mountpoint)\n".utf8))
+    return StoreLock(file: file)
+  }
+
+  /// Who serves the store right now, if anybody does.
+  public func holder() throws(StoreError) -> StoreHolder? {
+    guard let file = try root.openIfPresent(Self.lockName, O_RDWR) else { return nil }
+    return file.isLockedByAnother ? holder(in: file) : nil
+  }
+
+  private func holder(in file: Descriptor) -> StoreHolder {
+    let text = String(decoding: (try? file.contents(limit: 8192)) ?? [], as: UTF8.self)
+    let lines = text.split(separator: "\n", maxSplits: 1)
+    return StoreHolder(
+      process: lines.first.flatMap { Int32($0) },
+      mountpoint: lines.count > 1 ? String(lines[1].dropLast()) : "")
+  }
+}
+
+extension Descriptor {
+  // Locks of the open file, not of the process (F_OFD_SETLK, Linux 3.15): they survive fork, and closing
+  // another descriptor of the same file does not drop them.
+
+  /// `false`, with `EAGAIN`, if another has the lock.
+  fileprivate func setLock(_ type: Int32) -> Bool {
+    var lock = wholeFile(type)
+    return retrying { Int(fcntl(raw, Int32(LINUX_F_OFD_SETLK), &lock)) } == 0
+  }
+
+  fileprivate var isLockedByAnother: Bool {
+    var lock = wholeFile(F_WRLCK)
+    guard fcntl(raw, Int32(LINUX_F_OFD_GETLK), &lock) == 0 else { return false }
+    return Int32(lock.l_type) != F_UNLCK
+  }
+
+  private func wholeFile(_ type: Int32) -> flock {
+    var lock = flock()
+    lock.l_type = Int16(type)
+    lock.l_whence = Int16(SEEK_SET)
+    return lock
+  }
+}

@@ -1,0 +1,46 @@
+import LUNStore
+
+/// What `-o` may say.
+struct MountOptions: Equatable {
+  /// For libfuse, as given.
+  var list: [String] = []
+  /// Whether other users may see the mount.
+  var isShared = false
+
+  private static let known = [
+    "ro", "rw", "allow_other", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "atime",
+    "noatime", "sync", "async", "debug",
+  ]
+
+  init() {}
+
+  /// Reads the options of all `-o`.
+  ///
+  /// - Throws: each of them that is not known.
+  init(_ given: [String]) throws(StoreProblems) {
+    var problems: [StoreError] = []
+    for option in given.flatMap({ $0.split(separator: ",").map(String.init) }) {
+      if !Self.known.contains(option) {
+        problems.append(
+          StoreError(
+            .invalidInput, at: "option '\(option)'", "is no mount option of fuse-lun",
+            remedy: "those are: " + Self.known.joined(separator: ", ")))
+      } else if !list.contains(option) {
+        list.append(option)
+        if option == "allow_other" { isShared = true }
+      }
+    }
+    if !problems.isEmpty { throw StoreProblems(problems) }
+  }
+
+  /// The one argument for libfuse's `-o`, with what every mount has: the kernel checks permissions, and the
+  /// store's path shows as the device in `/proc/mounts`.
+  func argument(store: String) -> String {
+    var name = ""
+    for character in store.unicodeScalars {
+      if character == "," || character == "\\" { name += "\\" }
+      name.unicodeScalars.append(character)
+    }
+    return (["default_permissions", "subtype=fuse-lun", "fsname=\(name)"] + list).joined(separator: ",")
+  }
+}

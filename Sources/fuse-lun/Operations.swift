@@ -1,0 +1,264 @@
+import CFuse
+import Glibc
+import LUNStore
+
+// The FUSE operations. Each is a C function without context, called by libfuse from several threads at once,
+// and answers its request exactly once.
+//
+// Every LUN is a regular file of fixed size that behaves as a block device does wherever a file and a block
+// device differ: writing at the end is ENOSPC, opening with O_TRUNC changes nothing, resizing is not
+// permitted. Files are opened with FOPEN_DIRECT_IO: each read, write and flush of a client is one here, so
+// that what a client was told is durable is durable, and an error is seen by the one who caused it.
+
+/// How long the kernel may believe a name without asking again, in seconds. Attributes are always asked for,
+/// since blocks come and go.
+private let nameTimeout = 1.0
+
+/// The operations table for a session that has a `MountedStore` as its user data.
+func fuseOperations() -> fuse_lowlevel_ops {
+  var table = fuse_lowlevel_ops()
+  addSession(to: &table)
+  addNames(to: &table)
+  addAttributes(to: &table)
+  addInputAndOutput(to: &table)
+  addRefusals(to: &table)
+  return table
+}
+
+private func mounted(_ request: fuse_req_t?) -> MountedStore {
+  Unmanaged<MountedStore>.fromOpaque(fuse_req_userdata(request)).takeUnretainedValue()
+}
+
+/// Answers with what `body` returns or throws as the error number; `body` answers by itself if it returns
+/// `nil`.
+@inline(__always)
+private func answer(_ request: fuse_req_t?, _ body: () throws(IOError) -> Int32?) {
+  do throws(IOError) {
+    if let code = try body() { fuse_reply_err(request, code) }
+  } catch {
+    fuse_reply_err(request, error.code)
+  }
+}
+
+private func addSession(to table: inout fuse_lowlevel_ops) {
+  table.`init` = { userData, connection in
+    // Asynchronous requests that the kernel has under way at once (12 by default): the queue depth of a disk.
+    connection?.pointee.max_background = 64
+    connection?.pointee.congestion_threshold = 48
+    guard let userData else { return }
+    Unmanaged<MountedStore>.fromOpaque(userData).takeUnretainedValue().whenReady()
+  }
+  table.statfs = { request, _ in
+    do throws(StoreError) {
+      var status = try mounted(request).store.fileSystemStatus()
+      status.f_namemax = 255
+      fuse_reply_statfs(request, &status)
+    } catch {
+      fuse_reply_err(request, EIO)
+    }
+  }
+}
+
+private func addNames(to table: inout fuse_lowlevel_ops) {
+  table.lookup = { request, parent, name in
+    answer(request) { () throws(IOError) in
+      guard parent == FUSE_ROOT_ID, let name else { return ENOTDIR }
+      // A name that no LUN can have is the name of no LUN.
+      guard let lunName = LUNName(bytes: name), let node = try mounted(request).lookUp(lunName) else {
+        return ENOENT
+      }
+      var entry = fuse_entry_param()
+      entry.ino = node.lun.number
+      entry.attr = try node.attributes()
+      entry.entry_timeout = nameTimeout
+      fuse_reply_entry(request, &entry)
+      return nil
+    }
+  }
+  table.opendir = { request, number, file in
+    do throws(StoreError) {
+      guard number == FUSE_ROOT_ID, let file else { return _ = fuse_reply_err(request, ENOTDIR) }
+      // The names as of now, so that a listing neither repeats nor skips one when a LUN is created meanwhile.
+      let listing = Listing(try mounted(request).store.names())
+      let handle = Unmanaged.passRetained(listing)
+      file.pointee.fh = UInt64(UInt(bitPattern: handle.toOpaque()))
+      // The kernel will not release what it does not know to be open.
+      if fuse_reply_open(request, file) != 0 { handle.release() }
+    } catch {
+      Log.error(error.description)
+      fuse_reply_err(request, EIO)
+    }
+  }
+  table.readdir = { request, _, size, offset, file in
+    guard let listing = Listing.from(file)?.takeUnretainedValue() else {
+      return _ = fuse_reply_err(request, EBADF)
+    }
+    withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { buffer in
+      let used = listing.fill(buffer, from: offset, for: request)
+      fuse_reply_buf(request, buffer.baseAddress, used)
+    }
+  }
+  table.releasedir = { request, _, file in
+    Listing.from(file)?.release()
+    fuse_reply_err(request, 0)
+  }
+  table.fsyncdir = { request, _, _, _ in
+    do throws(StoreError) {
+      try mounted(request).store.synchronize()
+      fuse_reply_err(request, 0)
+    } catch {
+      fuse_reply_err(request, EIO)
+    }
+  }
+}
+
+private func addAttributes(to table: inout fuse_lowlevel_ops) {
+  table.getattr = { request, number, _ in
+    answer(request) { () throws(IOError) in
+      if number == FUSE_ROOT_ID {
+        var attributes = mounted(request).folderAttributes()
+        fuse_reply_attr(request, &attributes, 0)
+        return nil
+      }
+      guard let node = mounted(request).node(UInt64(number)) else { return ENOENT }
+      var attributes = try node.attributes()
+      fuse_reply_attr(request, &attributes, 0)
+      return nil
+    }
+  }
+  table.setattr = { request, number, wanted, changes, _ in
+    answer(request) { () throws(IOError) in
+      let store = mounted(request)
+      guard let wanted, let node = store.node(UInt64(number)) else { return EPERM }
+      return try setAttributes(request, node, isShared: store.isShared, wanted.pointee, Int(changes))
+    }
+  }
+}
+
+/// `chmod`, `chown`, `truncate` and `utimensat`. The kernel has already checked that the caller may
+/// (`default_permissions`).
+private func setAttributes(
+  _ request: fuse_req_t?, _ node: Node, isShared: Bool, _ wanted: stat, _ changes: Int
+) throws(IOError) -> Int32? {
+  func changed(_ flag: Int32) -> Bool { changes & Int(flag) != 0 }
+  var attributes = try node.attributes()
+  if changed(FUSE_SET_ATTR_SIZE), wanted.st_size != attributes.st_size { return EPERM }
+  let mode = changed(FUSE_SET_ATTR_MODE) ? wanted.st_mode & 0o7777 : nil
+  let user = changed(FUSE_SET_ATTR_UID) ? wanted.st_uid : nil
+  let group = changed(FUSE_SET_ATTR_GID) ? wanted.st_gid : nil
+  // Rights for others would be a promise that is not kept: without allow_other the kernel keeps them out.
+  let grants = mode.map { $0 & 0o077 != 0 } ?? false || user.map { $0 != attributes.st_uid } ?? false
+  if grants && !isShared { return EPERM }
+  node.setPermissions(mode: mode, user: user, group: group)
+
+  let now = Int(1 << 30 - 1)
+  let omit = Int(1 << 30 - 2)
+  var access = timespec(tv_sec: 0, tv_nsec: omit)
+  var modification = access
+  if changed(FUSE_SET_ATTR_ATIME) { access = wanted.st_atim }
+  if changed(FUSE_SET_ATTR_ATIME_NOW) { access.tv_nsec = now }
+  if changed(FUSE_SET_ATTR_MTIME) { modification = wanted.st_mtim }
+  if changed(FUSE_SET_ATTR_MTIME_NOW) { modification.tv_nsec = now }
+  try node.lun.setTimes(access: access, modification: modification)
+
+  attributes = try node.attributes()
+  fuse_reply_attr(request, &attributes, 0)
+  return nil
+}
+
+private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
+  table.open = { request, number, _ in
+    // O_TRUNC is in the flags and means nothing, as on a block device: `dd of=LUN` does what it does there.
+    guard let node = mounted(request).node(UInt64(number)) else { return _ = fuse_reply_err(request, ENOENT) }
+    // Not retained: the table keeps nodes for as long as there is a mount.
+    let handle = UInt64(UInt(bitPattern: Unmanaged.passUnretained(node).toOpaque()))
+    cfuse_reply_open_direct(request, handle)
+  }
+  table.release = { request, _, _ in fuse_reply_err(request, 0) }
+  // No flush: nothing is held back until a file is closed, and the kernel stops asking.
+  table.read = { request, _, size, offset, file in
+    answer(request) { () throws(IOError) in
+      guard let node = openNode(file) else { return EBADF }
+      let buffer = ReadBuffer.ofThisThread(atLeast: size)
+      guard buffer.count >= size else { return ENOMEM }
+      let count = try node.lun.read(
+        into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<size]), at: Int64(offset))
+      fuse_reply_buf(request, buffer.baseAddress, count)
+      return nil
+    }
+  }
+  table.write = { request, _, bytes, size, offset, file in
+    answer(request) { () throws(IOError) in
+      guard let node = openNode(file), let file else { return EBADF }
+      let count = try node.lun.write(UnsafeRawBufferPointer(start: bytes, count: size), at: Int64(offset))
+      // O_SYNC includes O_DSYNC. The kernel leaves it to the file system to keep that promise.
+      if file.pointee.flags & O_DSYNC != 0 { try node.lun.flush() }
+      fuse_reply_write(request, count)
+      return nil
+    }
+  }
+  table.fsync = { request, _, _, file in
+    answer(request) { () throws(IOError) in
+      guard let node = openNode(file) else { return EBADF }
+      do throws(IOError) {
+        try node.lun.flush()
+      } catch {
+        Log.error("LUN '\(node.lun.description.name)': cannot flush: \(errorText(error.code))")
+        throw error
+      }
+      return 0
+    }
+  }
+  table.fallocate = { request, _, mode, offset, length, file in
+    answer(request) { () throws(IOError) in
+      guard let node = openNode(file) else { return EBADF }
+      return try changeAllocation(node.lun, mode: mode, offset: Int64(offset), length: Int64(length))
+    }
+  }
+  table.lseek = { request, _, offset, whence, file in
+    answer(request) { () throws(IOError) in
+      guard let node = openNode(file) else { return EBADF }
+      let found: Int64?
+      switch whence {
+      case 3: found = try node.lun.nextData(from: Int64(offset))
+      case 4: found = try node.lun.nextHole(from: Int64(offset))
+      default: return EINVAL
+      }
+      guard let found else { return ENXIO }
+      fuse_reply_lseek(request, off_t(found))
+      return nil
+    }
+  }
+}
+
+@inline(__always)
+private func openNode(_ file: UnsafeMutablePointer<fuse_file_info>?) -> Node? {
+  guard let file, let handle = UnsafeRawPointer(bitPattern: UInt(file.pointee.fh)) else { return nil }
+  return Unmanaged<Node>.fromOpaque(handle).takeUnretainedValue()
+}
+
+private func changeAllocation(
+  _ lun: LUN, mode: Int32, offset: Int64, length: Int64
+) throws(IOError) -> Int32 {
+  // FALLOC_FL_KEEP_SIZE (1) goes without saying for a file of fixed size.
+  switch mode & ~1 {
+  case 0: try lun.allocate(at: offset, length: length)
+  case 2: try lun.punchHole(at: offset, length: length)
+  case 16: try lun.zero(at: offset, length: length)
+  default: return EOPNOTSUPP
+  }
+  return 0
+}
+
+/// What would change the list of LUNs is done by commands, and is not permitted here. Without these answers
+/// the client would be told that the function is not implemented.
+private func addRefusals(to table: inout fuse_lowlevel_ops) {
+  table.create = { request, _, _, _, _ in fuse_reply_err(request, EPERM) }
+  table.mknod = { request, _, _, _, _ in fuse_reply_err(request, EPERM) }
+  table.mkdir = { request, _, _, _ in fuse_reply_err(request, EPERM) }
+  table.symlink = { request, _, _, _ in fuse_reply_err(request, EPERM) }
+  table.link = { request, _, _, _ in fuse_reply_err(request, EPERM) }
+  table.unlink = { request, _, _ in fuse_reply_err(request, EPERM) }
+  table.rmdir = { request, _, _ in fuse_reply_err(request, EPERM) }
+  table.rename = { request, _, _, _, _, _ in fuse_reply_err(request, EPERM) }
+}

@@ -1,0 +1,75 @@
+import DiskImage
+import Glibc
+import TestSupport
+import Testing
+
+/// Whether a file can be put under a loop device here.
+private let whyNoLoop: String? = {
+  if let whyNoMount { return whyNoMount }
+  guard isRoot, hasTools("losetup", "mount") else { return "loop devices need root, losetup and mount" }
+  return run("losetup", "-f").status == 0 ? nil : "there is no free loop device"
+}()
+
+@Suite(
+  "A file system on a mounted LUN",
+  .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
+  .enabled(if: hasTools("mkfs.ext4", "e2fsck", "debugfs"), "needs e2fsprogs"), .timeLimit(.minutes(5)))
+struct FileSystemTests {
+  private func check(_ path: String) {
+    let outcome = run("e2fsck", "-f", "-n", path)
+    #expect(outcome.status == 0, "\(outcome)")
+  }
+
+  @Test("made and filled by e2fsprogs is whole after a remount")
+  func withoutLoop() throws {
+    let mount = try Mount(("disk", "256M"))
+    let tree = mount.folder.folder("tree")
+    for index in 0..<50 { write(pattern(index, 1 + index * 4001), to: "\(tree)/file\(index)") }
+    try mount.mount()
+    let made = run("mkfs.ext4", "-q", "-L", "fromfuse", "-d", tree, mount("disk"))
+    try #require(made.status == 0, "\(made)")
+    let late = mount.folder("late")
+    write(pattern(77, 123_456), to: late)
+    #expect(run("debugfs", "-w", "-R", "write \(late) late", mount("disk")).status == 0)
+    try mount.unmount()
+    try mount.mount()
+    check(mount("disk"))
+    let out = mount.folder("out")
+    for index in 0..<50 {
+      run("debugfs", "-R", "dump file\(index) \(out)", mount("disk"))
+      #expect(contents(of: out) == pattern(index, 1 + index * 4001), "file\(index)")
+    }
+    run("debugfs", "-R", "dump late \(out)", mount("disk"))
+    #expect(contents(of: out) == pattern(77, 123_456))
+    let image = try DiskImage.open(path: "\(mount.store):disk")
+    #expect(image.wholeDisk?.type == "ext4" && image.wholeDisk?.label == "fromfuse")
+    #expect(try DiskImage.open(path: mount("disk")).wholeDisk == image.wholeDisk)
+  }
+
+  @Test(
+    "mounted through a loop device is whole after a remount, and discards give space back",
+    .enabled(if: whyNoLoop == nil, Comment(rawValue: whyNoLoop ?? "")))
+  func withLoop() throws {
+    let mount = try Mount(("disk", "256M"))
+    let inside = mount.folder.folder("inside")
+    try mount.mount()
+    try #require(run("mkfs.ext4", "-q", mount("disk")).status == 0)
+    let mounted = run("mount", "-o", "loop", mount("disk"), inside)
+    try #require(mounted.status == 0, "\(mounted)")
+    for index in 0..<40 { write(pattern(index, 1 << 20), to: "\(inside)/file\(index)") }
+    run("sync", "-f", inside)
+    let full = try File(mount("disk")).status.st_blocks
+    #expect(full > 40 * 2048)
+    for index in 0..<30 { unlink("\(inside)/file\(index)") }
+    run("sync", "-f", inside)
+    #expect(run("fstrim", inside).status == 0)
+    #expect(try File(mount("disk")).status.st_blocks < full - 25 * 2048)
+    try #require(run("umount", inside).status == 0)
+    try mount.unmount()
+    try mount.mount()
+    check(mount("disk"))
+    try #require(run("mount", "-o", "loop,ro", mount("disk"), inside).status == 0)
+    for index in 30..<40 { #expect(contents(of: "\(inside)/file\(index)") == pattern(index, 1 << 20)) }
+    try #require(run("umount", inside).status == 0)
+  }
+}

@@ -1,0 +1,121 @@
+import Glibc
+import LUNStore
+import TestSupport
+import Testing
+
+/// The program under test: built beside the tests.
+let fuseLun: String = {
+  var buffer = [CChar](repeating: 0, count: 4096)
+  let length = readlink("/proc/self/exe", &buffer, buffer.count)
+  let path = String(decoding: buffer.prefix(max(0, length)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+  return path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+    + "/fuse-lun"
+}()
+
+/// Why nothing can be mounted here, or `nil`.
+let whyNoMount: String? = {
+  guard access("/dev/fuse", R_OK | W_OK) == 0 else { return "/dev/fuse is absent or may not be used" }
+  guard getuid() == 0 || hasTools("fusermount3") else { return "only root mounts without fusermount3" }
+  return nil
+}()
+
+let isRoot = getuid() == 0
+
+/// Why an ordinary user cannot mount here, or `nil`.
+let whyNoUser: String? = {
+  if let whyNoMount { return whyNoMount }
+  guard isRoot, hasTools("setpriv", "fusermount3") else {
+    return "becoming nobody needs root, setpriv and fusermount3"
+  }
+  guard run(asNobody("test", "-x", fuseLun)).status == 0 else { return "nobody may not execute \(fuseLun)" }
+  return run(asNobody("test", "-w", "/dev/fuse")).status == 0 ? nil : "nobody may not use /dev/fuse"
+}()
+
+/// A command as the user `nobody`.
+func asNobody(_ words: String...) -> [String] {
+  ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] + words
+}
+
+/// A store and a place to mount it, unmounted and removed when the last reference goes.
+final class Mount: Sendable {
+  let folder = TemporaryFolder()
+  var store: String { folder("store") }
+  var point: String { folder("mnt") }
+
+  init(_ luns: (name: String, size: String)...) throws {
+    mkdir(point, 0o755)
+    for lun in luns { try create(lun.name, lun.size) }
+  }
+
+  deinit { run("fusermount3", "-u", "-z", "-q", point) }
+
+  func callAsFunction(_ lun: String) -> String { "\(point)/\(lun)" }
+
+  func create(_ name: String, _ size: String, _ more: String...) throws {
+    let outcome = run([fuseLun, "create", store, name, "--size", size] + more)
+    try #require(outcome.status == 0, "\(outcome)")
+  }
+
+  func mount(_ options: String...) throws {
+    let outcome = run([fuseLun, "mount", store, point] + options)
+    try #require(outcome.status == 0, "\(outcome)")
+  }
+
+  func unmount() throws {
+    let outcome = run("fusermount3", "-u", point)
+    try #require(outcome.status == 0, "\(outcome)")
+  }
+
+  /// The process that serves the store, if there is one.
+  func server() throws -> pid_t? { try Store.open(store).holder()?.process }
+
+  var isMounted: Bool {
+    String(decoding: contents(of: "/proc/self/mountinfo") ?? [], as: UTF8.self).contains(" \(point) ")
+  }
+}
+
+/// An open file, closed when the last reference goes.
+final class File: Sendable {
+  let descriptor: Int32
+
+  init(_ path: String, _ flags: Int32 = O_RDWR) throws {
+    descriptor = open(path, flags | O_CLOEXEC)
+    let code = errno
+    try #require(descriptor >= 0, "\(path): \(errorText(code))")
+  }
+
+  deinit { close(descriptor) }
+
+  var status: stat {
+    var status = stat()
+    fstat(descriptor, &status)
+    return status
+  }
+
+  func read(_ offset: Int, _ count: Int) throws -> [UInt8] {
+    var buffer = [UInt8](repeating: 0xEE, count: count)
+    let length = pread(descriptor, &buffer, count, off_t(offset))
+    let code = errno
+    try #require(length >= 0, "read at \(offset): \(errorText(code))")
+    return Array(buffer.prefix(length))
+  }
+
+  /// The number of bytes written, or the negative error number.
+  func write(_ offset: Int, _ bytes: [UInt8]) -> Int {
+    let length = pwrite(descriptor, bytes, bytes.count, off_t(offset))
+    return length >= 0 ? length : -Int(errno)
+  }
+
+  /// 0, or the error number.
+  func flush() -> Int32 { fsync(descriptor) == 0 ? 0 : errno }
+}
+
+/// Bytes that differ from block to block and from seed to seed.
+func pattern(_ seed: Int, _ count: Int) -> [UInt8] {
+  var state = UInt64(truncatingIfNeeded: seed) &* 0x9E37_79B9_7F4A_7C15 | 1
+  let words = (0..<(count + 7) / 8).map { _ in
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return state.byteSwapped
+  }
+  return words.withUnsafeBytes { Array($0.prefix(count)) }
+}

@@ -1,0 +1,228 @@
+import Glibc
+import TestSupport
+import Testing
+
+@testable import LUNStore
+
+@Suite("A store")
+struct StoreTests {
+  private let folder = TemporaryFolder()
+  private var path: String { folder("store") }
+
+  private func makeStore(_ names: String..., size: String = "1M") throws -> Store {
+    let store = try Store.openOrCreate(path).store
+    for name in names { try store.createLUN(LUNRequest(name: name, size: size)) }
+    return store
+  }
+
+  private func mode(_ path: String) -> mode_t {
+    var status = stat()
+    return stat(path, &status) == 0 ? status.st_mode & 0o777 : 0
+  }
+
+  @Test("has what was created in it, in the order of names, and nobody else may look")
+  func created() throws {
+    let store = try makeStore("b", "a", "é")
+    let (luns, problems) = try Store.open(path).list()
+    #expect(problems.isEmpty)
+    #expect(luns.map(\.name.text) == ["a", "b", "é"])
+    #expect(
+      luns.allSatisfy { $0.size.bytes == 1 << 20 && $0.blockSize == .bytes512 && $0.allocated.bytes == 0 })
+    #expect(Set(luns.map(\.identifier)).count == 3)
+    #expect(try Store.open(path).identifier == store.identifier)
+    #expect(mode(path) == 0o700)
+    #expect(mode("\(path)/luns/a") == 0o700)
+    #expect(mode("\(path)/luns/a/data") == 0o600)
+    #expect(mode("\(path)/luns/a/lun") == 0o600)
+  }
+
+  @Test("keeps a LUN larger than the space there is, since it is thin")
+  func thin() throws {
+    let store = try makeStore("big", size: "4T")
+    let lun = try #require(try store.list().luns.first)
+    #expect(lun.size.bytes == 4 << 40)
+    #expect(lun.allocated.bytes == 0)
+  }
+
+  @Test("refuses a name that is taken, and keeps the LUN that has it")
+  func taken() throws {
+    let store = try makeStore("a")
+    let before = try store.list().luns
+    let error = thrown(StoreError.self) { try store.createLUN(LUNRequest(name: "a", size: "2M")) }
+    #expect(error?.kind == .exists)
+    #expect(try store.list().luns == before)
+  }
+
+  @Test("gives a name to one of many who want it at once")
+  func race() async throws {
+    let store = try makeStore()
+    let request = try LUNRequest(name: "wanted", size: "1M")
+    let winners = await withTaskGroup(of: Int.self) { group in
+      for index in 0..<12 {
+        group.addTask {
+          let won = (try? store.createLUN(request)) != nil
+          _ = try? store.createLUN(LUNRequest(name: "own-\(index)", size: "1M"))
+          return won ? 1 : 0
+        }
+      }
+      return await group.reduce(0, +)
+    }
+    #expect(winners == 1)
+    let (luns, problems) = try store.list()
+    #expect(luns.count == 13)
+    #expect(problems.isEmpty)
+  }
+
+  @Test("forgets what an interrupted creation left behind")
+  func leftovers() throws {
+    let store = try makeStore("a")
+    run("cp", "-r", "\(path)/luns/a", "\(path)/luns/.new-interrupted")
+    #expect(try store.list().luns.map(\.name.text) == ["a"])
+    #expect(try store.list().problems.isEmpty)
+    try store.createLUN(LUNRequest(name: "b", size: "1M"))
+    #expect(access("\(path)/luns/.new-interrupted", F_OK) == -1)
+  }
+
+  @Test("goes on where an interrupted creation of the store stopped")
+  func halfMade() throws {
+    mkdir(path, 0o755)
+    mkdir("\(path)/luns", 0o700)
+    write("half".utf8, to: "\(path)/.new-record")
+    let (store, made) = try Store.openOrCreate(path)
+    #expect(made == .contents)
+    try store.createLUN(LUNRequest(name: "a", size: "1M"))
+    #expect(try Store.open(path).list().luns.count == 1)
+  }
+
+  @Test("is not made where something else is, and what is there stays")
+  func occupied() throws {
+    mkdir(path, 0o755)
+    write("precious".utf8, to: "\(path)/file")
+    let error = thrown(StoreError.self) { try Store.openOrCreate(path) }
+    #expect(error?.kind == .notAStore)
+    #expect(contents(of: "\(path)/file") == Array("precious".utf8))
+    #expect(mode(path) == 0o755)
+    #expect(thrown(StoreError.self) { try Store.openOrCreate("\(path)/file") }?.kind == .notAStore)
+    #expect(
+      thrown(StoreError.self) { try Store.openOrCreate("\(path)/no/where") }?.kind == .system(ENOENT)
+    )
+    #expect(thrown(StoreError.self) { try Store.openOrCreate("a\0b") }?.kind == .invalidInput)
+  }
+
+  @Test("is undone only as far as it was made, and never with a LUN in it")
+  func undo() throws {
+    let (store, made) = try Store.openOrCreate(path)
+    #expect(made == .folderAndContents)
+    let lun = try store.createLUN(LUNRequest(name: "a", size: "1M"))
+    store.undo(made)
+    #expect(try Store.open(path).list().luns == [lun])
+    run("rm", "-r", "\(path)/luns/a")
+    store.undo(.contents)
+    #expect(mode(path) == 0o700)
+    #expect(thrown(StoreError.self) { try Store.open(path) }?.kind == .notAStore)
+    let again = try Store.openOrCreate(path)
+    again.store.undo(.folderAndContents)
+    #expect(thrown(StoreError.self) { try Store.open(path) }?.kind == .absent)
+  }
+
+  /// Each breaks a sound store with the LUNs `a` and `b` in one way.
+  enum Damage: String, CaseIterable, Sendable {
+    case recordGone, recordEmpty, recordFlipped, recordHuge, recordIsFIFO, recordIsLink, dataGone, dataShort,
+      dataLong
+    case dataIsFolder, folderRenamed, folderIsFile, folderIsLink
+
+    func inflict(_ luns: String) {
+      let record = "\(luns)/a/lun"
+      let data = "\(luns)/a/data"
+      switch self {
+      case .recordGone: unlink(record)
+      case .recordEmpty: truncate(record, 0)
+      case .recordFlipped: patch(record, at: 20, [0])
+      case .recordHuge: makeSparse(record, 1 << 40)
+      case .recordIsFIFO:
+        unlink(record)
+        mkfifo(record, 0o600)
+      case .recordIsLink:
+        unlink(record)
+        symlink("../b/lun", record)
+      case .dataGone: unlink(data)
+      case .dataShort: truncate(data, 1000)
+      case .dataLong: truncate(data, 1 << 30)
+      case .dataIsFolder:
+        unlink(data)
+        mkdir(data, 0o700)
+      case .folderRenamed: rename("\(luns)/a", "\(luns)/c")
+      case .folderIsFile:
+        run("rm", "-r", "\(luns)/a")
+        write([], to: "\(luns)/a")
+      case .folderIsLink:
+        run("rm", "-r", "\(luns)/a")
+        symlink("b", "\(luns)/a")
+      }
+    }
+  }
+
+  @Test("with a damaged LUN says which and still lists the others", arguments: Damage.allCases)
+  func damaged(_ damage: Damage) throws {
+    let store = try makeStore("a", "b")
+    damage.inflict("\(path)/luns")
+    let (luns, problems) = try store.list()
+    #expect(luns.map(\.name.text) == ["b"])
+    try #require(problems.count == 1)
+    #expect(problems[0].place.contains(damage == .folderRenamed ? "/luns/c" : "/luns/a"))
+  }
+
+  @Test("with a damaged record of its own is refused")
+  func damagedStore() throws {
+    _ = try makeStore("a")
+    let sound = try #require(contents(of: "\(path)/store"))
+    patch("\(path)/store", at: 25, [UInt8(ascii: "x")])
+    #expect(thrown(StoreError.self) { try Store.open(path) }?.kind == .damaged)
+    write(sound, to: "\(path)/store")
+    rename("\(path)/luns", "\(path)/elsewhere")
+    #expect(thrown(StoreError.self) { try Store.open(path) }?.kind == .damaged)
+  }
+
+  @Test("of a later version is refused, and says so")
+  func newer() throws {
+    _ = try makeStore("a")
+    let text = "fuse-lun store 7\nshape cube\n"
+    let digits = String(CRC32C.checksum(text.utf8), radix: 16)
+    write(
+      Array((text + "crc32c " + String(repeating: "0", count: 8 - digits.count) + digits + "\n").utf8),
+      to: "\(path)/store")
+    let error = thrown(StoreError.self) { try Store.open(path) }
+    #expect(error?.kind == .newer)
+    #expect(error?.problem.contains("7") == true)
+  }
+
+  @Test("is served once at a time, and the second is told by whom and where")
+  func served() throws {
+    let store = try makeStore("a")
+    #expect(try store.holder() == nil)
+    let lock = try store.serve(at: "/mnt/with space")
+    let error = thrown(StoreError.self) { try Store.open(path).serve(at: "/mnt/other") }
+    #expect(error?.kind == .busy)
+    #expect(error?.problem.contains("process \(getpid()) at '/mnt/with space'") == true)
+    #expect(try store.holder() == StoreHolder(process: getpid(), mountpoint: "/mnt/with space"))
+    lock.release()
+    #expect(try store.holder() == nil)
+    _ = try store.serve(at: "/mnt/third")
+  }
+
+  @Test("tells all that is wrong with a request at once, and the sizes that would be right")
+  func requests() {
+    let problems = thrown(StoreProblems.self) {
+      try LUNRequest(name: "a/b", size: "10X", blockSize: "513")
+    }
+    #expect(problems?.all.count == 3)
+    let uneven = thrown(StoreProblems.self) {
+      try LUNRequest(name: "a", size: "1000", blockSize: "4096")
+    }
+    #expect(uneven?.all.first?.remedy?.contains("4096") == true)
+    let odd = thrown(StoreProblems.self) { try LUNRequest(name: "a", size: "1025") }
+    #expect(odd?.all.first?.remedy?.contains("1024 and 1536") == true)
+    #expect(throws: StoreProblems.self) { try LUNRequest(name: "a", size: "0") }
+    #expect(throws: StoreProblems.self) { try LUNRequest(name: "a", size: "9223372036854775807") }
+  }
+}

@@ -1,0 +1,130 @@
+import Glibc
+
+/// How a program ended.
+public struct Outcome: Sendable, CustomStringConvertible {
+  /// The exit status; 128 and the signal's number if one killed it; 127 if it could not be started.
+  public let status: Int32
+  /// What it wrote on the standard output.
+  public let output: String
+  /// What it wrote on the standard error output.
+  public let errors: String
+
+  /// All of it, for the message of a failed expectation.
+  public var description: String { "status \(status)\n\(output)\n\(errors)" }
+}
+
+/// A program that was started and not yet waited for.
+public final class Running: Sendable {
+  /// Its process number.
+  public let process: pid_t
+  private let output: Int32
+  private let errors: Int32
+
+  fileprivate init(process: pid_t, output: Int32, errors: Int32) {
+    (self.process, self.output, self.errors) = (process, output, errors)
+  }
+
+  deinit {
+    close(output)
+    close(errors)
+  }
+
+  /// Waits for its end.
+  public func wait() -> Outcome {
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) == -1 {
+      if errno != EINTR { return Outcome(status: 127, output: "", errors: "waitpid: \(errno)") }
+    }
+    let code = status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F
+    return Outcome(status: code, output: text(output), errors: text(errors))
+  }
+
+  private func text(_ file: Int32) -> String {
+    var bytes = [UInt8](repeating: 0, count: Int(lseek(file, 0, SEEK_END)))
+    let count = pread(file, &bytes, bytes.count, 0)
+    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+  }
+}
+
+/// Runs a program that is found in `PATH` or in the folders of system administrators, and waits for it.
+///
+/// Its output goes to files and not to pipes: a daemon that it leaves behind cannot make anybody wait.
+@discardableResult
+public func run(_ program: String, _ arguments: String...) -> Outcome { run([program] + arguments) }
+
+/// Runs a program with its arguments in a list.
+@discardableResult
+public func run(_ words: [String]) -> Outcome {
+  guard let started = start(words) else {
+    return Outcome(status: 127, output: "", errors: "cannot start \(words)")
+  }
+  return started.wait()
+}
+
+/// Starts a program.
+public func start(_ words: [String]) -> Running? {
+  guard let program = pathOfTool(words[0]) else { return nil }
+  let output = unnamedFile()
+  let errors = unnamedFile()
+  var actions = posix_spawn_file_actions_t()
+  posix_spawn_file_actions_init(&actions)
+  defer { posix_spawn_file_actions_destroy(&actions) }
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+  posix_spawn_file_actions_adddup2(&actions, output, 1)
+  posix_spawn_file_actions_adddup2(&actions, errors, 2)
+  // The threads that tests run on block all signals, and programs inherit that.
+  var attributes = posix_spawnattr_t()
+  posix_spawnattr_init(&attributes)
+  defer { posix_spawnattr_destroy(&attributes) }
+  var signals = sigset_t()
+  sigemptyset(&signals)
+  posix_spawnattr_setsigmask(&attributes, &signals)
+  posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+  var process = pid_t()
+  var arguments = words.map { strdup($0) } + [nil]
+  let variables = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"]
+  var environment = variables.map { strdup($0) } + [nil]
+  defer { (arguments + environment).forEach { free($0) } }
+  guard posix_spawn(&process, program, &actions, &attributes, &arguments, &environment) == 0 else {
+    close(output)
+    close(errors)
+    return nil
+  }
+  return Running(process: process, output: output, errors: errors)
+}
+
+private func unnamedFile() -> Int32 {
+  var template = Array("/tmp/fuse-lun-output-XXXXXX".utf8CString)
+  let file = mkstemp(&template)
+  precondition(file >= 0, "mkstemp: errno \(errno)")
+  _ = fcntl(file, F_SETFD, FD_CLOEXEC)
+  unlink(template)
+  return file
+}
+
+/// Where a tool is; `nil` if it is not installed.
+public func pathOfTool(_ name: String) -> String? {
+  if name.contains("/") { return access(name, X_OK) == 0 ? name : nil }
+  return ["/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"].map { $0 + name }.first { access($0, X_OK) == 0 }
+}
+
+/// Whether all of these are installed.
+public func hasTools(_ names: String...) -> Bool { names.allSatisfy { pathOfTool($0) != nil } }
+
+/// Waits until something holds, at most for ten seconds.
+///
+/// - Returns: whether it came to hold.
+public func eventually(_ condition: () -> Bool) -> Bool {
+  for _ in 0..<1000 {
+    if condition() { return true }
+    usleep(10_000)
+  }
+  return condition()
+}
+
+/// The error that `body` throws, if it throws one of this type; `#expect(throws:)` gives it back only from
+/// Swift 6.1 on.
+public func thrown<Failure: Error, Result>(_: Failure.Type, _ body: () throws -> Result) -> Failure? {
+  do { _ = try body() } catch let error as Failure { return error } catch { return nil }
+  return nil
+}
