@@ -72,6 +72,17 @@ import Testing
     #expect(bad.errors.hasPrefix("witness:1:1: error: "), "\(bad.errors)")
   }
 
+  @Test func `a schedule of another scenario is refused`() throws {
+    let folder = try Program.Folder()
+    try folder.write(Self.scenario(stick: true, expecting: "fails"), "s.json")
+    try folder.write("{\"version\": 1, \"title\": \"no disk\"}", "other.json")
+    let outcomes = try json(Program.run(["run", "--json", "s.json"], in: folder))["outcomes"] as? [[String: Any]]
+    try folder.write(try #require(outcomes?.first?["witness"] as? String), "witness")
+    let result = try Program.run(["run", "--schedule", "witness", "other.json"], in: folder)
+    #expect(result.status == 2 && result.output == "")
+    #expect(result.errors.hasPrefix("witness: error: its events do not happen in other.json"))
+  }
+
   @Test func `test compares with what is expected, walks folders, skips profiles, and writes JUnit`() throws {
     let folder = try Program.Folder()
     try folder.write(Self.scenario(stick: false, expecting: "boots"), "suite/b/good.json")

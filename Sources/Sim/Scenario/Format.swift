@@ -254,8 +254,8 @@ struct ObjectReader {
 
   /// Reports the members that no field was read for, with the nearest name that there is.
   func reportUnknown() {
-    let known = shape.fields.map(\.name)
-    for member in object?.members ?? [] where !known.contains(member.name) {
+    let known = shape.fields.map(\.name).filter { $0 != "$schema" }
+    for member in object?.members ?? [] where shape.field(member.name) == nil {
       problems.report(
         "unknown key \(JSONValue(.string(member.name)).text())", at: member.place, path: path,
         hint: Spelling.hint(member.name, among: known))

@@ -12,6 +12,8 @@ public struct JSONParser {
   /// The largest text that is read, in bytes. Whoever reads the file needs to read no more than one byte
   /// beyond it.
   public static let sizeLimit = 64 << 20
+  /// The most values that are read, so that a text of the largest size cannot fill the memory.
+  public static let valueLimit = 4_000_000
   /// After so many problems the rest of the text is not looked at.
   public static let problemLimit = 50
 
@@ -24,10 +26,15 @@ public struct JSONParser {
   private var closers: [UInt8] = []
   var problems: [Problem] = []
   private var gaveUp = false
+  private var values = 0
+  private var saidEnd = false
 
-  private init(_ bytes: [UInt8], file: String) {
+  private let valueLimit: Int
+
+  private init(_ bytes: [UInt8], file: String, valueLimit: Int) {
     self.bytes = bytes
     self.file = file
+    self.valueLimit = valueLimit
   }
 
   /// Reads one document.
@@ -38,7 +45,12 @@ public struct JSONParser {
   /// - Returns: The document, `nil` when there is none, and the problems in the order of the text. Where any
   ///   is an error the document is only what could be made out.
   public static func parse(_ bytes: [UInt8], file: String) -> Parsed<JSONValue?> {
-    var parser = JSONParser(bytes, file: file)
+    parse(bytes, file: file, valueLimit: valueLimit)
+  }
+
+  /// The same with another limit of values, for tests.
+  static func parse(_ bytes: [UInt8], file: String, valueLimit: Int) -> Parsed<JSONValue?> {
+    var parser = JSONParser(bytes, file: file, valueLimit: valueLimit)
     let value = parser.document()
     parser.problems.sort { ($0.line, $0.column ?? 0) < ($1.line, $1.column ?? 0) }
     return Parsed(value, problems: parser.problems)
@@ -98,6 +110,12 @@ public struct JSONParser {
   /// Reads a value; `nil` when there is none here, which was reported then.
   private mutating func readValue() -> JSONValue? {
     let here = place
+    values += 1
+    guard values <= valueLimit else {
+      report("more than \(valueLimit) values", hint: "a scenario is a small text")
+      giveUp()
+      return nil
+    }
     switch current {
     case UInt8(ascii: "{"): return readContainer { $0.readObject(from: here) }
     case UInt8(ascii: "["): return readContainer { $0.readArray(from: here) }
@@ -198,7 +216,10 @@ public struct JSONParser {
   private mutating func closes(_ closer: UInt8, openedBy opener: String, at opening: SourcePlace) -> Bool {
     skipSpace()
     if atEnd {
-      report("'\(opener)' is never closed", at: opening)
+      let around = closers.count - 1
+      let others = around == 0 ? "" : around == 1 ? ", nor is the one around it" : ", nor are the \(around) around it"
+      if !saidEnd { report("'\(opener)' is never closed\(others)", at: opening) }
+      saidEnd = true
       return true
     }
     if current == closer {
@@ -412,11 +433,16 @@ extension JSONParser {
     problems.append(
       Problem(.error, file: file, line: place.line, column: place.column, message: message, hint: hint))
     guard problems.count >= Self.problemLimit else { return }
-    gaveUp = true
     problems.append(
       Problem(
         .error, file: file, line: line, column: position - lineStart + 1,
         message: "\(Self.problemLimit) problems so far: the rest of the file is not looked at"))
+    giveUp()
+  }
+
+  /// Looks at nothing more, and says nothing more.
+  private mutating func giveUp() {
+    gaveUp = true
     position = bytes.count
   }
 }

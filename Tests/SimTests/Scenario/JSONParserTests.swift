@@ -71,6 +71,7 @@ import Testing
     #expect(parse("{\"a\": [1}").problems.count == 1)
     #expect(parse("[{\"a\": 1]").problems.count == 1)
     #expect(parse("[1}").problems.count == 1)
+    #expect(parse("[{\"a\": [").problems.map(\.message) == ["'[' is never closed, nor are the 2 around it"])
   }
 
   @Test func `bytes that are not UTF-8 are errors with their place`() {
@@ -94,6 +95,13 @@ import Testing
     #expect(beyond.problems.map(\.message) == ["nested deeper than 256 levels"])
     #expect(parse(nested(1_000_000)).problems.count == 1)
     #expect(parse(String(repeating: "{\"a\":", count: 500_000)).hasErrors)
+  }
+
+  @Test func `more values than any scenario has are refused`() {
+    let text = Array(("[" + String(repeating: "[],", count: 99) + "]").utf8)
+    #expect(JSONParser.parse(text, file: "t", valueLimit: 100).problems.isEmpty)
+    let more = JSONParser.parse(text, file: "t", valueLimit: 99).problems
+    #expect(more.map(\.message) == ["more than 99 values"])
   }
 
   @Test func `a file of mistakes gives a bounded list`() {
