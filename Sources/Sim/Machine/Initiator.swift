@@ -55,7 +55,7 @@ extension MachineModel {
       explain(part, "there is no target named \(login.target) at \(login.portal); names are compared letter by letter", because: [.initramfs, .ibft], sets: .login, to: &out)
     case .sessionLimit:
       say(part, "connection1:0 login rejected: target error (03/02)", &out)
-      explain(part, "the target admits no further session: the boot ROM's session still counts", because: [.login], to: &out)
+      explain(part, "the target admits no further session: the boot ROM's session still counts", because: [.romSession, .ibft], sets: .login, to: &out)
     default: break
     }
   }

@@ -79,6 +79,7 @@ enum Fact: Hashable, Sendable {
   case address
   case path
   case session
+  case romSession
   case login
   case daemon
   case root

@@ -67,11 +67,6 @@ final class MachineModel: Model, @unchecked Sendable {
     wakeTasks(&s, &out)
   }
 
-  /// Which parts of the state an event's handling touches. Nearly everything meets in the one thread of a boot, so the
-  /// independent ones are few: the target forgetting the ROM's session, and disks of different drivers.
-  func footprint(of event: MachineEvent) -> Footprint { .all }
-
-  func reach(of event: MachineEvent) -> Footprint { .all }
 
   // MARK: - Explanations
 

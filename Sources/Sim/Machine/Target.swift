@@ -44,6 +44,6 @@ extension MachineModel {
 
   func romSessionGone(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     s.iscsi.romSessions.drop(target)
-    explain("target", "\(scenario.targets[target].iqn) drops the boot ROM's session", sets: .login, to: &out)
+    explain("target", "\(scenario.targets[target].iqn) drops the boot ROM's session", sets: .romSession, to: &out)
   }
 }

@@ -1,0 +1,53 @@
+/// Which parts of the state an event's handling may read and write, for the explorer's reduction.
+///
+/// Most of a boot is one thread, so most events depend on each other. Two kinds do not: the target forgetting the boot
+/// ROM's session, and a disk getting its name while nobody asks for names. Declared here, checked by running both orders
+/// (`FootprintCheck`, in the tests).
+extension MachineModel {
+  private enum Part {
+    /// Programs, phases, file system, network, sessions.
+    static let machine: UInt64 = 1
+    /// sd names, and what is settling.
+    static let names: UInt64 = 2
+    /// What targets still count of the boot ROM's sessions.
+    static let romSessions: UInt64 = 4
+  }
+
+  func footprint(of event: MachineEvent) -> Footprint {
+    switch event.kind {
+    case .romSessionGone:
+      // A target without a limit counts nothing, so nobody asks.
+      return limitsSessions(Int(event.a)) ? .all : Footprint(reads: Part.romSessions, writes: Part.romSessions)
+    case .diskReady:
+      return Footprint(reads: Part.names, writes: Part.names)
+    case .task, .timeout:
+      guard let program = library.program(event.c), program.tasks.indices.contains(Int(event.a)),
+        program.tasks[Int(event.a)].ops.indices.contains(Int(event.b))
+      else { return Footprint(reads: Part.machine, writes: Part.machine) }
+      return footprint(of: program.tasks[Int(event.a)].ops[Int(event.b)])
+    case .notice, .relogin, .daemonSync, .writeback:
+      return Footprint(reads: Part.machine, writes: Part.machine)
+    default:
+      return .all
+    }
+  }
+
+  private func limitsSessions(_ target: Int) -> Bool { scenario.targets[target].maxSessions != nil }
+
+  private func footprint(of op: Op) -> Footprint {
+    switch op {
+    case .say, .tell, .pause, .jump, .read, .link, .dropAddress, .setAddress, .noteProblem, .remountRoot, .startDaemon, .stopDaemon,
+      .spareDaemon, .killAll, .firewall, .sync, .write, .startRootWait, .waitInterface:
+      return Footprint(reads: Part.machine, writes: Part.machine)
+    case .unlessIBFT:
+      return Footprint(reads: Part.machine, writes: Part.machine)
+    case .configure:
+      return Footprint(reads: Part.machine | Part.romSessions, writes: Part.machine | Part.romSessions)
+    default:
+      return .all
+    }
+  }
+
+  /// Whatever happens may lead to anything later.
+  func reach(of event: MachineEvent) -> Footprint { .all }
+}
