@@ -27,7 +27,8 @@ extension MachineModel {
 
   /// The device under the root is gone for good: what was not written is lost, and a journal that is written to aborts.
   func rootDeviceGone(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
-    guard s.root.disk > 0, inventory.disks[Int(s.root.disk) - 1].target == target, s.root.mount != .none else { return }
+    guard s.root.disk > 0, inventory.disks[Int(s.root.disk) - 1].target == target, s.root.mount != .none
+    else { return }
     let name = deviceName(Int(s.root.disk) - 1, s) ?? "sda"
     say("kernel", "sd: rejecting I/O to offline device", &out)
     if s.root.lostTo == 0 {
@@ -41,9 +42,12 @@ extension MachineModel {
       s.root.aborted = true
       say("kernel", "Aborting journal on device \(name)\(s.root.partition).", &out)
       say("kernel", "EXT4-fs (\(name)\(s.root.partition)): Remounting filesystem read-only", &out)
-      explain("kernel", "the root file system is lost: its journal is aborted and stays so until the next boot", because: [.session], sets: .journal, .root, to: &out)
+      explain(
+        "kernel", "the root file system is lost: its journal is aborted and stays so until the next boot",
+        because: [.session], sets: .journal, .root, to: &out)
     } else {
-      explain("kernel", "the root file system can no longer be read", because: [.session], sets: .root, to: &out)
+      explain(
+        "kernel", "the root file system can no longer be read", because: [.session], sets: .root, to: &out)
     }
   }
 
@@ -67,7 +71,9 @@ extension MachineModel {
     s.root.needsRecovery ? .needsRecovery : .clean
   }
 
-  func executeRemount(readWrite: Bool, failTo: Int, part: String, _ s: inout MachineState, _ out: inout Out) -> Flow {
+  func executeRemount(readWrite: Bool, failTo: Int, part: String, _ s: inout MachineState, _ out: inout Out)
+    -> Flow
+  {
     switch rootIO(s) {
     case .blocked:
       watchBlockedIO(&s, &out)
@@ -84,7 +90,9 @@ extension MachineModel {
       s.root.dirty = 0
       out.cancel(MachineEvent(.writeback))
       say(part, "Mounting root filesystem read-only...done.", &out)
-      explain(part, "all data is written and the root is read-only: nothing can be lost any more", sets: .root, to: &out)
+      explain(
+        part, "all data is written and the root is read-only: nothing can be lost any more", sets: .root,
+        to: &out)
     }
     return .next(Pace.about(200))
   }
@@ -94,13 +102,17 @@ extension MachineModel {
     _ path: String, says: String, failTo: Int, part: String, _ s: inout MachineState, _ out: inout Out
   ) -> Flow {
     guard s.root.disk > 0 else { return .next(Self.instant) }
-    if let bit = library.cacheBit(path), s.root.cached.has(bit) { return .next(Pace.between(5, 60, seen: 20)) }
+    if let bit = library.cacheBit(path), s.root.cached.has(bit) {
+      return .next(Pace.between(5, 60, seen: 20))
+    }
     switch rootIO(s) {
     case .works:
       if let bit = library.cacheBit(path) { s.root.cached.put(bit) }
       return .next(Pace.between(10, 200, seen: 60))
     case .blocked:
-      explain(part, "\(path) has to be read from the disk, and the disk does not answer", because: [.path, .session], sets: .program, to: &out)
+      explain(
+        part, "\(path) has to be read from the disk, and the disk does not answer",
+        because: [.path, .session], sets: .program, to: &out)
       watchBlockedIO(&s, &out)
       return .wait(nil)
     case .fails:

@@ -13,7 +13,9 @@ extension MachineModel {
   func runBootLoader(_ disk: Int, _ s: inout MachineState, _ out: inout Out) {
     enter(.bootLoader, &s, &out)
     guard let installation = grub(of: disk, s) else {
-      return dead(.bootSectorHangs, .bootLoader, because: [.disk(disk)], "the boot sector of \(inventory.disks[disk].name) belongs to no loader", &s, &out)
+      return dead(
+        .bootSectorHangs, .bootLoader, because: [.disk(disk)],
+        "the boot sector of \(inventory.disks[disk].name) belongs to no loader", &s, &out)
     }
     if installation.legacy { runLegacy(installation, &s, &out) } else { runGrub2(installation, &s, &out) }
   }
@@ -32,8 +34,11 @@ extension MachineModel {
   /// Looks up a file on a partition that a GRUB device names.
   func driveFile(_ device: GrubDevice, _ path: String, _ s: MachineState) -> DriveFile {
     guard let place = partition(device, s) else { return .noDrive }
-    guard let part = place.partition, part.fileSystem != nil, part.fileSystem != "swap" else { return .noFileSystem }
-    guard let held = part.holds, let full = inventory.systemPath(path, onPartitionHolding: held), tree(s).exists(full)
+    guard let part = place.partition, part.fileSystem != nil, part.fileSystem != "swap" else {
+      return .noFileSystem
+    }
+    guard let held = part.holds, let full = inventory.systemPath(path, onPartitionHolding: held),
+      tree(s).exists(full)
     else { return .noFile }
     return .found(systemPath: full, disk: place.disk)
   }
@@ -44,13 +49,16 @@ extension MachineModel {
   }
 
   func filesSeen(_ s: MachineState) -> String {
-    "the BIOS shows " + drives(s).enumerated().map { "(hd\($0.offset)) = \(inventory.disks[$0.element].name)" }.joined(separator: ", ")
+    "the BIOS shows "
+      + drives(s).enumerated().map { "(hd\($0.offset)) = \(inventory.disks[$0.element].name)" }.joined(
+        separator: ", ")
   }
 
   // MARK: - GRUB legacy
 
   private func runLegacy(_ installation: GrubInstallation, _ s: inout MachineState, _ out: inout Out) {
-    let prefix = installation.prefix.flatMap { GrubDevice($0, style: .legacy) } ?? GrubDevice(.disk(0), partition: 1)
+    let prefix =
+      installation.prefix.flatMap { GrubDevice($0, style: .legacy) } ?? GrubDevice(.disk(0), partition: 1)
     say("GRUB", "GRUB Loading stage1.5.", &out)
     say("GRUB", "GRUB loading, please wait...", &out)
     let directory = grubDirectory(prefix, s)
@@ -58,10 +66,13 @@ extension MachineModel {
     switch stage2 {
     case .noDrive:
       say("GRUB", installation.embedded ? "Error 21" : "GRUB Hard Disk Error", &out)
-      return bootFilesMissing("stage 1 looks for the rest of GRUB on \(prefix.name(.legacy)), and \(filesSeen(s))", &s, &out)
+      return bootFilesMissing(
+        "stage 1 looks for the rest of GRUB on \(prefix.name(.legacy)), and \(filesSeen(s))", &s, &out)
     case .noFileSystem:
       say("GRUB", "Error 17", &out)
-      return bootFilesMissing("GRUB cannot mount \(prefix.name(.legacy)), where its files were installed; \(filesSeen(s))", &s, &out)
+      return bootFilesMissing(
+        "GRUB cannot mount \(prefix.name(.legacy)), where its files were installed; \(filesSeen(s))", &s, &out
+      )
     case .noFile:
       say("GRUB", "Error 15", &out)
       return bootFilesMissing("GRUB's files are not on \(prefix.name(.legacy)); \(filesSeen(s))", &s, &out)
@@ -69,24 +80,34 @@ extension MachineModel {
     }
     var menuPath = ""
     for name in ["menu.lst", "grub.conf"] {
-      if case .found(let path, _) = driveFile(prefix, directory + "/" + name, s), menuPath.isEmpty { menuPath = path }
+      if case .found(let path, _) = driveFile(prefix, directory + "/" + name, s), menuPath.isEmpty {
+        menuPath = path
+      }
     }
     guard !menuPath.isEmpty, let text = tree(s).text(menuPath) else {
       say("GRUB", "grub>", &out)
-      return dead(.menuMissing, .bootLoader, because: [.biosDrives], "GRUB has no menu: neither menu.lst nor grub.conf is in \(directory)", &s, &out)
+      return dead(
+        .menuMissing, .bootLoader, because: [.biosDrives],
+        "GRUB has no menu: neither menu.lst nor grub.conf is in \(directory)", &s, &out)
     }
-    let menu = library.parsed("menu \(s.tree) \(menuPath)") { GrubLegacyMenu.parse(text, file: menuPath).value }
+    let menu = library.parsed("menu \(s.tree) \(menuPath)") {
+      GrubLegacyMenu.parse(text, file: menuPath).value
+    }
     var candidates = [menu.entryToBoot(saved: nil)].compactMap { $0 } + menu.fallback
     candidates = candidates.filter { menu.entries.indices.contains($0) }
     guard !candidates.isEmpty else {
       say("GRUB", "grub>", &out)
-      return dead(.menuMissing, .bootLoader, because: [.biosDrives], "\(menuPath) has no entry that could be booted", &s, &out)
+      return dead(
+        .menuMissing, .bootLoader, because: [.biosDrives], "\(menuPath) has no entry that could be booted",
+        &s, &out)
     }
     var failure: (Finding.Code, String, String)?
     for index in candidates {
       switch boot(menu.entries[index], menuPath, prefix, s) {
       case .success(let selection):
-        return hand(over: selection, readTime: Pace.about(600), menu: Pace.about(Int64(menu.timeout ?? 0) * 1000 + 150), &s, &out)
+        return hand(
+          over: selection, readTime: Pace.about(600), menu: Pace.about(Int64(menu.timeout ?? 0) * 1000 + 150),
+          &s, &out)
       case .failure(let error):
         if failure == nil { failure = (error.finding, error.console, error.sentence) }
         say("GRUB", error.console, &out)
@@ -116,18 +137,26 @@ extension MachineModel {
       case "root", "rootnoverify":
         guard let device = command.device else { continue }
         guard let found = partition(device, s) else {
-          return .failure(LoaderError(finding: .menuDriveMissing, console: "Error 21: Selected disk does not exist",
-            sentence: "\(place) says `root \(device.name(.legacy))`, and \(filesSeen(s))"))
+          return .failure(
+            LoaderError(
+              finding: .menuDriveMissing, console: "Error 21: Selected disk does not exist",
+              sentence: "\(place) says `root \(device.name(.legacy))`, and \(filesSeen(s))"))
         }
         if command.name == "root", found.partition?.fileSystem == nil {
-          return .failure(LoaderError(finding: .menuDriveMissing, console: "Error 17: Cannot mount selected partition",
-            sentence: "\(place) says `root \(device.name(.legacy))`, and there is no file system on it"))
+          return .failure(
+            LoaderError(
+              finding: .menuDriveMissing, console: "Error 17: Cannot mount selected partition",
+              sentence: "\(place) says `root \(device.name(.legacy))`, and there is no file system on it"))
         }
         root = device
       case "uuid":
         guard let device = searchDrives({ $0.uuid?.lowercased() == command.argument.lowercased() }, s) else {
-          return .failure(LoaderError(finding: .bootFilesNotVisible, console: "Error 15: File not found",
-            sentence: "\(place) looks for the file system \(command.argument), and \(filesSeen(s)), which do not hold it"))
+          return .failure(
+            LoaderError(
+              finding: .bootFilesNotVisible, console: "Error 15: File not found",
+              sentence:
+                "\(place) looks for the file system \(command.argument), and \(filesSeen(s)), which do not hold it"
+            ))
         }
         root = device
       case "kernel":
@@ -136,22 +165,30 @@ extension MachineModel {
         switch driveFile(device, load.file.path, s) {
         case .found(let path, let disk): kernel = (path, disk, load.commandLine)
         case .noDrive:
-          return .failure(LoaderError(finding: .menuDriveMissing, console: "Error 21: Selected disk does not exist",
-            sentence: "\(place) reads the kernel from \(device.name(.legacy)), and \(filesSeen(s))"))
+          return .failure(
+            LoaderError(
+              finding: .menuDriveMissing, console: "Error 21: Selected disk does not exist",
+              sentence: "\(place) reads the kernel from \(device.name(.legacy)), and \(filesSeen(s))"))
         case .noFileSystem:
-          return .failure(LoaderError(finding: .bootFilesNotVisible, console: "Error 17: Cannot mount selected partition",
-            sentence: "\(place) reads the kernel from \(device.name(.legacy)), which has no file system"))
+          return .failure(
+            LoaderError(
+              finding: .bootFilesNotVisible, console: "Error 17: Cannot mount selected partition",
+              sentence: "\(place) reads the kernel from \(device.name(.legacy)), which has no file system"))
         case .noFile:
-          return .failure(LoaderError(finding: fileFinding(load.file.path), console: "Error 15: File not found",
-            sentence: "\(place): \(load.file.path) is not on \(device.name(.legacy)); \(filesSeen(s))"))
+          return .failure(
+            LoaderError(
+              finding: fileFinding(load.file.path), console: "Error 15: File not found",
+              sentence: "\(place): \(load.file.path) is not on \(device.name(.legacy)); \(filesSeen(s))"))
         }
       case "initrd":
         guard let load = command.load else { continue }
         switch driveFile(load.file.device ?? root, load.file.path, s) {
         case .found(let path, _): initrd = path
         default:
-          return .failure(LoaderError(finding: .kernelFileMissing, console: "Error 15: File not found",
-            sentence: "\(place): the initrd \(load.file.path) is not there"))
+          return .failure(
+            LoaderError(
+              finding: .kernelFileMissing, console: "Error 15: File not found",
+              sentence: "\(place): the initrd \(load.file.path) is not there"))
         }
       case "chainloader", "configfile":
         library.notLooked("\(place): \(command.name) is not followed")
@@ -159,12 +196,15 @@ extension MachineModel {
       }
     }
     guard let kernel else {
-      return .failure(LoaderError(finding: .kernelFileMissing, console: "Error 8: Kernel must be loaded before booting",
-        sentence: "the entry \"\(entry.title)\" (\(menuPath):\(entry.line)) loads no kernel"))
+      return .failure(
+        LoaderError(
+          finding: .kernelFileMissing, console: "Error 8: Kernel must be loaded before booting",
+          sentence: "the entry \"\(entry.title)\" (\(menuPath):\(entry.line)) loads no kernel"))
     }
-    return .success(BootSelection(
-      kernelPath: kernel.path, kernelVersion: Self.version(ofKernel: kernel.path), initrdPath: initrd,
-      commandLine: kernel.line.text, disk: kernel.disk))
+    return .success(
+      BootSelection(
+        kernelPath: kernel.path, kernelVersion: Self.version(ofKernel: kernel.path), initrdPath: initrd,
+        commandLine: kernel.line.text, disk: kernel.disk))
   }
 
   /// A kernel that exists elsewhere in the system is not visible from here; one that does not exist at all is missing.
@@ -175,7 +215,9 @@ extension MachineModel {
 
   func searchDrives(_ matches: (PartitionSpec) -> Bool, _ s: MachineState) -> GrubDevice? {
     for (number, disk) in drives(s).enumerated() {
-      if let part = inventory.disks[disk].content.partitions.first(where: { $0.fileSystem != nil && matches($0) }) {
+      if let part = inventory.disks[disk].content.partitions.first(where: {
+        $0.fileSystem != nil && matches($0)
+      }) {
         return GrubDevice(.disk(number), partition: part.number)
       }
     }
@@ -192,12 +234,18 @@ extension MachineModel {
     dead(.bootFilesNotVisible, .bootLoader, because: [.biosDrives, .bootDevice], sentence, &s, &out)
   }
 
-  func hand(over selection: BootSelection, readTime: Window, menu: Window, _ s: inout MachineState, _ out: inout Out) {
+  func hand(
+    over selection: BootSelection, readTime: Window, menu: Window, _ s: inout MachineState, _ out: inout Out
+  ) {
     s.firmware.selection = library.number(selection)
-    explain("GRUB", "GRUB loads \(selection.kernelPath) with `\(selection.commandLine)`", because: [.biosDrives, .bootDevice], sets: .selection, to: &out)
+    explain(
+      "GRUB", "GRUB loads \(selection.kernelPath) with `\(selection.commandLine)`",
+      because: [.biosDrives, .bootDevice], sets: .selection, to: &out)
     out.schedule(
       MachineEvent(.kernel),
-      Window(menu.earliest + readTime.earliest, menu.latest + readTime.latest, nominal: menu.nominal + readTime.nominal))
+      Window(
+        menu.earliest + readTime.earliest, menu.latest + readTime.latest,
+        nominal: menu.nominal + readTime.nominal))
   }
 
   // MARK: - GRUB 2
@@ -211,11 +259,13 @@ extension MachineModel {
         say("GRUB", "error: no such device: \(uuid).", &out)
         say("GRUB", "error: unknown filesystem.", &out)
         say("GRUB", "grub rescue>", &out)
-        return bootFilesMissing("core.img looks for the file system \(uuid), and \(filesSeen(s)), which do not hold it", &s, &out)
+        return bootFilesMissing(
+          "core.img looks for the file system \(uuid), and \(filesSeen(s)), which do not hold it", &s, &out)
       }
       prefix = device
     } else {
-      prefix = installation.prefix.flatMap { GrubDevice($0, style: .grub2) } ?? GrubDevice(.disk(0), partition: 1)
+      prefix =
+        installation.prefix.flatMap { GrubDevice($0, style: .grub2) } ?? GrubDevice(.disk(0), partition: 1)
     }
     let directory = grubDirectory(prefix, s)
     switch driveFile(prefix, directory, s) {
@@ -227,19 +277,26 @@ extension MachineModel {
     case .noFileSystem:
       say("GRUB", "error: unknown filesystem.", &out)
       say("GRUB", "grub rescue>", &out)
-      return bootFilesMissing("core.img reads its files from \(prefix.name(.grub2)), where there is no file system", &s, &out)
+      return bootFilesMissing(
+        "core.img reads its files from \(prefix.name(.grub2)), where there is no file system", &s, &out)
     case .noFile:
       say("GRUB", "error: file `\(directory)/i386-pc/normal.mod' not found.", &out)
       say("GRUB", "grub rescue>", &out)
       return bootFilesMissing("GRUB's files are not on \(prefix.name(.grub2)); \(filesSeen(s))", &s, &out)
     }
-    guard case .found(let path, _) = driveFile(prefix, directory + "/grub.cfg", s), let text = tree(s).text(path) else {
+    guard case .found(let path, _) = driveFile(prefix, directory + "/grub.cfg", s),
+      let text = tree(s).text(path)
+    else {
       say("GRUB", "grub>", &out)
-      return dead(.menuMissing, .bootLoader, because: [.biosDrives], "GRUB has no menu: \(directory)/grub.cfg is not there", &s, &out)
+      return dead(
+        .menuMissing, .bootLoader, because: [.biosDrives],
+        "GRUB has no menu: \(directory)/grub.cfg is not there", &s, &out)
     }
     switch evaluateGrub2(text, path, prefix, s) {
     case .success(let result):
-      hand(over: result.selection, readTime: Pace.about(5200), menu: Pace.about(result.timeout * 1000 + 300), &s, &out)
+      hand(
+        over: result.selection, readTime: Pace.about(5200), menu: Pace.about(result.timeout * 1000 + 300), &s,
+        &out)
     case .failure(let error):
       say("GRUB", error.console, &out)
       say("GRUB", "Press any key to continue...", &out)

@@ -31,12 +31,18 @@ extension MachineModel {
       }
       s.iscsi.problem = LoginProblem.noInterface.rawValue
       say(part, "Network device did not appear in time", &out)
-      explain(part, "no network interface appears: the initramfs has no driver for the adapter", because: [.initramfs], sets: .login, to: &out)
+      explain(
+        part, "no network interface appears: the initramfs has no driver for the adapter",
+        because: [.initramfs], sets: .login, to: &out)
       return .to(failTo, Self.instant)
     case .configure(let interface, let source, let limit, let failTo):
-      return executeConfigure(interface, source, limit: limit, failTo: failTo, timedOut: timedOut, part: part, &s, &out)
+      return executeConfigure(
+        interface, source, limit: limit, failTo: failTo, timedOut: timedOut, part: part, &s, &out)
     case .link(let interface, let up, let why):
-      let chosen = interface.map { name in scenario.machine.nics.indices.filter { scenario.machine.nics[$0].interface == name } }
+      let chosen =
+        interface.map { name in
+          scenario.machine.nics.indices.filter { scenario.machine.nics[$0].interface == name }
+        }
         ?? Array(scenario.machine.nics.indices)
       let changing = chosen.filter { s.network.present.has($0) && s.network.up.has($0) != up }
       guard !changing.isEmpty else { return .next(Self.instant) }
@@ -70,7 +76,9 @@ extension MachineModel {
       if s.firmware.ibft > 0 { return .next(Self.instant) }
       s.iscsi.problem = LoginProblem.noIBFT.rawValue
       say(part, "iscsistart: Could not get boot entry. No iBFT detected.", &out)
-      explain(part, "there is no iBFT: no option ROM logged in to a target on this boot", because: [.bootDevice, .ibft], sets: .login, to: &out)
+      explain(
+        part, "there is no iBFT: no option ROM logged in to a target on this boot",
+        because: [.bootDevice, .ibft], sets: .login, to: &out)
       return .to(target, Self.instant)
     case .noteProblem(let problem):
       s.iscsi.problem = problem.rawValue
@@ -178,7 +186,8 @@ extension MachineModel {
 
   /// The login that the iBFT describes: all of it, CHAP secret included (lab k2).
   func firmwareLogin(_ s: MachineState) -> Login? {
-    guard s.firmware.ibft > 0, let rom = scenario.machine.nics[Int(s.firmware.ibft) - 1].optionROM, let target = rom.target,
+    guard s.firmware.ibft > 0, let rom = scenario.machine.nics[Int(s.firmware.ibft) - 1].optionROM,
+      let target = rom.target,
       let portal = rom.portal
     else { return nil }
     return Login(initiator: rom.initiator, target: target, portal: portal, chap: rom.chap)

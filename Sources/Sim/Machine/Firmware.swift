@@ -67,7 +67,9 @@ extension MachineModel {
       out.schedule(MachineEvent(.romAddress, nic), wait)
       return
     }
-    guard let disk = inventory.index(ofName: name), s.attached.has(disk) else { return tryNext(after: index, &s, &out) }
+    guard let disk = inventory.index(ofName: name), s.attached.has(disk) else {
+      return tryNext(after: index, &s, &out)
+    }
     bootFrom(disk, entry: index, &s, &out)
   }
 
@@ -80,9 +82,13 @@ extension MachineModel {
   private func nothingToBoot(_ s: inout MachineState, _ out: inout Out) {
     say("BIOS", "No bootable device.", &out)
     if let problem = ROMProblem(rawValue: s.firmware.romProblem), problem != .none {
-      dead(problem.finding, .optionROM, because: [.bootDevice], "no device of the boot order could be booted, the option ROM's LU among them", &s, &out)
+      dead(
+        problem.finding, .optionROM, because: [.bootDevice],
+        "no device of the boot order could be booted, the option ROM's LU among them", &s, &out)
     } else {
-      dead(.noBootableDevice, .firmware, because: [.bootDevice], "no device of the boot order has a boot sector", &s, &out)
+      dead(
+        .noBootableDevice, .firmware, because: [.bootDevice], "no device of the boot order has a boot sector",
+        &s, &out)
     }
   }
 
@@ -92,19 +98,31 @@ extension MachineModel {
     switch bootCode(of: disk, s) {
     case .none:
       say("BIOS", "Booting from Hard Disk... Boot failed: not a bootable disk", &out)
-      explain("BIOS", "\(name) has no boot signature; the next device gets its turn", sets: .bootDevice, to: &out)
+      explain(
+        "BIOS", "\(name) has no boot signature; the next device gets its turn", sets: .bootDevice, to: &out)
       tryNext(after: entry, &s, &out)
     case .signatureOnly:
-      say("BIOS", inventory.disks[disk].target == nil ? "Booting from Hard Disk..." : "Booting from SAN device 0x80", &out)
+      say(
+        "BIOS",
+        inventory.disks[disk].target == nil ? "Booting from Hard Disk..." : "Booting from SAN device 0x80",
+        &out)
       chosen(disk, &s, &out)
-      dead(.bootSectorHangs, inventory.disks[disk].target == nil ? .firmware : .bootLoader, because: [.bootDevice, .disk(disk)],
-        "\(name) has a boot signature but no loader behind it: the firmware jumps there and never comes back", &s, &out)
+      dead(
+        .bootSectorHangs, inventory.disks[disk].target == nil ? .firmware : .bootLoader,
+        because: [.bootDevice, .disk(disk)],
+        "\(name) has a boot signature but no loader behind it: the firmware jumps there and never comes back",
+        &s, &out)
     case .other:
       say("BIOS", "Booting from \(name)...", &out)
       chosen(disk, &s, &out)
-      dead(.bootedOtherMedium, .firmware, because: [.bootDevice], "\(name) is bootable and comes first in the boot order: another system starts from it", &s, &out)
+      dead(
+        .bootedOtherMedium, .firmware, because: [.bootDevice],
+        "\(name) is bootable and comes first in the boot order: another system starts from it", &s, &out)
     case .grub:
-      say("BIOS", inventory.disks[disk].target == nil ? "Booting from Hard Disk..." : "Booting from SAN device 0x80", &out)
+      say(
+        "BIOS",
+        inventory.disks[disk].target == nil ? "Booting from Hard Disk..." : "Booting from SAN device 0x80",
+        &out)
       chosen(disk, &s, &out)
       s.phase = .loader
       out.schedule(MachineEvent(.loader, disk), Pace.about(250))
@@ -115,13 +133,16 @@ extension MachineModel {
   private func chosen(_ disk: Int, _ s: inout MachineState, _ out: inout Out) {
     s.firmware.bootDisk = UInt8(disk + 1)
     var drives = [disk]
-    for other in inventory.disks.indices where other != disk && inventory.disks[other].target == nil && s.attached.has(other) {
+    for other in inventory.disks.indices
+    where other != disk && inventory.disks[other].target == nil && s.attached.has(other) {
       if inventory.disks[other].bus != .floppy && inventory.disks[other].bus != .cd { drives.append(other) }
     }
     s.firmware.drives = SIMD8<UInt8>()
     for (slot, drive) in drives.prefix(8).enumerated() { s.firmware.drives[slot] = UInt8(drive + 1) }
-    explain("BIOS", "the machine boots from \(inventory.disks[disk].name)"
-      + (inventory.disks[disk].target == nil ? "" : ", the one LU that the option ROM exposes"),
+    explain(
+      "BIOS",
+      "the machine boots from \(inventory.disks[disk].name)"
+        + (inventory.disks[disk].target == nil ? "" : ", the one LU that the option ROM exposes"),
       because: [.ibft], sets: .bootDevice, .biosDrives, to: &out)
   }
 

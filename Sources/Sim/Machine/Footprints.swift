@@ -17,7 +17,8 @@ extension MachineModel {
     switch event.kind {
     case .romSessionGone:
       // A target without a limit counts nothing, so nobody asks.
-      return limitsSessions(Int(event.a)) ? .all : Footprint(reads: Part.romSessions, writes: Part.romSessions)
+      return limitsSessions(Int(event.a))
+        ? .all : Footprint(reads: Part.romSessions, writes: Part.romSessions)
     case .diskReady:
       return Footprint(reads: Part.names, writes: Part.names)
     case .task, .timeout:
@@ -36,7 +37,8 @@ extension MachineModel {
 
   private func footprint(of op: Op) -> Footprint {
     switch op {
-    case .say, .tell, .pause, .jump, .read, .link, .dropAddress, .setAddress, .noteProblem, .remountRoot, .startDaemon, .stopDaemon,
+    case .say, .tell, .pause, .jump, .read, .link, .dropAddress, .setAddress, .noteProblem, .remountRoot,
+      .startDaemon, .stopDaemon,
       .spareDaemon, .killAll, .firewall, .sync, .write, .startRootWait, .waitInterface:
       return Footprint(reads: Part.machine, writes: Part.machine)
     case .unlessIBFT:

@@ -17,15 +17,19 @@ extension MachineModel {
     var initrd: String?
 
     mutating func search(_ search: GrubSearch) -> String? {
-      let device: GrubDevice? = switch search.kind {
-      case .fileSystemUUID: model.searchDrives({ $0.uuid?.lowercased() == search.value.lowercased() }, state)
-      case .label: model.searchDrives({ $0.label == search.value }, state)
-      case .file: fileDevice(search.value)
-      }
+      let device: GrubDevice? =
+        switch search.kind {
+        case .fileSystemUUID:
+          model.searchDrives({ $0.uuid?.lowercased() == search.value.lowercased() }, state)
+        case .label: model.searchDrives({ $0.label == search.value }, state)
+        case .file: fileDevice(search.value)
+        }
       if device == nil, failed == nil {
         failed = LoaderError(
           finding: .bootFilesNotVisible, console: "error: no such device: \(search.value).",
-          sentence: "line \(search.line) of grub.cfg looks for \(search.value), and \(model.filesSeen(state)), which do not hold it")
+          sentence:
+            "line \(search.line) of grub.cfg looks for \(search.value), and \(model.filesSeen(state)), which do not hold it"
+        )
       }
       return device.map { Self.bare($0.name(.grub2)) }
     }
@@ -43,7 +47,9 @@ extension MachineModel {
     static func bare(_ name: String) -> String { name.filter { $0 != "(" && $0 != ")" } }
 
     mutating func node(device: String, path: String) -> FileNode? {
-      guard let device = GrubDevice(device, style: .grub2), case .found(let full, _) = model.driveFile(device, path, state) else { return nil }
+      guard let device = GrubDevice(device, style: .grub2),
+        case .found(let full, _) = model.driveFile(device, path, state)
+      else { return nil }
       return model.tree(state).node(full)
     }
 
@@ -54,7 +60,8 @@ extension MachineModel {
       case "linux", "linux16", "linuxefi":
         guard let file = call.target else { return false }
         guard let (full, disk) = locate(file, call) else { return false }
-        let arguments = call.arguments.drop { $0 != file.deviceText.map { "\($0)\(file.path)" } ?? file.path }.dropFirst()
+        let arguments = call.arguments.drop { $0 != file.deviceText.map { "\($0)\(file.path)" } ?? file.path }
+          .dropFirst()
         kernel = (full, disk, arguments.joined(separator: " "))
         return true
       case "initrd", "initrd16", "initrdefi":
@@ -74,14 +81,18 @@ extension MachineModel {
       if failed == nil || call.name == "linux" {
         switch result {
         case .noDrive:
-          failed = LoaderError(finding: .menuDriveMissing, console: "error: no such device: \(call.root).",
+          failed = LoaderError(
+            finding: .menuDriveMissing, console: "error: no such device: \(call.root).",
             sentence: "\(place) reads \(file.path) from \(call.root), and \(model.filesSeen(state))")
         case .noFileSystem:
-          failed = LoaderError(finding: .bootFilesNotVisible, console: "error: unknown filesystem.",
+          failed = LoaderError(
+            finding: .bootFilesNotVisible, console: "error: unknown filesystem.",
             sentence: "\(place) reads \(file.path) from \(call.root), where there is no file system")
         default:
           let exists = model.tree(state).exists("/boot" + file.path)
-          failed = LoaderError(finding: exists ? .bootFilesNotVisible : .kernelFileMissing, console: "error: file `\(file.path)' not found.",
+          failed = LoaderError(
+            finding: exists ? .bootFilesNotVisible : .kernelFileMissing,
+            console: "error: file `\(file.path)' not found.",
             sentence: "\(place): \(file.path) is not on \(call.root); \(model.filesSeen(state))")
         }
       }
@@ -89,22 +100,32 @@ extension MachineModel {
     }
   }
 
-  func evaluateGrub2(_ text: String, _ path: String, _ prefix: GrubDevice, _ s: MachineState) -> Result<Grub2Result, LoaderError> {
+  func evaluateGrub2(_ text: String, _ path: String, _ prefix: GrubDevice, _ s: MachineState) -> Result<
+    Grub2Result, LoaderError
+  > {
     let config = library.parsed("grub.cfg \(s.tree) \(path)") { GrubConfig.parse(text, file: path).value }
     let device = Drives.bare(prefix.name(.grub2))
-    var evaluator = GrubEvaluator(delegate: Drives(model: self, state: s), root: device, prefix: "(\(device))\(TreePath.parent(path))")
+    var evaluator = GrubEvaluator(
+      delegate: Drives(model: self, state: s), root: device, prefix: "(\(device))\(TreePath.parent(path))")
     evaluator.run(config, file: path)
     evaluator.delegate.failed = nil
     guard evaluator.bootDefault() != nil else {
-      return .failure(LoaderError(finding: .menuMissing, console: "grub>", sentence: "\(path) has no entry that could be booted"))
+      return .failure(
+        LoaderError(
+          finding: .menuMissing, console: "grub>", sentence: "\(path) has no entry that could be booted"))
     }
     guard let kernel = evaluator.delegate.kernel else {
-      return .failure(evaluator.delegate.failed ?? LoaderError(
-        finding: .kernelFileMissing, console: "error: you need to load the kernel first.", sentence: "the default entry of \(path) loads no kernel"))
+      return .failure(
+        evaluator.delegate.failed
+          ?? LoaderError(
+            finding: .kernelFileMissing, console: "error: you need to load the kernel first.",
+            sentence: "the default entry of \(path) loads no kernel"))
     }
     let selection = BootSelection(
-      kernelPath: kernel.path, kernelVersion: Self.version(ofKernel: kernel.path), initrdPath: evaluator.delegate.initrd,
+      kernelPath: kernel.path, kernelVersion: Self.version(ofKernel: kernel.path),
+      initrdPath: evaluator.delegate.initrd,
       commandLine: kernel.line, disk: kernel.disk)
-    return .success(Grub2Result(selection: selection, timeout: max(0, Int64(evaluator.variables["timeout"] ?? "0") ?? 0)))
+    return .success(
+      Grub2Result(selection: selection, timeout: max(0, Int64(evaluator.variables["timeout"] ?? "0") ?? 0)))
   }
 }

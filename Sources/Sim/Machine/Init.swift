@@ -18,7 +18,13 @@ extension MachineModel {
     // The installation system has nothing of ours to stop.
     guard s.root.disk > 0 else {
       return library.program("installer off \(reboot)") {
-        Program(part: "installer", tasks: [Program.Task(name: "off", ops: [.halt(HaltRequest(reboot: reboot, commandLine: reboot ? "reboot" : "poweroff"))])])
+        Program(
+          part: "installer",
+          tasks: [
+            Program.Task(
+              name: "off",
+              ops: [.halt(HaltRequest(reboot: reboot, commandLine: reboot ? "reboot" : "poweroff"))])
+          ])
       }
     }
     return library.program("shutdown \(s.tree) \(reboot)") {
@@ -82,7 +88,8 @@ extension MachineModel {
         if !starts, locked, !started(link.name, tree) { continue }
         // Debian's rc stops with S links too in these runlevels; Red Hat's and SUSE's start what halts.
         let action = !starts || link.path.hasPrefix("/etc/rc\(level).d/") && !locked ? "stop" : "start"
-        compiler.script(link.path, action, unreadable: "/etc/init.d/rc: 117: \(link.path): Input/output error")
+        compiler.script(
+          link.path, action, unreadable: "/etc/init.d/rc: 117: \(link.path): Input/output error")
         compiler.ops.add(.pause(Pace.about(250)))
         pieces.append(compiler.take())
       }
@@ -100,11 +107,14 @@ extension MachineModel {
   static func chain(_ pieces: [[Op]]) -> [Program.Task] {
     var tasks: [Program.Task] = []
     for piece in pieces where piece.count <= Program.opLimit {
-      if let last = tasks.last, last.ops.count + piece.count <= Program.opLimit || tasks.count == Program.taskLimit {
+      if let last = tasks.last,
+        last.ops.count + piece.count <= Program.opLimit || tasks.count == Program.taskLimit
+      {
         let offset = last.ops.count
         tasks[tasks.count - 1].ops += piece.map { $0.retargeted { $0 + offset } }
       } else {
-        tasks.append(Program.Task(name: "rc", after: tasks.isEmpty ? 0 : 1 << UInt32(tasks.count - 1), ops: piece))
+        tasks.append(
+          Program.Task(name: "rc", after: tasks.isEmpty ? 0 : 1 << UInt32(tasks.count - 1), ops: piece))
       }
     }
     return tasks
@@ -123,10 +133,14 @@ extension MachineModel {
   /// The installation system: all drivers; local and USB disks first, then the discovery of every target.
   func installerProgram() -> UInt16 {
     library.program("installer") {
-      var ops: [Op] = [.pause(Pace.about(20_000)), .modules(hardwareDrivers + ["iscsi_tcp"]), .pause(Window(.seconds(30)))]
+      var ops: [Op] = [
+        .pause(Pace.about(20_000)), .modules(hardwareDrivers + ["iscsi_tcp"]), .pause(Window(.seconds(30))),
+      ]
       ops.append(.configure(interface: nil, .fixed, limit: Pace.about(10_000), failTo: ops.count + 1))
       let logins = scenario.targets.map { target in
-        Login(initiator: target.acl?.first ?? scenario.machine.nics.lazy.compactMap(\.optionROM?.initiator).first, target: target.iqn, portal: target.portal, chap: target.chap)
+        Login(
+          initiator: target.acl?.first ?? scenario.machine.nics.lazy.compactMap(\.optionROM?.initiator).first,
+          target: target.iqn, portal: target.portal, chap: target.chap)
       }
       ops.append(.startDaemon)
       ops.append(.login(logins, failTo: ops.count + 1))
@@ -137,7 +151,8 @@ extension MachineModel {
 
   /// `grub-install` and GRUB's `setup`: device.map says which disk (hdN) is, the node says which disk that is today (S-14).
   func executeInstallGrub(
-    _ device: String, _ installation: GrubInstallation, says: String, part: String, _ s: inout MachineState, _ out: inout Out
+    _ device: String, _ installation: GrubInstallation, says: String, part: String, _ s: inout MachineState,
+    _ out: inout Out
   ) -> Flow {
     let path = "/boot/grub/device.map"
     let map = read(DeviceMap.self, path, tree(s)) ?? DeviceMap()
@@ -153,17 +168,26 @@ extension MachineModel {
     }
     guard let name = node.dropping("/dev/"), let place = resolve(.node(name), s) else {
       say(part, "\(node): Not found or not a block device.", &out)
-      explain(part, "`\(device)` is \(node), which is not there: nothing is written", because: [.story], to: &out)
+      explain(
+        part, "`\(device)` is \(node), which is not there: nothing is written", because: [.story], to: &out)
       return .next(Self.instant)
     }
     var written = installation
     if let disk = inventory.disks.indices.first(where: { disk in
-      deviceName(disk, s) != nil && inventory.disks[disk].content.partitions.contains { $0.holds == "/boot" || ($0.holds == "/" && inventory.directoryHolding("/boot") == "/") }
-    }), let part = inventory.disks[disk].content.partitions.first(where: { $0.holds == "/boot" || $0.holds == "/" }), let bootNode = deviceName(disk, s) {
+      deviceName(disk, s) != nil
+        && inventory.disks[disk].content.partitions.contains {
+          $0.holds == "/boot" || ($0.holds == "/" && inventory.directoryHolding("/boot") == "/")
+        }
+    }),
+      let part = inventory.disks[disk].content.partitions.first(where: {
+        $0.holds == "/boot" || $0.holds == "/"
+      }), let bootNode = deviceName(disk, s)
+    {
       if installation.legacy {
         let drive = map.entries.first { $0.device == "/dev/\(bootNode)" }?.drive.disk ?? 0
         // Stage 1.5 on the disk that is installed to looks at that same disk when both are one.
-        written.prefix = GrubDevice(.disk(disk == place.disk ? 0 : drive), partition: part.number).name(.legacy)
+        written.prefix = GrubDevice(.disk(disk == place.disk ? 0 : drive), partition: part.number).name(
+          .legacy)
       } else if disk != place.disk {
         written.searchUUID = part.uuid
       } else {
@@ -171,7 +195,10 @@ extension MachineModel {
       }
     }
     s.bootCode[place.disk] = UInt8(truncatingIfNeeded: Int(library.number(written)))
-    explain(part, "GRUB's boot code is written to \(node), which is \(inventory.disks[place.disk].name) today (\(path))", because: [.letter(place.disk), .story], sets: .disk(place.disk), to: &out)
+    explain(
+      part,
+      "GRUB's boot code is written to \(node), which is \(inventory.disks[place.disk].name) today (\(path))",
+      because: [.letter(place.disk), .story], sets: .disk(place.disk), to: &out)
     return .next(Pace.about(2000))
   }
 }

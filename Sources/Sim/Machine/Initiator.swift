@@ -30,8 +30,13 @@ extension MachineModel {
     s.iscsi.problem = LoginProblem.none.rawValue
     s.iscsi.watched.set(target, recoversByItself(s))
     let iqn = scenario.targets[target].iqn
-    say("initiator", "Connection1:0 to [target: \(iqn), portal: \(scenario.targets[target].portal)] is operational now", &out)
-    explain("initiator", "the system logs in to \(iqn) as \(login.initiator ?? "?")", because: [.address, .ibft], sets: .session, to: &out)
+    say(
+      "initiator",
+      "Connection1:0 to [target: \(iqn), portal: \(scenario.targets[target].portal)] is operational now", &out
+    )
+    explain(
+      "initiator", "the system logs in to \(iqn) as \(login.initiator ?? "?")", because: [.address, .ibft],
+      sets: .session, to: &out)
     for disk in inventory.lus(of: target) {
       out.note(.set(.disk(disk)))
       name(disk, &s, &out)
@@ -44,26 +49,40 @@ extension MachineModel {
     switch problem {
     case .wrongSecret:
       say(part, "Login failed to authenticate with target \(login.target)", &out)
-      explain(part, login.chap == nil
-        ? "the target wants CHAP and the initiator has no name and secret for it"
-        : "the target wants CHAP and the initiator's name and secret are not the target's", because: [.initramfs, .ibft], sets: .login, to: &out)
+      explain(
+        part,
+        login.chap == nil
+          ? "the target wants CHAP and the initiator has no name and secret for it"
+          : "the target wants CHAP and the initiator's name and secret are not the target's",
+        because: [.initramfs, .ibft], sets: .login, to: &out)
     case .notAdmitted:
       say(part, "session login rejected: Initiator failed authorization with target (02/02)", &out)
-      explain(part, "the target does not admit the initiator name \(login.initiator ?? "(none)")", because: [.initramfs, .ibft], sets: .login, to: &out)
+      explain(
+        part, "the target does not admit the initiator name \(login.initiator ?? "(none)")",
+        because: [.initramfs, .ibft], sets: .login, to: &out)
     case .targetNotFound:
       say(part, "session login rejected: target error - target not found (02/03)", &out)
-      explain(part, "there is no target named \(login.target) at \(login.portal); names are compared letter by letter", because: [.initramfs, .ibft], sets: .login, to: &out)
+      explain(
+        part,
+        "there is no target named \(login.target) at \(login.portal); names are compared letter by letter",
+        because: [.initramfs, .ibft], sets: .login, to: &out)
     case .sessionLimit:
       say(part, "connection1:0 login rejected: target error (03/02)", &out)
-      explain(part, "the target admits no further session: the boot ROM's session still counts", because: [.romSession, .ibft], sets: .login, to: &out)
+      explain(
+        part, "the target admits no further session: the boot ROM's session still counts",
+        because: [.romSession, .ibft], sets: .login, to: &out)
     default: break
     }
   }
 
-  func executeLogin(_ logins: [Login], failTo: Int, part: String, _ s: inout MachineState, _ out: inout Out) -> Flow {
+  func executeLogin(_ logins: [Login], failTo: Int, part: String, _ s: inout MachineState, _ out: inout Out)
+    -> Flow
+  {
     var refused = false
     for login in logins {
-      let candidates = login.target == "*" ? targets(discoveredAt: login.portal)
+      let candidates =
+        login.target == "*"
+        ? targets(discoveredAt: login.portal)
         : targets(atPortal: login.portal).filter { scenario.targets[$0].iqn == login.target }
       if candidates.isEmpty {
         // A portal where something else listens answers "not found"; where nothing listens nothing answers.
@@ -75,7 +94,9 @@ extension MachineModel {
           continue
         }
         s.iscsi.problem = LoginProblem.unreachable.rawValue
-        explain(part, "nothing answers at \(login.portal); the initiator tries again and again", because: [.address, .path], sets: .login, to: &out)
+        explain(
+          part, "nothing answers at \(login.portal); the initiator tries again and again",
+          because: [.address, .path], sets: .login, to: &out)
         return .wait(nil)
       }
       for target in candidates {
@@ -90,7 +111,9 @@ extension MachineModel {
         case .silent:
           s.iscsi.problem = LoginProblem.unreachable.rawValue
           say(part, "connect to \(login.portal) failed (Connection refused)", &out)
-          explain(part, "\(login.portal) does not answer; the initiator tries again and again", because: [.address, .path, .interface], sets: .login, to: &out)
+          explain(
+            part, "\(login.portal) does not answer; the initiator tries again and again",
+            because: [.address, .path, .interface], sets: .login, to: &out)
           return .wait(nil)
         }
       }
@@ -101,7 +124,9 @@ extension MachineModel {
   /// Can a login that waits go on?
   func loginCanGoOn(_ logins: [Login], _ s: MachineState) -> Bool {
     for login in logins {
-      let candidates = login.target == "*" ? targets(discoveredAt: login.portal)
+      let candidates =
+        login.target == "*"
+        ? targets(discoveredAt: login.portal)
         : targets(atPortal: login.portal).filter { scenario.targets[$0].iqn == login.target }
       if candidates.isEmpty {
         if !targets(atPortal: login.portal).contains(where: { reachableTargets(s).has($0) }) { return false }
@@ -109,7 +134,11 @@ extension MachineModel {
       }
       for target in candidates {
         if !reachableTargets(s).has(target) { return false }
-        if refusal(login, by: target, fromROM: false, s) == .sessionLimit, s.iscsi.session(target) != .loggedIn { return false }
+        if refusal(login, by: target, fromROM: false, s) == .sessionLimit,
+          s.iscsi.session(target) != .loggedIn
+        {
+          return false
+        }
       }
     }
     return true
@@ -124,8 +153,10 @@ extension MachineModel {
     } else if s.iscsi.watched.has(target) {
       // A NOP-Out every `noop_out_interval`, to be answered within `noop_out_timeout` (5 s and 5 s; seen: 9 to 11 s).
       let timers = timers(s)
-      let interval = Int64(max(timers.noopInterval, 1)) * 1000, limit = Int64(max(timers.noopTimeout, 1)) * 1000
-      out.schedule(MachineEvent(.notice, target), Pace.between(limit, interval + limit + 1000, seen: interval + limit))
+      let interval = Int64(max(timers.noopInterval, 1)) * 1000,
+        limit = Int64(max(timers.noopTimeout, 1)) * 1000
+      out.schedule(
+        MachineEvent(.notice, target), Pace.between(limit, interval + limit + 1000, seen: interval + limit))
     }
   }
 
@@ -149,7 +180,9 @@ extension MachineModel {
       s.iscsi.errorHandling.drop(target)
       say("kernel", "connection1:0: detected conn error (1021)", &out)
       say("kernel", "Device offlined - not ready after error recovery", &out)
-      explain("kernel", "no NOPs watch the connection: the SCSI layer's own time-outs and error handling run out", because: [.path, .daemon], sets: .session, to: &out)
+      explain(
+        "kernel", "no NOPs watch the connection: the SCSI layer's own time-outs and error handling run out",
+        because: [.path, .daemon], sets: .session, to: &out)
       goOffline(target, &s, &out)
       return
     }
@@ -160,7 +193,9 @@ extension MachineModel {
     } else {
       say("kernel", "connection1:0: detected conn error (1020)", &out)
     }
-    explain("initiator", "the session is gone; commands wait in their queue", because: [.path], sets: .session, to: &out)
+    explain(
+      "initiator", "the session is gone; commands wait in their queue", because: [.path], sets: .session,
+      to: &out)
     startRecovery(target, &s, &out)
   }
 
@@ -175,7 +210,8 @@ extension MachineModel {
     guard s.iscsi.session(target) == .failed else { return }
     say("kernel", "session1: session recovery timed out after \(recoverySeconds(s)) secs", &out)
     explain(
-      "initiator", s.iscsi.daemon || recoversByItself(s)
+      "initiator",
+      s.iscsi.daemon || recoversByItself(s)
         ? "the path did not come back in time: the kernel gives the devices up"
         : "nobody logs in again, because iscsid does not run: the kernel gives the devices up",
       because: [.path, .daemon, .session], sets: .session, to: &out)
@@ -192,13 +228,16 @@ extension MachineModel {
   }
 
   func relogin(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
-    guard reachableTargets(s).has(target), s.iscsi.session(target) == .failed || s.iscsi.session(target) == .offline,
+    guard reachableTargets(s).has(target),
+      s.iscsi.session(target) == .failed || s.iscsi.session(target) == .offline,
       s.iscsi.daemon || recoversByItself(s)
     else { return }
     s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
     out.cancel(MachineEvent(.recoveryTimeout, target))
     say("kernel", "sd \(target + 2):0:0:1: Power-on or device reset occurred", &out)
-    explain("initiator", "\(recoversByItself(s) ? "the kernel" : "iscsid") logs in again", because: [.path, .daemon], sets: .session, to: &out)
+    explain(
+      "initiator", "\(recoversByItself(s) ? "the kernel" : "iscsid") logs in again",
+      because: [.path, .daemon], sets: .session, to: &out)
     if s.root.dirty > 0 { out.schedule(MachineEvent(.writeback), Pace.between(0, 5000, seen: 1000)) }
   }
 
@@ -243,7 +282,9 @@ extension MachineModel {
       s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
       s.iscsi.errorHandling.drop(target)
       out.cancel(MachineEvent(.notice, target))
-      explain("initiator", "the login cannot be redone: the target is out of reach", because: [.path, .daemon], sets: .session, to: &out)
+      explain(
+        "initiator", "the login cannot be redone: the target is out of reach", because: [.path, .daemon],
+        sets: .session, to: &out)
       startRecovery(target, &s, &out)
     }
   }
@@ -256,7 +297,9 @@ extension MachineModel {
       say("kernel", "Logging out of session [sid: 1, target: \(scenario.targets[target].iqn)]", &out)
       explain("initiator", why, because: [.program], sets: .session, .path, to: &out)
       if target == rootTarget { s.iscsi.loss = LossCause.logout.rawValue }
-      for event in [MachineEvent.Kind.notice, .recoveryTimeout, .relogin, .daemonSync] { out.cancel(MachineEvent(event, target)) }
+      for event in [MachineEvent.Kind.notice, .recoveryTimeout, .relogin, .daemonSync] {
+        out.cancel(MachineEvent(event, target))
+      }
       rootDeviceGone(target, &s, &out)
       s.iscsi.sessions[target] = InitiatorState.Session.none.rawValue
       for disk in inventory.lus(of: target) { s.scsi.letters[disk] = 0 }

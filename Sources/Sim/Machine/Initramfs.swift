@@ -32,7 +32,9 @@ extension MachineModel {
     var built = 0
     for index in steps.indices where index < treeIndex {
       guard case .run(let line) = steps[index] else { continue }
-      if line.contains("update-initramfs") || line.contains("mkinitrd") || line.contains("dracut") { built = index }
+      if line.contains("update-initramfs") || line.contains("mkinitrd") || line.contains("dracut") {
+        built = index
+      }
     }
     return built
   }
@@ -57,7 +59,9 @@ extension MachineModel {
 
   private func made(_ selection: BootSelection, _ tree: MemoryFileTree) -> InitramfsImage {
     if tree.exists("/etc/initramfs-tools") { return madeByInitramfsTools(tree) }
-    if tree.exists("/etc/sysconfig/kernel") && tree.text("/etc/sysconfig/kernel")?.contains("INITRD_MODULES") == true {
+    if tree.exists("/etc/sysconfig/kernel")
+      && tree.text("/etc/sysconfig/kernel")?.contains("INITRD_MODULES") == true
+    {
       return madeBySUSE(tree)
     }
     return madeByRedHat(tree)
@@ -77,14 +81,17 @@ extension MachineModel {
     let needsMarker = version.map { $0 < KernelVersion("2.0.873") } ?? false
     let installed = tree.exists("/sbin/iscsistart") || tree.exists("/usr/sbin/iscsistart") || version != nil
     let hook = installed && !conf.excludesISCSI && (!needsMarker || tree.exists("/etc/iscsi/iscsi.initramfs"))
-    if hook { available += ["iscsi_tcp", "libiscsi", "scsi_transport_iscsi", "iscsi_ibft", "crc32c", "libcrc32c"] }
+    if hook {
+      available += ["iscsi_tcp", "libiscsi", "scsi_transport_iscsi", "iscsi_ibft", "crc32c", "libcrc32c"]
+    }
     var files = MemoryFileTree()
     if hook {
       for path in ["/etc/iscsi/initiatorname.iscsi", "/etc/iscsi/iscsi.initramfs"] {
         if let bytes = tree.bytes(path) { files["/etc/" + TreePath.name(path)] = .file(bytes) }
       }
     }
-    return InitramfsImage(maker: .initramfsTools, ordered: listed, available: available, hasInitiator: hook, files: files)
+    return InitramfsImage(
+      maker: .initramfsTools, ordered: listed, available: available, hasInitiator: hook, files: files)
   }
 
   /// Drivers that a build on this machine finds in use (MODULES=dep).
@@ -111,12 +118,15 @@ extension MachineModel {
     var conf = ""
     if let script = tree.text("/sbin/mkinitrd") {
       var interpreter = ShellInterpreter(tree: tree, delegate: CommandCompiler(model: self, tree: tree))
-      let run = interpreter.run(ShellScript.parse(script, file: "/sbin/mkinitrd"), file: "/sbin/mkinitrd", arguments: ["-D", "eth0"])
+      let run = interpreter.run(
+        ShellScript.parse(script, file: "/sbin/mkinitrd"), file: "/sbin/mkinitrd", arguments: ["-D", "eth0"])
       for write in run.writes where write.path.known == "/etc/iscsi.conf" { conf += write.text.known ?? "" }
     }
     files.write(conf, to: "/etc/iscsi.conf")
     return InitramfsImage(
-      maker: .suse, ordered: modules, available: modules, hasInitiator: modules.contains { KernelModules.normalized($0) == "iscsi" } && tree.exists("/sbin/iscsid"),
+      maker: .suse, ordered: modules, available: modules,
+      hasInitiator: modules.contains { KernelModules.normalized($0) == "iscsi" }
+        && tree.exists("/sbin/iscsid"),
       files: files)
   }
 
@@ -126,7 +136,9 @@ extension MachineModel {
     var modules: [String] = []
     for (_, driver) in aliases.interfaces.sorted(by: { $0.key < $1.key }) { modules.append(driver) }
     for adapter in aliases.hostAdapters {
-      if KernelModules.normalized(adapter) == "iscsi_sfnet" { modules += ["crc32c", "libcrc32c", "md5", "scsi_transport_iscsi"] }
+      if KernelModules.normalized(adapter) == "iscsi_sfnet" {
+        modules += ["crc32c", "libcrc32c", "md5", "scsi_transport_iscsi"]
+      }
       modules.append(adapter)
     }
     var files = MemoryFileTree()
@@ -134,7 +146,8 @@ extension MachineModel {
       if let bytes = tree.bytes(path) { files[path] = .file(bytes) }
     }
     return InitramfsImage(
-      maker: .redHat, ordered: modules, available: modules, hasInitiator: modules.contains { KernelModules.normalized($0) == "iscsi_sfnet" }, files: files)
+      maker: .redHat, ordered: modules, available: modules,
+      hasInitiator: modules.contains { KernelModules.normalized($0) == "iscsi_sfnet" }, files: files)
   }
 
   // MARK: - Programs
@@ -143,16 +156,21 @@ extension MachineModel {
     let built = buildTree(of: selection, before: Int(s.tree))
     return library.program("initramfs \(s.firmware.selection) \(built)") {
       let image = image(selection, tree: trees[built])
-      let ops: [Op] = switch image.maker {
-      case .initramfsTools: initramfsToolsOps(image, selection)
-      case .suse: suseOps(image, selection)
-      case .redHat: nashOps(image, selection)
-      }
-      return Program(part: image.maker == .redHat ? "nash" : "initramfs", tasks: [Program.Task(name: "initramfs", ops: ops)])
+      let ops: [Op] =
+        switch image.maker {
+        case .initramfsTools: initramfsToolsOps(image, selection)
+        case .suse: suseOps(image, selection)
+        case .redHat: nashOps(image, selection)
+        }
+      return Program(
+        part: image.maker == .redHat ? "nash" : "initramfs",
+        tasks: [Program.Task(name: "initramfs", ops: ops)])
     }
   }
 
-  func rootName(_ commandLine: String) -> RootName { RootName(KernelCommandLine(commandLine).last("root") ?? "") }
+  func rootName(_ commandLine: String) -> RootName {
+    RootName(KernelCommandLine(commandLine).last("root") ?? "")
+  }
 
   /// /init of initramfs-tools with open-iscsi's local-top script (open-iscsi 2.1.8, initramfs-tools 0.142).
   private func initramfsToolsOps(_ image: InitramfsImage, _ selection: BootSelection) -> [Op] {
@@ -179,25 +197,38 @@ extension MachineModel {
       if parameters.isAutomatic {
         ops.add(.modules(["iscsi_ibft"]))
         ops.add(.waitInterface(limit: Pace.between(178_000, 184_000, seen: 180_000), failTo: end))
-        ops.add(.configure(interface: nil, .dhcp, limit: Pace.between(240_000, 290_000, seen: 265_000), failTo: end))
+        ops.add(
+          .configure(interface: nil, .dhcp, limit: Pace.between(240_000, 290_000, seen: 265_000), failTo: end)
+        )
       } else {
         ops.add(.waitInterface(limit: Pace.between(178_000, 184_000, seen: 180_000), failTo: end))
         // Nothing has brought the interface up before: the first DHCP request goes nowhere (seen: 1.6 s once, 10 to 11 s three times).
         ops.add(.pause(Pace.between(1600, 11_000, seen: 10_000)))
-        ops.add(.configure(interface: nil, .dhcp, limit: Pace.between(240_000, 290_000, seen: 265_000), failTo: end))
+        ops.add(
+          .configure(interface: nil, .dhcp, limit: Pace.between(240_000, 290_000, seen: 265_000), failTo: end)
+        )
       }
       ops.add(.stage(.initramfsISCSI))
-      ops.add(.modules(["scsi_transport_iscsi", "libiscsi", "iscsi_tcp", "crc32c", "libcrc32c"].filter { image.available.contains($0) }))
+      ops.add(
+        .modules(
+          ["scsi_transport_iscsi", "libiscsi", "iscsi_tcp", "crc32c", "libcrc32c"].filter {
+            image.available.contains($0)
+          }))
       ops.add(.say("iscsistart: version 2.1.8"))
       ops.add(.pause(Pace.between(1000, 1300, seen: 1050)))
       if parameters.isAutomatic {
         ops.add(.unlessIBFT(end))
         ops.add(.loginFromFirmware(failTo: end))
       } else {
-        let name = parameters.initiator ?? read(InitiatorName.self, "/etc/initiatorname.iscsi", image.files)?.name
-        let chap = parameters.values["ISCSI_USERNAME"].map { Credentials(username: $0, password: parameters.values["ISCSI_PASSWORD"] ?? "") }
+        let name =
+          parameters.initiator ?? read(InitiatorName.self, "/etc/initiatorname.iscsi", image.files)?.name
+        let chap = parameters.values["ISCSI_USERNAME"].map {
+          Credentials(username: $0, password: parameters.values["ISCSI_PASSWORD"] ?? "")
+        }
         let logins = parameters.targetAddresses.map {
-          Login(initiator: name, target: parameters.targetName ?? "", portal: "\($0):\(parameters.port)", chap: chap)
+          Login(
+            initiator: name, target: parameters.targetName ?? "", portal: "\($0):\(parameters.port)",
+            chap: chap)
         }
         ops.add(.login(logins, failTo: end))
       }
@@ -215,18 +246,23 @@ extension MachineModel {
 
   /// What open-iscsi's local-top script works with: file and kernel line merged by its own precedence.
   private func rootParameters(_ files: MemoryFileTree, _ commandLine: String) -> ISCSIRootParameters {
-    read(ISCSIRootParameters.merge(
-      commandLine: KernelCommandLine(commandLine), initramfs: read(IscsiInitramfs.self, "/etc/iscsi.initramfs", files)))
+    read(
+      ISCSIRootParameters.merge(
+        commandLine: KernelCommandLine(commandLine),
+        initramfs: read(IscsiInitramfs.self, "/etc/iscsi.initramfs", files)))
   }
 
   /// The settings of linux-iscsi and of RHEL 4's initiator in the image.
   private func oldLogin(_ files: MemoryFileTree) -> Login? {
     let conf = read(LinuxISCSIConfig.self, "/etc/iscsi.conf", files) ?? LinuxISCSIConfig()
-    guard let address = conf.discoveryAddresses.first(where: { conf.isEnabled(discoveryAddress: $0) }) else { return nil }
+    guard let address = conf.discoveryAddresses.first(where: { conf.isEnabled(discoveryAddress: $0) }) else {
+      return nil
+    }
     let name = read(InitiatorName.self, "/etc/initiatorname.iscsi", files)?.name
     let auth = conf.credentials(discoveryAddress: address)
     return Login(
-      initiator: name, target: "*", portal: address, chap: auth.username.map { Credentials(username: $0, password: auth.password ?? "") })
+      initiator: name, target: "*", portal: address,
+      chap: auth.username.map { Credentials(username: $0, password: auth.password ?? "") })
   }
 
   /// linuxrc of RHEL 4, run by nash: modules in order, then the initiator, then the root, at once.
@@ -270,7 +306,8 @@ extension MachineModel {
     ops.add(.waitInterface(limit: Pace.between(100, 300, seen: 200), failTo: end))
     ops.add(.configure(interface: nil, .fixed, limit: Pace.between(4000, 8000, seen: 5000), failTo: end))
     ops.add(.stage(.initramfsISCSI))
-    let initiator = image.ordered.first { ["iscsi", "iscsi_sfnet"].contains(KernelModules.normalized($0)) } ?? "iscsi"
+    let initiator =
+      image.ordered.first { ["iscsi", "iscsi_sfnet"].contains(KernelModules.normalized($0)) } ?? "iscsi"
     ops.add(.say("Loading \(initiator).ko module"))
     ops.add(.modules([initiator]))
     ops.add(.startDaemon)
@@ -303,7 +340,8 @@ extension Op {
     case .jump(let to): .jump(map(to))
     case .read(let path, let says, let to): .read(path, says: says, failTo: map(to))
     case .waitInterface(let limit, let to): .waitInterface(limit: limit, failTo: map(to))
-    case .configure(let interface, let source, let limit, let to): .configure(interface: interface, source, limit: limit, failTo: map(to))
+    case .configure(let interface, let source, let limit, let to):
+      .configure(interface: interface, source, limit: limit, failTo: map(to))
     case .login(let logins, let to): .login(logins, failTo: map(to))
     case .loginFromFirmware(let to): .loginFromFirmware(failTo: map(to))
     case .unlessIBFT(let to): .unlessIBFT(map(to))

@@ -68,7 +68,9 @@ struct Inventory: Sendable {
   /// Directories of the system that have a partition of their own, longest first.
   var heldDirectories: [String] {
     var seen: Set<String> = []
-    for disk in disks { for part in disk.content.partitions { if let held = part.holds { seen.insert(held) } } }
+    for disk in disks {
+      for part in disk.content.partitions { if let held = part.holds { seen.insert(held) } }
+    }
     return seen.sorted { ($0.count, $0) > ($1.count, $1) }
   }
 

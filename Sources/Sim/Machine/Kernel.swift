@@ -4,18 +4,24 @@ import LinuxConfig
 enum KernelModules {
   /// Position = bit in the state.
   static let known = [
-    "usb_storage", "xhci_pci", "ehci_pci", "ehci_hcd", "uhci_hcd", "ohci_hcd", "ahci", "ata_piix", "ata_generic", "sd_mod", "scsi_mod",
+    "usb_storage", "xhci_pci", "ehci_pci", "ehci_hcd", "uhci_hcd", "ohci_hcd", "ahci", "ata_piix",
+    "ata_generic", "sd_mod", "scsi_mod",
     "mptspi", "aic7xxx", "sym53c8xx", "BusLogic", "virtio_scsi", "megaraid_sas", "iscsi_tcp", "libiscsi",
-    "scsi_transport_iscsi", "iscsi_ibft", "crc32c", "libcrc32c", "md5", "iscsi_sfnet", "iscsi", "ext3", "ext4", "reiserfs",
+    "scsi_transport_iscsi", "iscsi_ibft", "crc32c", "libcrc32c", "md5", "iscsi_sfnet", "iscsi", "ext3",
+    "ext4", "reiserfs",
     "e1000", "e1000e", "tg3", "virtio_net",
   ]
-  static let scsiAdapters: Set<String> = ["mptspi", "aic7xxx", "sym53c8xx", "BusLogic", "virtio_scsi", "megaraid_sas"]
+  static let scsiAdapters: Set<String> = [
+    "mptspi", "aic7xxx", "sym53c8xx", "BusLogic", "virtio_scsi", "megaraid_sas",
+  ]
   static let sataAdapters: Set<String> = ["ahci", "ata_piix", "ata_generic"]
   /// linux-iscsi's and RHEL 4's initiators: the kernel itself logs in again after a drop.
   static let selfRecovering: Set<String> = ["iscsi_sfnet", "iscsi"]
 
   /// Initiators are loaded by name only; no hardware asks for them.
-  static let initiators: Set<String> = ["iscsi_tcp", "libiscsi", "scsi_transport_iscsi", "iscsi_ibft", "iscsi_sfnet", "iscsi"]
+  static let initiators: Set<String> = [
+    "iscsi_tcp", "libiscsi", "scsi_transport_iscsi", "iscsi_ibft", "iscsi_sfnet", "iscsi",
+  ]
 
   static func normalized(_ name: String) -> String {
     let base = name.hasSuffix(".ko") ? String(name.dropLast(3)) : name
@@ -54,7 +60,9 @@ extension MachineModel {
   var hardwareDrivers: [String] { kernelModules.filter { !KernelModules.initiators.contains($0) } }
 
   func moduleBit(_ name: String) -> Int? { kernelModules.firstIndex(of: KernelModules.normalized(name)) }
-  func loaded(_ name: String, _ s: MachineState) -> Bool { moduleBit(name).map { s.scsi.modules.has($0) } ?? false }
+  func loaded(_ name: String, _ s: MachineState) -> Bool {
+    moduleBit(name).map { s.scsi.modules.has($0) } ?? false
+  }
 
   /// The kernel runs: it finds its initramfs and starts it.
   func kernelStarted(_ s: inout MachineState, _ out: inout Out) {
@@ -79,7 +87,9 @@ extension MachineModel {
         say("kernel", "\(nic.driver): \(nic.interface): \(nic.mac)", &out)
         out.note(.set(.interface))
       }
-      for disk in inventory.disks.indices where drives(module, disk) && s.attached.has(disk) { announce(disk, &s, &out) }
+      for disk in inventory.disks.indices where drives(module, disk) && s.attached.has(disk) {
+        announce(disk, &s, &out)
+      }
     }
   }
 
@@ -105,17 +115,22 @@ extension MachineModel {
     s.scsi.settling.put(disk)
     if device.bus == .usb {
       say("kernel", "usb-storage: USB Mass Storage device detected (\(device.name))", &out)
-      explain("kernel", "the driver usb_storage finds \(device.name), which is plugged in", because: [.initramfs], sets: .disk(disk), to: &out)
+      explain(
+        "kernel", "the driver usb_storage finds \(device.name), which is plugged in", because: [.initramfs],
+        sets: .disk(disk), to: &out)
       out.schedule(
         MachineEvent(.diskReady, disk),
-        Window(.microseconds(device.settles.earliest), .microseconds(device.settles.latest), nominal: .microseconds(nominalSettle(device.settles))))
+        Window(
+          .microseconds(device.settles.earliest), .microseconds(device.settles.latest),
+          nominal: .microseconds(nominalSettle(device.settles))))
     } else {
       explain("kernel", "a driver finds the local disk \(device.name)", sets: .disk(disk), to: &out)
       // Probing is asynchronous, device by device, since Linux 5.3; before, adapters were scanned one after the other.
       let asynchronous = !(kernelVersion(s) < KernelVersion("5.3"))
       let order = Int64(disk) * 100
       out.schedule(
-        MachineEvent(.diskReady, disk), asynchronous ? Pace.between(200, 1500, seen: 400 + order) : Window(.milliseconds(300 + order)))
+        MachineEvent(.diskReady, disk),
+        asynchronous ? Pace.between(200, 1500, seen: 400 + order) : Window(.milliseconds(300 + order)))
     }
   }
 

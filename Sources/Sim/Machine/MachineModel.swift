@@ -37,7 +37,9 @@ final class MachineModel: Model, @unchecked Sendable {
   func start() -> MachineState {
     var state = MachineState()
     for (index, disk) in inventory.disks.enumerated() where disk.attachedAtStart { state.attached.put(index) }
-    for (index, target) in scenario.targets.enumerated() where target.running { state.network.targets.put(index) }
+    for (index, target) in scenario.targets.enumerated() where target.running {
+      state.network.targets.put(index)
+    }
     return state
   }
 
@@ -66,7 +68,6 @@ final class MachineModel: Model, @unchecked Sendable {
     pathsChanged(from: before, &s, &out)
     wakeTasks(&s, &out)
   }
-
 
   // MARK: - Explanations
 
@@ -177,7 +178,8 @@ enum Pace {
   /// From 70 % to 160 % of what was seen.
   static func about(_ milliseconds: Int64) -> Window {
     Window(
-      .milliseconds(milliseconds * 7 / 10), .milliseconds(milliseconds * 16 / 10), nominal: .milliseconds(milliseconds))
+      .milliseconds(milliseconds * 7 / 10), .milliseconds(milliseconds * 16 / 10),
+      nominal: .milliseconds(milliseconds))
   }
   static func between(_ low: Int64, _ high: Int64, seen: Int64) -> Window {
     Window(.milliseconds(low), .milliseconds(high), nominal: .milliseconds(seen))

@@ -23,7 +23,9 @@ enum DiskNames {
       let rest = name.dropFirst(2)
       let letters = rest.prefix { $0 >= "a" && $0 <= "z" }
       let digits = rest.dropFirst(letters.count)
-      guard !letters.isEmpty, letters.count <= 3, digits.allSatisfy(\.isNumber), digits.count <= 3 else { return nil }
+      guard !letters.isEmpty, letters.count <= 3, digits.allSatisfy(\.isNumber), digits.count <= 3 else {
+        return nil
+      }
       var index = 0
       for letter in letters.utf8 { index = index * 26 + Int(letter) - 96 }
       guard digits.isEmpty || Int(digits) ?? 0 > 0 else { return nil }

@@ -9,7 +9,8 @@ extension MachineModel {
   }
 
   func linkUp(_ nic: Int, _ s: MachineState) -> Bool {
-    s.network.present.has(nic) && s.network.up.has(nic) && scenario.machine.nics[nic].cable && !s.network.unplugged.has(nic)
+    s.network.present.has(nic) && s.network.up.has(nic) && scenario.machine.nics[nic].cable
+      && !s.network.unplugged.has(nic)
   }
 
   /// The targets that the running system can exchange packets with.
@@ -40,7 +41,8 @@ extension MachineModel {
 
   /// `wait` conditions and instructions of the network.
   func executeConfigure(
-    _ interface: String?, _ source: AddressSource, limit: Window, failTo: Int, timedOut: Bool, part: String, _ s: inout MachineState, _ out: inout Out
+    _ interface: String?, _ source: AddressSource, limit: Window, failTo: Int, timedOut: Bool, part: String,
+    _ s: inout MachineState, _ out: inout Out
   ) -> Flow {
     guard let index = nic(interface), s.network.present.has(index) else {
       say(part, "\(interface ?? "network"): no such device", &out)
@@ -78,7 +80,8 @@ extension MachineModel {
   func beginOutage(step: Int, _ s: inout MachineState, _ out: inout Out) {
     switch steps[step] {
     case .linkDown(let name, let length, _):
-      guard let index = scenario.machine.nics.firstIndex(where: { $0.name == name || $0.interface == name }) else { return }
+      guard let index = scenario.machine.nics.firstIndex(where: { $0.name == name || $0.interface == name })
+      else { return }
       s.network.unplugged.put(index)
       explain("story", "the cable of \(name) is pulled" + forText(length), sets: .path, .story, to: &out)
       if let length { out.schedule(MachineEvent(.outageOver, step), Window(.microseconds(length))) }

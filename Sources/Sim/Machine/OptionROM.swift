@@ -5,13 +5,17 @@ extension MachineModel {
     guard scenario.machine.nics[nic].cable, !s.network.unplugged.has(nic) else {
       return romGivesUp(.noLink, nic: nic, &s, &out)
     }
-    guard rom.address != nil || scenario.network.dhcp else { return romGivesUp(.noAddress, nic: nic, &s, &out) }
+    guard rom.address != nil || scenario.network.dhcp else {
+      return romGivesUp(.noAddress, nic: nic, &s, &out)
+    }
     say("option ROM", "\(scenario.machine.nics[nic].name): \(rom.address ?? "address by DHCP") ok", &out)
     out.schedule(MachineEvent(.romLogin, nic), Pace.between(20, 300, seen: 120))
   }
 
   func romLogin(_ nic: Int, _ s: inout MachineState, _ out: inout Out) {
-    guard let rom = scenario.machine.nics[nic].optionROM, let iqn = rom.target, let portal = rom.portal else { return }
+    guard let rom = scenario.machine.nics[nic].optionROM, let iqn = rom.target, let portal = rom.portal else {
+      return
+    }
     let listening = targets(atPortal: portal).filter { s.network.targets.has($0) }
     guard !listening.isEmpty else { return romGivesUp(.unreachable, nic: nic, &s, &out) }
     guard let target = listening.first(where: { scenario.targets[$0].iqn == iqn }) else {
@@ -19,22 +23,29 @@ extension MachineModel {
     }
     let login = Login(initiator: rom.initiator, target: iqn, portal: portal, chap: rom.chap)
     if let problem = refusal(login, by: target, fromROM: true, s) {
-      explain("target", "\(iqn) refuses the option ROM's login: \(problem.reason)", sets: .bootDevice, to: &out)
+      explain(
+        "target", "\(iqn) refuses the option ROM's login: \(problem.reason)", sets: .bootDevice, to: &out)
       return romGivesUp(.refused, nic: nic, &s, &out)
     }
-    guard let disk = inventory.lu(target: target, lun: rom.lun) else { return romGivesUp(.noLU, nic: nic, &s, &out) }
+    guard let disk = inventory.lu(target: target, lun: rom.lun) else {
+      return romGivesUp(.noLU, nic: nic, &s, &out)
+    }
     s.iscsi.romSessions.put(target)
     if rom.ibft { s.firmware.ibft = UInt8(nic + 1) }
     say("option ROM", "Registered SAN device 0x80", &out)
-    explain("option ROM", "\(rom.kind.title) on \(scenario.machine.nics[nic].name) exposes LUN \(rom.lun) of \(iqn), and only that"
-      + (rom.ibft ? "; it leaves an iBFT" : "; it leaves no iBFT"), sets: .ibft, .biosDrives, to: &out)
+    explain(
+      "option ROM",
+      "\(rom.kind.title) on \(scenario.machine.nics[nic].name) exposes LUN \(rom.lun) of \(iqn), and only that"
+        + (rom.ibft ? "; it leaves an iBFT" : "; it leaves no iBFT"), sets: .ibft, .biosDrives, to: &out)
     bootFrom(disk, entry: bootEntry(of: nic), &s, &out)
   }
 
   func romGivesUp(_ problem: ROMProblem, nic: Int, _ s: inout MachineState, _ out: inout Out) {
     s.firmware.romProblem = problem.rawValue
     say("option ROM", problem.message, &out)
-    explain("option ROM", "the option ROM of \(scenario.machine.nics[nic].name) gives up: \(problem.sentence)", because: [.bootDevice], sets: .bootDevice, to: &out)
+    explain(
+      "option ROM", "the option ROM of \(scenario.machine.nics[nic].name) gives up: \(problem.sentence)",
+      because: [.bootDevice], sets: .bootDevice, to: &out)
     tryNext(after: bootEntry(of: nic), &s, &out)
   }
 

@@ -6,7 +6,9 @@ extension MachineModel {
     return place.partition?.fileSystem != nil
   }
 
-  func executeWaitRoot(_ root: RootName, part: String, timedOut: Bool, _ s: inout MachineState, _ out: inout Out) -> Flow {
+  func executeWaitRoot(
+    _ root: RootName, part: String, timedOut: Bool, _ s: inout MachineState, _ out: inout Out
+  ) -> Flow {
     enter(.rootMount, &s, &out)
     if rootThere(root, s) {
       out.cancel(MachineEvent(.rootWaitOver))
@@ -41,29 +43,47 @@ extension MachineModel {
 
   /// Why the name of the root leads to nothing, or to the wrong thing: read off the machine as it is.
   func diagnose(_ root: RootName, _ s: MachineState) -> (Finding.Code, Stage, String, [Fact]) {
-    let holders = inventory.disks.indices.filter { disk in inventory.disks[disk].content.partitions.contains { $0.holds == "/" } }
+    let holders = inventory.disks.indices.filter { disk in
+      inventory.disks[disk].content.partitions.contains { $0.holds == "/" }
+    }
     let there = holders.filter { deviceName($0, s) != nil }
     guard let disk = there.first else {
       let problem = LoginProblem(rawValue: s.iscsi.problem) ?? .none
-      if problem != .none { return (problem.finding, problem.stage, "the disk with the root file system never appeared: \(problem.reason)", [.login, .session]) }
+      if problem != .none {
+        return (
+          problem.finding, problem.stage,
+          "the disk with the root file system never appeared: \(problem.reason)", [.login, .session]
+        )
+      }
       return (.rootDiskMissing, .rootMount, "no disk with the root file system is there", [.session, .login])
     }
     let partition = inventory.disks[disk].content.partitions.first { $0.holds == "/" }
     let real = nodeName(Inventory.Location(disk: disk, partition: partition), s) ?? "?"
     switch root {
     case .node(let node):
-      let facts: [Fact] = [.selection] + inventory.disks.indices.filter { deviceName($0, s) != nil }.map { .letter($0) }
-      let found = resolve(.node(node), s).map { "it names a place on \(inventory.disks[$0.disk].name)" } ?? "nothing has that name"
-      return (.rootDeviceRenamed, .rootMount, "root=/dev/\(node), but the root file system is on \(real) this time; \(found)", facts)
+      let facts: [Fact] =
+        [.selection] + inventory.disks.indices.filter { deviceName($0, s) != nil }.map { .letter($0) }
+      let found =
+        resolve(.node(node), s).map { "it names a place on \(inventory.disks[$0.disk].name)" }
+        ?? "nothing has that name"
+      return (
+        .rootDeviceRenamed, .rootMount,
+        "root=/dev/\(node), but the root file system is on \(real) this time; \(found)", facts
+      )
     default:
-      return (.rootNotFoundByName, .rootMount, "no file system answers to \(root.text); the root file system is on \(real)"
-        + (partition?.uuid.map { " with UUID \($0)" } ?? ""), [.selection])
+      return (
+        .rootNotFoundByName, .rootMount,
+        "no file system answers to \(root.text); the root file system is on \(real)"
+          + (partition?.uuid.map { " with UUID \($0)" } ?? ""), [.selection]
+      )
     }
   }
 
   func executeMountRoot(_ root: RootName, part: String, _ s: inout MachineState, _ out: inout Out) -> Flow {
     enter(.rootMount, &s, &out)
-    guard let place = resolve(root, s), let partition = place.partition, let type = partition.fileSystem, type != "swap" else {
+    guard let place = resolve(root, s), let partition = place.partition, let type = partition.fileSystem,
+      type != "swap"
+    else {
       if resolve(root, s) == nil {
         say("kernel", "VFS: Cannot open root device \"\(root.text)\"", &out)
       } else {
@@ -78,8 +98,12 @@ extension MachineModel {
     s.root.partition = UInt8(truncatingIfNeeded: partition.number)
     s.root.mount = .readOnly
     let name = nodeName(place, s) ?? "?"
-    say("kernel", "EXT4-fs (\(name.dropping("/dev/") ?? name)): mounted filesystem with ordered data mode", &out)
-    explain(part, "\(name) on \(inventory.disks[place.disk].name) is mounted as the root", because: [.selection, .letter(place.disk), .session], sets: .root, to: &out)
+    say(
+      "kernel", "EXT4-fs (\(name.dropping("/dev/") ?? name)): mounted filesystem with ordered data mode", &out
+    )
+    explain(
+      part, "\(name) on \(inventory.disks[place.disk].name) is mounted as the root",
+      because: [.selection, .letter(place.disk), .session], sets: .root, to: &out)
     if s.root.needsRecovery {
       say("kernel", "EXT4-fs (\(name)): recovery complete", &out)
       s.root.needsRecovery = false
@@ -89,13 +113,17 @@ extension MachineModel {
 
   /// The initramfs hands over; nothing of it remains but the session it made.
   func switchRoot(_ path: String, part: String, _ s: inout MachineState, _ out: inout Out) -> Flow {
-    let partition = inventory.disks[Int(s.root.disk) - 1].content.partitions.first { $0.number == Int(s.root.partition) }
+    let partition = inventory.disks[Int(s.root.disk) - 1].content.partitions.first {
+      $0.number == Int(s.root.partition)
+    }
     guard partition?.holds == "/" else {
       say(part, "Target filesystem doesn't have requested \(path).", &out)
       say(part, "No init found. Try passing init= bootarg.", &out)
       let selection = library.selection(s.firmware.selection)
       let (finding, stage, sentence, facts) = diagnose(rootName(selection?.commandLine ?? ""), s)
-      dead(finding, stage, because: facts + [.root], "the file system that was mounted as root is not the system's: " + sentence, &s, &out)
+      dead(
+        finding, stage, because: facts + [.root],
+        "the file system that was mounted as root is not the system's: " + sentence, &s, &out)
       return .stop
     }
     s.phase = .initialising

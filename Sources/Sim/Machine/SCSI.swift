@@ -12,18 +12,23 @@ extension MachineModel {
   func name(_ disk: Int, _ s: inout MachineState, _ out: inout Out) {
     guard s.scsi.letters[disk] == 0 else { return }
     var taken = Set64()
-    for other in 0..<inventory.count where s.scsi.letters[other] > 0 { taken.put(Int(s.scsi.letters[other]) - 1) }
+    for other in 0..<inventory.count where s.scsi.letters[other] > 0 {
+      taken.put(Int(s.scsi.letters[other]) - 1)
+    }
     let index = (0..<64).first { !taken.has($0) } ?? 63
     s.scsi.letters[disk] = UInt8(index + 1)
     let name = inventory.disks[disk].name
     say("kernel", "sd \(address(of: disk)): [\(DiskNames.sd(index))] Attached SCSI disk", &out)
     if out.tracing {
       let earlier = inventory.disks.indices.filter { $0 != disk && s.scsi.letters[$0] > 0 }
-      let why = earlier.isEmpty
+      let why =
+        earlier.isEmpty
         ? "nothing else was there before it"
-        : "the lower letters were taken by " + earlier.map { inventory.disks[$0].name }.joined(separator: ", ")
+        : "the lower letters were taken by "
+          + earlier.map { inventory.disks[$0].name }.joined(separator: ", ")
       explain(
-        "kernel", "\(name) becomes /dev/\(DiskNames.sd(index)): \(why)", because: earlier.map { .letter($0) } + [.disk(disk)],
+        "kernel", "\(name) becomes /dev/\(DiskNames.sd(index)): \(why)",
+        because: earlier.map { .letter($0) } + [.disk(disk)],
         sets: .letter(disk), to: &out)
     }
   }
@@ -42,7 +47,10 @@ extension MachineModel {
       out.cancel(MachineEvent(.diskReady, disk))
     }
     if s.scsi.letters[disk] > 0 {
-      say("kernel", "sd \(address(of: disk)): [\(DiskNames.sd(Int(s.scsi.letters[disk]) - 1))] Synchronize Cache(10) failed: hostbyte=DID_NO_CONNECT", &out)
+      say(
+        "kernel",
+        "sd \(address(of: disk)): [\(DiskNames.sd(Int(s.scsi.letters[disk]) - 1))] Synchronize Cache(10) failed: hostbyte=DID_NO_CONNECT",
+        &out)
     }
     s.scsi.letters[disk] = 0
     out.note(.set(.letter(disk)))

@@ -13,7 +13,10 @@ struct CommandCompiler: ShellDelegate {
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []
   /// Filters that the interpreter computes itself.
-  private static let computed: Set<String> = ["cat", "grep", "sed", "awk", "basename", "dirname", "expr", "ls", "head", "tail", "cut", "tr", "sort", "uname", "id", "which"]
+  private static let computed: Set<String> = [
+    "cat", "grep", "sed", "awk", "basename", "dirname", "expr", "ls", "head", "tail", "cut", "tr", "sort",
+    "uname", "id", "which",
+  ]
 
   init(model: MachineModel, tree: MemoryFileTree) {
     self.model = model
@@ -41,7 +44,8 @@ struct CommandCompiler: ShellDelegate {
     nesting += 1
     var interpreter = ShellInterpreter(tree: tree, delegate: self)
     let run = interpreter.run(
-      ShellScript.parse(text, file: path), file: path, arguments: arguments, environment: ["PATH": "/sbin:/bin:/usr/sbin:/usr/bin"])
+      ShellScript.parse(text, file: path), file: path, arguments: arguments,
+      environment: ["PATH": "/sbin:/bin:/usr/sbin:/usr/bin"])
     self = interpreter.delegate
     nesting -= 1
     for note in run.notLookedAt { model.library.notLooked(note.description) }
@@ -95,7 +99,9 @@ struct CommandCompiler: ShellDelegate {
     let words = call.arguments.map { $0.known ?? "?" }
     if name.hasPrefix("log_") || ["action", "echo_warning", "log"].contains(name) {
       let text = words.joined(separator: " ")
-      if name.contains("msg") || name == "action" { ops.add(.say(text + (name.contains("warning") ? " ... (warning)." : ""))) }
+      if name.contains("msg") || name == "action" {
+        ops.add(.say(text + (name.contains("warning") ? " ... (warning)." : "")))
+      }
       return ShellOutcome(.zero)
     }
     // A unit's or the story's command has its place already.
@@ -109,14 +115,18 @@ struct CommandCompiler: ShellDelegate {
       effect(call) { compiler in
         let interface = words.last { !$0.hasPrefix("-") } ?? "eth0"
         if words.contains("-r") {
-          compiler.ops.add(.dropAddress(interface: interface, says: "\(place): dhclient gives the address of \(interface) back"))
+          compiler.ops.add(
+            .dropAddress(
+              interface: interface, says: "\(place): dhclient gives the address of \(interface) back"))
         } else {
           compiler.dhclient(interface, place)
         }
       }
     case "iscsiadm": effect(call) { $0.iscsiadm(words, place) }
     case "logout-all.sh":
-      effect(call) { $0.ops.add(.logout(keepRoot: true, says: "\(place): sessions other than the root's are logged out")) }
+      effect(call) {
+        $0.ops.add(.logout(keepRoot: true, says: "\(place): sessions other than the root's are logged out"))
+      }
     case "iscsid": effect(call) { $0.ops.add(.startDaemon) }
     case "start-stop-daemon", "daemon", "startproc":
       guard words.contains(where: { $0.contains("iscsid") }) else { return ShellOutcome(.zero) }
@@ -125,13 +135,16 @@ struct CommandCompiler: ShellDelegate {
     case "pidof":
       return ShellOutcome(.zero, output: words.contains("iscsid") ? "<iscsid>" : "")
     case "kill", "killall", "pkill", "killproc":
-      guard words.contains(where: { $0.contains("iscsid") }), !words.contains("-0") else { return ShellOutcome(.zero) }
+      guard words.contains(where: { $0.contains("iscsid") }), !words.contains("-0") else {
+        return ShellOutcome(.zero)
+      }
       effect(call) { $0.ops.add(.stopDaemon(says: "\(place): `\(call.text)` kills iscsid")) }
     case "ln" where words.contains(where: { $0.contains("sendsigs.omit.d") }):
       ops.add(.spareDaemon)
     case "killall5":
       // Other signals than TERM and KILL only ask or wake.
-      guard words.allSatisfy({ !$0.hasPrefix("-") || ["-15", "-9", "-TERM", "-KILL", "-o"].contains($0) }) else { return ShellOutcome(.nonzero) }
+      guard words.allSatisfy({ !$0.hasPrefix("-") || ["-15", "-9", "-TERM", "-KILL", "-o"].contains($0) })
+      else { return ShellOutcome(.nonzero) }
       effect(call) { $0.ops.add(.killAll) }
     case "mountpoint":
       let path = words.last ?? "/"
@@ -160,12 +173,17 @@ struct CommandCompiler: ShellDelegate {
       if words.count >= 2 { service(words[0], words[1], call) }
     case "systemctl":
       let units = words.filter { !$0.hasPrefix("-") }
-      for unit in units.dropFirst() { service(unit.hasSuffix(".service") ? String(unit.dropLast(8)) : unit, units[0], call) }
-    case "grub-install": effect(call) { compiler in
+      for unit in units.dropFirst() {
+        service(unit.hasSuffix(".service") ? String(unit.dropLast(8)) : unit, units[0], call)
+      }
+    case "grub-install":
+      effect(call) { compiler in
         guard let device = words.last(where: { !$0.hasPrefix("-") }) else { return }
         let legacy = !compiler.tree.exists("/boot/grub/grub.cfg")
-        compiler.ops.add(.installGrub(
-          node: device, GrubInstallation(legacy: legacy, embedded: true, prefix: nil, searchUUID: nil), says: "\(place): \(call.text)"))
+        compiler.ops.add(
+          .installGrub(
+            node: device, GrubInstallation(legacy: legacy, embedded: true, prefix: nil, searchUUID: nil),
+            says: "\(place): \(call.text)"))
       }
     default:
       if let service = initScript(full), let action = words.first {
@@ -173,7 +191,9 @@ struct CommandCompiler: ShellDelegate {
         return ShellOutcome(.zero)
       }
       // Of other commands only one thing matters: they, too, have to be read from the disk.
-      if !call.isCaptured, !Self.computed.contains(name), readBefore.insert(name).inserted { effect(call) { _ in } }
+      if !call.isCaptured, !Self.computed.contains(name), readBefore.insert(name).inserted {
+        effect(call) { _ in }
+      }
       return nil
     }
     return ShellOutcome(.zero)
@@ -183,7 +203,9 @@ struct CommandCompiler: ShellDelegate {
   private mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
     let end = ops.label()
     let name = call.name ?? "?"
-    ops.add(.read(TreePath.name(name), says: "\(call.file): \(call.line): \(name): Input/output error", failTo: end))
+    ops.add(
+      .read(TreePath.name(name), says: "\(call.file): \(call.line): \(name): Input/output error", failTo: end)
+    )
     body(&self)
     ops.place(end)
   }
@@ -194,12 +216,17 @@ struct CommandCompiler: ShellDelegate {
 
   /// What `service` and `systemctl` do: the script, or the unit's own commands.
   mutating func service(_ name: String, _ action: String, _ call: ShellCall) {
-    for path in ["/etc/init.d/\(name)", "/etc/rc.d/init.d/\(name)"] where tree.exists(path) && !model.hasSystemd(tree) {
+    for path in ["/etc/init.d/\(name)", "/etc/rc.d/init.d/\(name)"]
+    where tree.exists(path) && !model.hasSystemd(tree) {
       return script(path, action, unreadable: "\(path): Input/output error")
     }
     let commands = model.unitCommands("\(name).service", tree)
-    if action == "stop" || action == "restart" { for command in commands.stop { line(command.text, from: command.place) } }
-    if action == "start" || action == "restart" { for command in commands.start { line(command.text, from: command.place) } }
+    if action == "stop" || action == "restart" {
+      for command in commands.stop { line(command.text, from: command.place) }
+    }
+    if action == "start" || action == "restart" {
+      for command in commands.start { line(command.text, from: command.place) }
+    }
     if name == "iscsid", action == "stop" || action == "restart" {
       ops.add(.stopDaemon(says: "\(call.file): iscsid is stopped"))
       if action == "restart" { ops.add(.startDaemon) }
@@ -211,22 +238,29 @@ struct CommandCompiler: ShellDelegate {
   private mutating func interfacesDown(_ words: [String], _ place: String) {
     let wanted = words.filter { !$0.hasPrefix("-") }
     let all = words.contains("-a") || words.contains("--all")
-    for entry in model.interfaces(tree) where (all && entry.automatic || wanted.contains(entry.name)) && entry.name != "lo" {
-      let says = "\(place): ifdown takes \(entry.name) down (\(entry.place): iface \(entry.name) inet \(entry.method))"
+    for entry in model.interfaces(tree)
+    where (all && entry.automatic || wanted.contains(entry.name)) && entry.name != "lo" {
+      let says =
+        "\(place): ifdown takes \(entry.name) down (\(entry.place): iface \(entry.name) inet \(entry.method))"
       switch entry.method {
       case "dhcp":
         ops.add(.say("DHCPRELEASE of \(entry.name)"))
         ops.add(.link(interface: entry.name, up: false, says: says))
       case "manual" where !model.manualMovesLink(tree):
-        ops.add(.tell("\(place): ifdown of \(entry.name) does nothing: its method is manual (\(entry.place))", because: []))
+        ops.add(
+          .tell(
+            "\(place): ifdown of \(entry.name) does nothing: its method is manual (\(entry.place))",
+            because: []))
         continue
       default:
         ops.add(.link(interface: entry.name, up: false, says: says))
       }
       let end = ops.label()
-      ops.add(.read(
-        "/etc/network/if-post-down.d/\(entry.name)", says: "run-parts: failed to open directory /etc/network/if-post-down.d: Input/output error",
-        failTo: end))
+      ops.add(
+        .read(
+          "/etc/network/if-post-down.d/\(entry.name)",
+          says: "run-parts: failed to open directory /etc/network/if-post-down.d: Input/output error",
+          failTo: end))
       ops.place(end)
     }
   }
@@ -236,12 +270,15 @@ struct CommandCompiler: ShellDelegate {
     let all = words.contains("-a") || words.contains("--all")
     let hotplug = words.contains("--allow=hotplug")
     for entry in model.interfaces(tree)
-    where (all && (entry.onBoot || hotplug && entry.automatic) || wanted.contains(entry.name)) && entry.name != "lo" {
+    where (all && (entry.onBoot || hotplug && entry.automatic) || wanted.contains(entry.name))
+      && entry.name != "lo"
+    {
       switch entry.method {
       case "dhcp": dhclient(entry.name, entry.place)
       case "static":
         ops.add(.link(interface: entry.name, up: true, says: "ifup raises \(entry.name)"))
-        ops.add(.setAddress(interface: entry.name, says: "\(entry.place): \(entry.name) gets its static address"))
+        ops.add(
+          .setAddress(interface: entry.name, says: "\(entry.place): \(entry.name) gets its static address"))
       case "manual" where !model.manualMovesLink(tree): break
       default: ops.add(.link(interface: entry.name, up: true, says: "ifup raises \(entry.name)"))
       }
@@ -270,7 +307,10 @@ struct CommandCompiler: ShellDelegate {
     var interpreter = ShellInterpreter(tree: tree, delegate: self)
     let run = interpreter.run(
       ShellScript.parse(text, file: path), file: path,
-      environment: ["reason": reason, "interface": interface, "new_ip_address": "10.0.2.15", "new_subnet_mask": "255.255.255.0"])
+      environment: [
+        "reason": reason, "interface": interface, "new_ip_address": "10.0.2.15",
+        "new_subnet_mask": "255.255.255.0",
+      ])
     self = interpreter.delegate
     nesting -= 1
     for note in run.notLookedAt { model.library.notLooked(note.description) }
@@ -282,7 +322,8 @@ struct CommandCompiler: ShellDelegate {
     if rest.contains("down") {
       ops.add(.link(interface: interface, up: false, says: "\(place): ifconfig takes \(interface) down"))
     } else if rest.contains("0") || rest.contains("0.0.0.0") {
-      ops.add(.dropAddress(interface: interface, says: "\(place): ifconfig takes the address of \(interface) away"))
+      ops.add(
+        .dropAddress(interface: interface, says: "\(place): ifconfig takes the address of \(interface) away"))
     } else if rest.contains(where: { $0.contains(".") }) {
       ops.add(.setAddress(interface: interface, says: "\(place): ifconfig gives \(interface) its address"))
     } else if rest.contains("up") {
@@ -305,7 +346,8 @@ struct CommandCompiler: ShellDelegate {
     case "addr", "address", "a":
       if plain.contains("flush") || plain.contains("del") {
         guard !words.contains("label") else { return }
-        ops.add(.dropAddress(interface: interface, says: "\(place): ip takes the address of \(interface) away"))
+        ops.add(
+          .dropAddress(interface: interface, says: "\(place): ip takes the address of \(interface) away"))
       } else if plain.contains("add") || plain.contains("replace") {
         ops.add(.setAddress(interface: interface, says: "\(place): ip gives \(interface) its address"))
       }
@@ -317,10 +359,12 @@ struct CommandCompiler: ShellDelegate {
 
   private mutating func iptables(_ words: [String], _ place: String) {
     firewall.apply(words)
-    ops.add(.firewall(
-      firewall.lets(model.scenario) ? .accept : .drop,
-      says: "\(place): iptables " + words.joined(separator: " ") + (firewall.lets(model.scenario) ? " lets" : " keeps") + " the target's packets "
-        + (firewall.lets(model.scenario) ? "in" : "out")))
+    ops.add(
+      .firewall(
+        firewall.lets(model.scenario) ? .accept : .drop,
+        says: "\(place): iptables " + words.joined(separator: " ")
+          + (firewall.lets(model.scenario) ? " lets" : " keeps") + " the target's packets "
+          + (firewall.lets(model.scenario) ? "in" : "out")))
   }
 
   /// All rules at once; a running connection is picked up where ESTABLISHED is let in (nf_conntrack_tcp_loose, lab s8c).
@@ -328,11 +372,17 @@ struct CommandCompiler: ShellDelegate {
     guard let text else { return }
     var rules = FirewallRules()
     for line in text.split(separator: "\n") {
-      if line.hasPrefix(":INPUT") { rules.apply(["-P", "INPUT", line.split(separator: " ").dropFirst().first.map(String.init) ?? "ACCEPT"]) }
+      if line.hasPrefix(":INPUT") {
+        rules.apply([
+          "-P", "INPUT", line.split(separator: " ").dropFirst().first.map(String.init) ?? "ACCEPT",
+        ])
+      }
       if line.hasPrefix("-A") { rules.apply(line.split(separator: " ").map(String.init)) }
     }
     firewall = rules
-    ops.add(.firewall(rules.lets(model.scenario) ? .accept : .drop, says: "\(place): iptables-restore loads its rules"))
+    ops.add(
+      .firewall(
+        rules.lets(model.scenario) ? .accept : .drop, says: "\(place): iptables-restore loads its rules"))
   }
 
   // MARK: - Sessions
@@ -341,10 +391,15 @@ struct CommandCompiler: ShellDelegate {
     let records = model.nodeRecords(tree)
     if let all = words.lazy.compactMap({ $0.dropping("--logoutall=") }).first {
       let chosen = all == "automatic" ? records.filter { $0.startup == "automatic" } : records
-      if !chosen.isEmpty { ops.add(.logout(keepRoot: false, says: "\(place): iscsiadm logs out of every session of the records (\(all))")) }
+      if !chosen.isEmpty {
+        ops.add(
+          .logout(
+            keepRoot: false, says: "\(place): iscsiadm logs out of every session of the records (\(all))"))
+      }
     } else if words.contains("-u") || words.contains("--logout") || words.contains("-U") {
       if words.contains("session") || !records.isEmpty {
-        ops.add(.logout(keepRoot: false, says: "\(place): iscsiadm logs out of every session, the root's too"))
+        ops.add(
+          .logout(keepRoot: false, says: "\(place): iscsiadm logs out of every session, the root's too"))
       }
     } else if words.contains(where: { $0.hasPrefix("--loginall") }) || words.contains("-L") {
       let chosen = words.contains("--loginall=all") ? records : records.filter { $0.startup == "automatic" }
@@ -365,12 +420,16 @@ struct CommandCompiler: ShellDelegate {
       ops.place(end)
     } else if words.contains("-a") {
       let noNetwork = options.contains("no_netdev") || options.contains("nonetwork")
-      for entry in model.fstabMounts(tree, systemd: false) where !(noNetwork && entry.network) { ops.add(.mountEntry(entry.mount, failTo: ops.count + 1)) }
+      for entry in model.fstabMounts(tree, systemd: false) where !(noNetwork && entry.network) {
+        ops.add(.mountEntry(entry.mount, failTo: ops.count + 1))
+      }
     }
   }
 
   private mutating func fsck(_ words: [String], _ place: String) {
-    guard words.contains(where: { $0.hasPrefix("-") && !$0.hasPrefix("--") && $0.contains("A") }) else { return }
+    guard words.contains(where: { $0.hasPrefix("-") && !$0.hasPrefix("--") && $0.contains("A") }) else {
+      return
+    }
     for entry in model.fstabMounts(tree, systemd: false) where entry.pass > 0 && !entry.network {
       ops.add(.mountEntry(entry.mount, failTo: ops.count + 1))
     }
@@ -379,8 +438,11 @@ struct CommandCompiler: ShellDelegate {
   private mutating func halt(_ name: String, _ words: [String], _ text: String) {
     let flags = words.filter { $0.hasPrefix("-") && !$0.hasPrefix("--") }.joined()
     guard !flags.contains("w") else { return }
-    ops.add(.halt(HaltRequest(
-      interfacesDown: flags.contains("i"), sync: !flags.contains("n"), reboot: name == "reboot", commandLine: text)))
+    ops.add(
+      .halt(
+        HaltRequest(
+          interfacesDown: flags.contains("i"), sync: !flags.contains("n"), reboot: name == "reboot",
+          commandLine: text)))
   }
 }
 
@@ -420,12 +482,22 @@ struct FirewallRules: Sendable {
     func value(_ names: String...) -> String? {
       rule.indices.first { names.contains(rule[$0]) && rule.indices.contains($0 + 1) }.map { rule[$0 + 1] }
     }
-    let ports = scenario.targets.map { $0.portal.split(separator: ":").dropFirst().first.map(String.init) ?? "3260" }
+    let ports = scenario.targets.map {
+      $0.portal.split(separator: ":").dropFirst().first.map(String.init) ?? "3260"
+    }
     let hosts = scenario.targets.map { MachineModel.host($0.portal) }
-    if let interface = value("-i", "--in-interface"), !scenario.machine.nics.contains(where: { $0.interface == interface }) { return false }
+    if let interface = value("-i", "--in-interface"),
+      !scenario.machine.nics.contains(where: { $0.interface == interface })
+    {
+      return false
+    }
     if let proto = value("-p", "--protocol"), proto != "tcp", proto != "all" { return false }
     if let port = value("--sport", "--source-port"), !ports.contains(port) { return false }
-    if let source = value("-s", "--source"), !hosts.contains(source.split(separator: "/").first.map(String.init) ?? source) { return false }
+    if let source = value("-s", "--source"),
+      !hosts.contains(source.split(separator: "/").first.map(String.init) ?? source)
+    {
+      return false
+    }
     if value("--dport", "--destination-port") != nil { return false }
     if let state = value("--state", "--ctstate"), !state.contains("ESTABLISHED") { return false }
     return true

@@ -13,14 +13,20 @@ extension MachineModel {
         out.cancel(MachineEvent(.writeback))
       }
       if request.interfacesDown {
-        for nic in scenario.machine.nics.indices where s.network.up.has(nic) { setLink(nic, up: false, &s, &out) }
+        for nic in scenario.machine.nics.indices where s.network.up.has(nic) {
+          setLink(nic, up: false, &s, &out)
+        }
         s.iscsi.loss = LossCause.interfaceDown.rawValue
-        explain(part, "`\(request.commandLine)` takes all interfaces down before it halts", because: [.program], sets: .path, to: &out)
+        explain(
+          part, "`\(request.commandLine)` takes all interfaces down before it halts", because: [.program],
+          sets: .path, to: &out)
       }
       return .to(Int(s.program.counters[haltTask(s)]), Pace.between(10, 300, seen: 100))
     }
     for disk in inventory.disks.indices {
-      guard let target = inventory.disks[disk].target, inventory.disks[disk].writeCache, s.scsi.letters[disk] > 0 else { continue }
+      guard let target = inventory.disks[disk].target, inventory.disks[disk].writeCache,
+        s.scsi.letters[disk] > 0
+      else { continue }
       switch s.iscsi.session(target) {
       case .none, .offline: continue
       case .loggedIn where reachableTargets(s).has(target): continue
@@ -29,7 +35,10 @@ extension MachineModel {
           // The kernel is going down: recovery gets no time at all (seen: "timed out after 0 secs").
           s.iscsi.sessions[target] = InitiatorState.Session.offline.rawValue
           say("kernel", "session1: session recovery timed out after 0 secs", &out)
-          say("kernel", "[\(deviceName(disk, s) ?? "sda")] Synchronize Cache(10) failed: Result: hostbyte=DID_NO_CONNECT", &out)
+          say(
+            "kernel",
+            "[\(deviceName(disk, s) ?? "sda")] Synchronize Cache(10) failed: Result: hostbyte=DID_NO_CONNECT",
+            &out)
           out.cancel(MachineEvent(.recoveryTimeout, target))
           continue
         }
@@ -40,18 +49,24 @@ extension MachineModel {
       }
     }
     say("kernel", request.reboot ? "reboot: Restarting system" : "reboot: Power down", &out)
-    explain("kernel", request.reboot ? "the machine restarts" : "the machine is off", because: [.root, .program], to: &out)
+    explain(
+      "kernel", request.reboot ? "the machine restarts" : "the machine is off", because: [.root, .program],
+      to: &out)
     endShutdown(off: true, finding: nil, &s, &out)
     return .stop
   }
 
   private func haltTask(_ s: MachineState) -> Int {
-    (0..<Program.taskLimit).first { s.program.started >> UInt32($0) & 1 == 1 && s.program.done >> UInt32($0) & 1 == 0 } ?? 0
+    (0..<Program.taskLimit).first {
+      s.program.started >> UInt32($0) & 1 == 1 && s.program.done >> UInt32($0) & 1 == 0
+    } ?? 0
   }
 
   private func waitForFlush(_ disk: Int, _ s: inout MachineState, _ out: inout Out) -> Flow {
     say("kernel", "[\(deviceName(disk, s) ?? "sda")] Synchronizing SCSI cache", &out)
-    explain("kernel", "the LU has a write cache: the kernel wants to flush it, and the network is gone", because: [.path], sets: .program, to: &out)
+    explain(
+      "kernel", "the LU has a write cache: the kernel wants to flush it, and the network is gone",
+      because: [.path], sets: .program, to: &out)
     return .wait(nil)
   }
 
@@ -64,7 +79,9 @@ extension MachineModel {
   /// The final flush waits for nothing any more.
   func haltCanGoOn(_ s: MachineState) -> Bool {
     for disk in inventory.disks.indices {
-      guard let target = inventory.disks[disk].target, inventory.disks[disk].writeCache, s.scsi.letters[disk] > 0 else { continue }
+      guard let target = inventory.disks[disk].target, inventory.disks[disk].writeCache,
+        s.scsi.letters[disk] > 0
+      else { continue }
       switch s.iscsi.session(target) {
       case .none, .offline: continue
       case .failed: if recoversByItself(s) { return false }

@@ -45,7 +45,9 @@ extension MachineModel {
     case .shutdown, .reboot:
       guard s.phase == .up else { return false }
       armOutages(before: index, &s)
-      explain("story", step == .shutdown ? "the machine is told to power off" : "the machine is told to restart", sets: .story, to: &out)
+      explain(
+        "story", step == .shutdown ? "the machine is told to power off" : "the machine is told to restart",
+        sets: .story, to: &out)
       let followedByBoot = index + 1 < steps.count && steps[index + 1] == .boot
       beginShutdown(reboot: followedByBoot, &s, &out)
       return true
@@ -136,18 +138,24 @@ extension MachineModel {
     endBoot(.fails, stage, finding, &s, &out)
   }
 
-  func endBoot(_ outcome: BootOutcome, _ stage: Stage?, _ finding: Finding.Code?, _ s: inout MachineState, _ out: inout Out) {
+  func endBoot(
+    _ outcome: BootOutcome, _ stage: Stage?, _ finding: Finding.Code?, _ s: inout MachineState,
+    _ out: inout Out
+  ) {
     if outcome == .fails {
       abandonProgram(&s, &out)
       out.cancel(MachineEvent(.rootWaitOver))
       s.phase = .stuck
     }
-    let root = s.root.disk > 0 && s.root.mount != .none
+    let root =
+      s.root.disk > 0 && s.root.mount != .none
       ? inventory.disks[Int(s.root.disk) - 1].content.partitions.first { $0.number == Int(s.root.partition) }
         .flatMap { nodeName(Inventory.Location(disk: Int(s.root.disk) - 1, partition: $0), s) }
       : nil
     out.note(.mark(.bootEnds))
-    record(BootResult(outcome: outcome, stage: stage, finding: finding, rootDevice: root, letters: s.scsi.letters), new: true, &s)
+    record(
+      BootResult(outcome: outcome, stage: stage, finding: finding, rootDevice: root, letters: s.scsi.letters),
+      new: true, &s)
   }
 
   private func record(_ result: BootResult, new: Bool, _ s: inout MachineState) {
@@ -157,7 +165,8 @@ extension MachineModel {
 
   /// The machine came up; nothing is under way: has it lost its root since?
   private func checkRunning(_ s: inout MachineState, _ out: inout Out) {
-    guard s.results.bootCount > 0, s.root.disk > 0, var result = library.boot(s.results.boots[Int(s.results.bootCount) - 1]),
+    guard s.results.bootCount > 0, s.root.disk > 0,
+      var result = library.boot(s.results.boots[Int(s.results.bootCount) - 1]),
       result.outcome != .fails
     else { return }
     result.letters = s.scsi.letters
@@ -166,7 +175,11 @@ extension MachineModel {
     result.outcome = .fails
     result.stage = .running
     result.finding = lossFinding(s, at: .running)
-    explain("verdict", io == .works ? "the disk is back, the file system is not: it stays read-only" : "the machine runs without its root",
+    explain(
+      "verdict",
+      io == .works
+        ? "the disk is back, the file system is not: it stays read-only"
+        : "the machine runs without its root",
       because: [.journal, .root, .session, .path], to: &out)
     out.note(.mark(.bootFailsLater))
     record(result, new: false, &s)
@@ -176,9 +189,11 @@ extension MachineModel {
     if s.root.lostTo > 0 { return Finding.Code.allCases[Int(s.root.lostTo) - 1] }
     switch LossCause(rawValue: s.iscsi.loss) ?? .none {
     case .logout: return .sessionLoggedOut
-    case .interfaceDown, .addressRemoved: return stage == .shutdown ? .networkDownAtShutdown : .networkTakenFromRoot
+    case .interfaceDown, .addressRemoved:
+      return stage == .shutdown ? .networkDownAtShutdown : .networkTakenFromRoot
     case .firewall: return .firewallCutsRoot
-    case .cable, .target, .restart, .none: return s.iscsi.daemon || recoversByItself(s) ? .outageTooLong : .nobodyLogsInAgain
+    case .cable, .target, .restart, .none:
+      return s.iscsi.daemon || recoversByItself(s) ? .outageTooLong : .nobodyLogsInAgain
     }
   }
 
@@ -188,10 +203,14 @@ extension MachineModel {
     switch waitingOp(s) {
     case .login?, .loginFromFirmware?:
       let problem = LoginProblem(rawValue: s.iscsi.problem) ?? .unreachable
-      dead(problem.finding, .initramfsISCSI, because: [.login], "the initiator never gets in: \(problem.reason); the boot waits for ever", &s, &out)
+      dead(
+        problem.finding, .initramfsISCSI, because: [.login],
+        "the initiator never gets in: \(problem.reason); the boot waits for ever", &s, &out)
     default:
       if s.root.disk > 0 && rootIO(s) != .works {
-        dead(lossFinding(s, at: at), at, because: [.program, .root, .session, .path], "the machine waits for a root that does not answer any more", &s, &out)
+        dead(
+          lossFinding(s, at: at), at, because: [.program, .root, .session, .path],
+          "the machine waits for a root that does not answer any more", &s, &out)
       } else {
         dead(.bootHangs, at, because: [.program], "the boot does not go on", &s, &out)
       }
@@ -212,14 +231,19 @@ extension MachineModel {
     let finding = finding ?? (off && !s.root.aborted && s.root.lostTo == 0 ? .rootNotUnmounted : nil)
     let outcome: ShutdownOutcome = !off ? .hang : (state == .clean && lost == 0 ? .clean : .lostRoot)
     let result = ShutdownResult(
-      outcome: outcome, finding: outcome == .clean ? nil : finding ?? lossFinding(s, at: .shutdown), lostWrites: lost, fileSystem: state)
+      outcome: outcome, finding: outcome == .clean ? nil : finding ?? lossFinding(s, at: .shutdown),
+      lostWrites: lost, fileSystem: state)
     if s.results.shutdownCount < 8 { s.results.shutdownCount += 1 }
     s.results.shutdowns[Int(s.results.shutdownCount) - 1] = library.number(result)
     abandonProgram(&s, &out)
     for target in scenario.targets.indices {
-      for kind in [MachineEvent.Kind.notice, .recoveryTimeout, .relogin, .daemonSync] { out.cancel(MachineEvent(kind, target)) }
+      for kind in [MachineEvent.Kind.notice, .recoveryTimeout, .relogin, .daemonSync] {
+        out.cancel(MachineEvent(kind, target))
+      }
     }
-    for disk in inventory.disks.indices where s.scsi.settling.has(disk) { out.cancel(MachineEvent(.diskReady, disk)) }
+    for disk in inventory.disks.indices where s.scsi.settling.has(disk) {
+      out.cancel(MachineEvent(.diskReady, disk))
+    }
     out.cancel(MachineEvent(.writeback))
     s.scsi = SCSIState()
     s.iscsi = InitiatorState()

@@ -50,17 +50,21 @@ extension MachineModel {
     guard let file = read(Fstab.self, path, tree) else { return [] }
     return file.entries.compactMap { entry in
       if case .other = entry.source { return nil }
-      guard entry.isMountedAtBoot, !(systemd && entry.mountPoint == "/"), !Self.virtual.contains(entry.type) else { return nil }
+      guard entry.isMountedAtBoot, !(systemd && entry.mountPoint == "/"), !Self.virtual.contains(entry.type)
+      else { return nil }
       return MountLine(
         mount: FstabMount(
-          device: RootName(entry.specification), mountPoint: entry.mountPoint, type: entry.type, optional: entry.has("nofail"),
+          device: RootName(entry.specification), mountPoint: entry.mountPoint, type: entry.type,
+          optional: entry.has("nofail"),
           wait: systemd ? Window(.seconds(90)) : nil, line: entry.line),
         network: entry.isNetwork, pass: entry.pass)
     }
   }
 
   /// File systems without a device.
-  private static let virtual: Set<String> = ["proc", "sysfs", "devpts", "tmpfs", "usbfs", "usbdevfs", "subfs"]
+  private static let virtual: Set<String> = [
+    "proc", "sysfs", "devpts", "tmpfs", "usbfs", "usbdevfs", "subfs",
+  ]
 
   struct Record {
     var login: Login
@@ -86,7 +90,8 @@ extension MachineModel {
     let key = "timers \(s.tree)"
     return library.parsed(key) {
       let tree = tree(s)
-      return nodeRecords(tree).first?.timers ?? read(IscsidConf.self, "/etc/iscsi/iscsid.conf", tree)?.timers ?? ISCSITimers()
+      return nodeRecords(tree).first?.timers ?? read(IscsidConf.self, "/etc/iscsi/iscsid.conf", tree)?.timers
+        ?? ISCSITimers()
     }
   }
 
@@ -104,28 +109,42 @@ extension MachineModel {
 
   // MARK: - fstab at boot
 
-  func executeMount(_ entry: FstabMount, failTo: Int, part: String, timedOut: Bool, _ s: inout MachineState, _ out: inout Out) -> Flow {
+  func executeMount(
+    _ entry: FstabMount, failTo: Int, part: String, timedOut: Bool, _ s: inout MachineState, _ out: inout Out
+  ) -> Flow {
     let next = Pace.about(150)
     if let place = resolve(entry.device, s) {
       let type = place.partition?.fileSystem
-      let fits = type != nil && (entry.type == "auto" || type == entry.type || (type?.hasPrefix("ext") == true && entry.type.hasPrefix("ext")))
-      if fits, place.partition?.holds == nil || place.partition?.holds == entry.mountPoint || place.partition?.holds == "/" && entry.mountPoint == "/" {
+      let fits =
+        type != nil
+        && (entry.type == "auto" || type == entry.type
+          || (type?.hasPrefix("ext") == true && entry.type.hasPrefix("ext")))
+      if fits,
+        place.partition?.holds == nil || place.partition?.holds == entry.mountPoint
+          || place.partition?.holds == "/" && entry.mountPoint == "/"
+      {
         return .next(next)
       }
       if entry.optional { return .next(next) }
       say("kernel", "EXT4-fs: VFS: Can't find \(entry.type) filesystem on \(entry.device.text)", &out)
-      return mountFails(.fstabDeviceRenamed, entry, "/etc/fstab:\(entry.line) mounts \(entry.device.text) on \(entry.mountPoint), and that is "
-        + "\(inventory.disks[place.disk].name) this time", [.letter(place.disk)], part, &s, &out)
+      return mountFails(
+        .fstabDeviceRenamed, entry,
+        "/etc/fstab:\(entry.line) mounts \(entry.device.text) on \(entry.mountPoint), and that is "
+          + "\(inventory.disks[place.disk].name) this time", [.letter(place.disk)], part, &s, &out)
     }
     if entry.optional { return .next(next) }
     if let wait = entry.wait, !timedOut { return .wait(wait) }
-    let finding: Finding.Code = if case .node = entry.device { .fstabDeviceRenamed } else { .fstabDeviceMissing }
-    return mountFails(finding, entry, "/etc/fstab:\(entry.line) mounts \(entry.device.text) on \(entry.mountPoint), and there is no such device",
+    let finding: Finding.Code =
+      if case .node = entry.device { .fstabDeviceRenamed } else { .fstabDeviceMissing }
+    return mountFails(
+      finding, entry,
+      "/etc/fstab:\(entry.line) mounts \(entry.device.text) on \(entry.mountPoint), and there is no such device",
       inventory.disks.indices.filter { deviceName($0, s) != nil }.map { .letter($0) }, part, &s, &out)
   }
 
   private func mountFails(
-    _ finding: Finding.Code, _ entry: FstabMount, _ sentence: String, _ facts: [Fact], _ part: String, _ s: inout MachineState, _ out: inout Out
+    _ finding: Finding.Code, _ entry: FstabMount, _ sentence: String, _ facts: [Fact], _ part: String,
+    _ s: inout MachineState, _ out: inout Out
   ) -> Flow {
     if part == "systemd" {
       say(part, "[FAILED] Failed to mount \(entry.mountPoint).", &out)

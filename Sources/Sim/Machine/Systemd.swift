@@ -22,7 +22,9 @@ extension MachineModel {
   /// Units that start with the machine: wanted, directly or not, by default.target's usual targets.
   private func wantedUnits(_ tree: MemoryFileTree) -> [String] {
     var wanted: [String] = []
-    var queue = ["sysinit.target", "basic.target", "network-online.target", "remote-fs.target", "multi-user.target"]
+    var queue = [
+      "sysinit.target", "basic.target", "network-online.target", "remote-fs.target", "multi-user.target",
+    ]
     while let target = queue.popLast() {
       var names: [String] = []
       for directory in SystemdUnit.directories { names += tree.list("\(directory)/\(target).wants") }
@@ -39,7 +41,9 @@ extension MachineModel {
   func unitCommands(_ name: String, _ tree: MemoryFileTree) -> (start: [UnitCommand], stop: [UnitCommand]) {
     guard let unit = unit(name, tree), !unit.isMasked else { return ([], []) }
     func commands(_ key: String) -> [UnitCommand] {
-      unit.settings.filter { $0.section == "Service" && $0.key == key && !$0.value.isEmpty }.map { UnitCommand(text: Self.withoutPrefix($0.value), place: "\($0.file):\($0.line)") }
+      unit.settings.filter { $0.section == "Service" && $0.key == key && !$0.value.isEmpty }.map {
+        UnitCommand(text: Self.withoutPrefix($0.value), place: "\($0.file):\($0.line)")
+      }
     }
     return (commands("ExecStart"), commands("ExecStop"))
   }
@@ -56,7 +60,10 @@ extension MachineModel {
       var after = Set(unit.after)
       if unit.hasDefaultDependencies { after.formUnion(["sysinit.target", "basic.target"]) }
       let (start, stop) = unitCommands(name, tree)
-      units.append(Unit(name: name, after: after, start: compiled(start, name, tree), stop: compiled(stop, name, tree, stopping: true)))
+      units.append(
+        Unit(
+          name: name, after: after, start: compiled(start, name, tree),
+          stop: compiled(stop, name, tree, stopping: true)))
     }
     // Before= of one is After= of the other.
     for name in names {
@@ -67,11 +74,17 @@ extension MachineModel {
     return units
   }
 
-  private func compiled(_ commands: [UnitCommand], _ unit: String, _ tree: MemoryFileTree, stopping: Bool = false) -> [Op] {
+  private func compiled(
+    _ commands: [UnitCommand], _ unit: String, _ tree: MemoryFileTree, stopping: Bool = false
+  ) -> [Op] {
     var compiler = CommandCompiler(model: self, tree: tree)
     for command in commands { compiler.line(command.text, from: command.place) }
     // systemd kills what is left of a service that was started as a daemon.
-    if stopping, unitCommands(unit, tree).start.contains(where: { $0.text.contains("iscsid") && !$0.text.contains("iscsiadm") }) {
+    if stopping,
+      unitCommands(unit, tree).start.contains(where: {
+        $0.text.contains("iscsid") && !$0.text.contains("iscsiadm")
+      })
+    {
       compiler.ops.add(.stopDaemon(says: "\(unit) is stopped: systemd kills iscsid"))
     }
     return compiler.take()
@@ -80,9 +93,11 @@ extension MachineModel {
   /// Order through targets: what comes after a target comes after everything that is before it.
   private func order(_ tree: MemoryFileTree, _ units: [Unit]) -> [String: Set<String>] {
     var edges: [String: Set<String>] = [
-      "sysinit.target": ["local-fs.target", "systemd-udev-trigger.service"], "basic.target": ["sysinit.target"],
+      "sysinit.target": ["local-fs.target", "systemd-udev-trigger.service"],
+      "basic.target": ["sysinit.target"],
       "local-fs.target": ["systemd-remount-fs.service"], "network-online.target": ["network.target"],
-      "remote-fs.target": ["remote-fs-pre.target"], "multi-user.target": ["basic.target", "remote-fs.target"],
+      "remote-fs.target": ["remote-fs-pre.target"],
+      "multi-user.target": ["basic.target", "remote-fs.target"],
       "systemd-remount-fs.service": [], "systemd-udev-trigger.service": [],
     ]
     for unit in units {
@@ -94,7 +109,8 @@ extension MachineModel {
     }
     for mount in fstabMounts(tree, systemd: true) {
       let name = mountUnit(mount.mount)
-      edges[name, default: []].formUnion(mount.network ? ["remote-fs-pre.target", "network-online.target"] : ["systemd-remount-fs.service"])
+      edges[name, default: []].formUnion(
+        mount.network ? ["remote-fs-pre.target", "network-online.target"] : ["systemd-remount-fs.service"])
       edges[mount.network ? "remote-fs.target" : "local-fs.target", default: []].insert(name)
     }
     var closure: [String: Set<String>] = [:]
@@ -116,11 +132,15 @@ extension MachineModel {
     mount.mountPoint.split(separator: "/").joined(separator: "-") + ".mount"
   }
 
-  private func tasks(_ nodes: [(name: String, ops: [Op])], _ before: (String, String) -> Bool) -> [Program.Task] {
+  private func tasks(_ nodes: [(name: String, ops: [Op])], _ before: (String, String) -> Bool) -> [Program
+    .Task]
+  {
     let kept = Array(nodes.filter { !$0.ops.isEmpty }.prefix(Program.taskLimit))
     return kept.map { node in
       var after: UInt32 = 0
-      for (index, other) in kept.enumerated() where other.name != node.name && before(other.name, node.name) { after |= 1 << UInt32(index) }
+      for (index, other) in kept.enumerated() where other.name != node.name && before(other.name, node.name) {
+        after |= 1 << UInt32(index)
+      }
       return Program.Task(name: node.name, after: after, ops: Array(node.ops.prefix(Program.opLimit)))
     }
   }
@@ -130,20 +150,34 @@ extension MachineModel {
     let closure = order(tree, units)
     var nodes: [(name: String, ops: [Op])] = [
       ("systemd-remount-fs.service", [.pause(Pace.about(5500)), .remountRoot(readWrite: true, failTo: 2)]),
-      ("systemd-udev-trigger.service", [.pause(Pace.about(5600)), .read("systemd-udevd", says: "Failed to start systemd-udevd.service", failTo: 4), .pause(Pace.about(9000)), .modules(hardwareDrivers)]),
+      (
+        "systemd-udev-trigger.service",
+        [
+          .pause(Pace.about(5600)),
+          .read("systemd-udevd", says: "Failed to start systemd-udevd.service", failTo: 4),
+          .pause(Pace.about(9000)), .modules(hardwareDrivers),
+        ]
+      ),
     ]
     for mount in fstabMounts(tree, systemd: true) where mount.mount.mountPoint != "/" {
       // The device has to come through the real root's udev first.
       nodes.append((mountUnit(mount.mount), [.pause(Pace.about(9000)), .mountEntry(mount.mount, failTo: 2)]))
     }
     for unit in units { nodes.append((unit.name, unit.start)) }
-    nodes.append(("multi-user.target", [
-      .pause(Pace.about(6_000)), .read("agetty", says: "Failed to start getty@tty1.service", failTo: 3), .up,
-    ]))
-    return Program(part: "systemd", tasks: tasks(nodes) { earlier, later in
-      // udev's own work goes on beside the rest; only the jobs of sysinit wait for the trigger, not for drivers.
-      earlier != "systemd-udev-trigger.service" && closure[later]?.contains(earlier) == true
-    })
+    nodes.append(
+      (
+        "multi-user.target",
+        [
+          .pause(Pace.about(6_000)), .read("agetty", says: "Failed to start getty@tty1.service", failTo: 3),
+          .up,
+        ]
+      ))
+    return Program(
+      part: "systemd",
+      tasks: tasks(nodes) { earlier, later in
+        // udev's own work goes on beside the rest; only the jobs of sysinit wait for the trigger, not for drivers.
+        earlier != "systemd-udev-trigger.service" && closure[later]?.contains(earlier) == true
+      })
   }
 
   func systemdStop(_ tree: MemoryFileTree, reboot: Bool) -> Program {
@@ -159,8 +193,10 @@ extension MachineModel {
       .noProcessesLeft(says: "systemd[1]: Freezing execution."),
     ]
     nodes.append(("systemd-shutdown", end))
-    return Program(part: "systemd", tasks: tasks(nodes) { earlier, later in
-      later == "systemd-shutdown" || closure[earlier]?.contains(later) == true
-    })
+    return Program(
+      part: "systemd",
+      tasks: tasks(nodes) { earlier, later in
+        later == "systemd-shutdown" || closure[earlier]?.contains(later) == true
+      })
   }
 }

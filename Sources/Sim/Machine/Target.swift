@@ -17,7 +17,9 @@ extension MachineModel {
 
   /// Targets behind a portal: "10.0.2.2" and "10.0.2.2:3260" are the same.
   func targets(atPortal portal: String) -> [Int] {
-    scenario.targets.indices.filter { Self.fullPortal(scenario.targets[$0].portal) == Self.fullPortal(portal) }
+    scenario.targets.indices.filter {
+      Self.fullPortal(scenario.targets[$0].portal) == Self.fullPortal(portal)
+    }
   }
 
   /// Targets that a discovery at an address shows: those on the same host.
@@ -31,19 +33,24 @@ extension MachineModel {
   }
 
   static func host(_ portal: String) -> String {
-    portal.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).first.map(String.init) ?? portal
+    portal.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).first.map(String.init)
+      ?? portal
   }
 
   /// The option ROM never logs out. Its session ends when the target notices: it retransmits what was not acknowledged,
   /// and the operating system, having the same address, answers with a reset (lab, "iPXE's session").
   func romSessionLeft(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
-    guard s.iscsi.romSessions.has(target), let delay = scenario.targets[target].dropsDeadSessionsAfter else { return }
+    guard s.iscsi.romSessions.has(target), let delay = scenario.targets[target].dropsDeadSessionsAfter else {
+      return
+    }
     out.schedule(
-      MachineEvent(.romSessionGone, target), Window(.microseconds(delay.earliest), .microseconds(delay.latest)))
+      MachineEvent(.romSessionGone, target),
+      Window(.microseconds(delay.earliest), .microseconds(delay.latest)))
   }
 
   func romSessionGone(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     s.iscsi.romSessions.drop(target)
-    explain("target", "\(scenario.targets[target].iqn) drops the boot ROM's session", sets: .romSession, to: &out)
+    explain(
+      "target", "\(scenario.targets[target].iqn) drops the boot ROM's session", sets: .romSession, to: &out)
   }
 }

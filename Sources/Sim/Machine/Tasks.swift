@@ -12,7 +12,9 @@ extension MachineModel {
 
   static let instant = Window(.zero)
 
-  func startProgram(_ number: UInt16, _ s: inout MachineState, _ out: inout Out, after delay: Window = instant) {
+  func startProgram(
+    _ number: UInt16, _ s: inout MachineState, _ out: inout Out, after delay: Window = instant
+  ) {
     abandonProgram(&s, &out)
     s.program = ProgramState()
     s.program.number = number
@@ -22,7 +24,8 @@ extension MachineModel {
   /// Forgets what runs: a crash, a reset, or the kernel halting.
   func abandonProgram(_ s: inout MachineState, _ out: inout Out) {
     guard let program = library.program(s.program.number) else { return }
-    for task in program.tasks.indices where s.program.started >> UInt32(task) & 1 == 1 && s.program.done >> UInt32(task) & 1 == 0 {
+    for task in program.tasks.indices
+    where s.program.started >> UInt32(task) & 1 == 1 && s.program.done >> UInt32(task) & 1 == 0 {
       let counter = Int(s.program.counters[task])
       out.cancel(MachineEvent(.task, task, counter, Int(s.program.number)))
       out.cancel(MachineEvent(.timeout, task, counter, Int(s.program.number)))
@@ -71,8 +74,11 @@ extension MachineModel {
     startReadyTasks(&s, &out, after: Self.instant)
   }
 
-  func taskTimedOut(_ task: Int, at counter: Int, program number: Int, _ s: inout MachineState, _ out: inout Out) {
-    guard Int(s.program.number) == number, s.program.waiting >> UInt32(task) & 1 == 1, Int(s.program.counters[task]) == counter
+  func taskTimedOut(
+    _ task: Int, at counter: Int, program number: Int, _ s: inout MachineState, _ out: inout Out
+  ) {
+    guard Int(s.program.number) == number, s.program.waiting >> UInt32(task) & 1 == 1,
+      Int(s.program.counters[task]) == counter
     else { return }
     s.program.waiting &= ~(1 << UInt32(task))
     s.program.timedOut |= 1 << UInt32(task)

@@ -19,7 +19,9 @@ extension Cures {
 
   /// "UUID=…", or "LABEL=…" for systems whose initrd knows only that (RHEL 4) or file systems without a UUID.
   private func stableName(_ partition: PartitionSpec) -> String? {
-    if let label = partition.label, partition.uuid == nil || scenario.files.exists("/etc/redhat-release") { return "LABEL=\(label)" }
+    if let label = partition.label, partition.uuid == nil || scenario.files.exists("/etc/redhat-release") {
+      return "LABEL=\(label)"
+    }
     return partition.uuid.map { "UUID=\($0)" }
   }
 
@@ -35,7 +37,9 @@ extension Cures {
   private func stableFstab() -> Candidate? {
     edit("name file systems by UUID or LABEL in fstab", files: ["/etc/fstab"]) { line in
       let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).map(String.init)
-      guard words.count >= 4, words[0].hasPrefix("/dev/"), let part = partition(holding: words[1]), let name = stableName(part) else { return nil }
+      guard words.count >= 4, words[0].hasPrefix("/dev/"), let part = partition(holding: words[1]),
+        let name = stableName(part)
+      else { return nil }
       return ([name] + words.dropFirst()).joined(separator: " ")
     }
   }
@@ -52,12 +56,15 @@ extension Cures {
 
   /// What the boot does not need may be missing.
   private func optionalMounts() -> Candidate? {
-    edit("let the boot go on without file systems that are not the system's own", files: ["/etc/fstab"]) { line in
+    edit("let the boot go on without file systems that are not the system's own", files: ["/etc/fstab"]) {
+      line in
       let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).map(String.init)
-      guard words.count >= 4, words[0].hasPrefix("/dev/"), partition(holding: words[1]) == nil, words[1].hasPrefix("/"),
+      guard words.count >= 4, words[0].hasPrefix("/dev/"), partition(holding: words[1]) == nil,
+        words[1].hasPrefix("/"),
         !words[3].contains("nofail")
       else { return nil }
-      return ([words[0], words[1], words[2], words[3] + ",nofail"] + words.dropFirst(4)).joined(separator: " ")
+      return ([words[0], words[1], words[2], words[3] + ",nofail"] + words.dropFirst(4)).joined(
+        separator: " ")
     }
   }
 
@@ -67,7 +74,10 @@ extension Cures {
     var found: [Candidate] = []
     if scenario.files.exists("/etc/initramfs-tools") {
       if scenario.files.text("/etc/iscsi/iscsi.initramfs")?.contains("ISCSI_AUTO") != true {
-        found.append(replace("/etc/iscsi/iscsi.initramfs", with: "ISCSI_AUTO=true\n", "let the initramfs take the target from the iBFT"))
+        found.append(
+          replace(
+            "/etc/iscsi/iscsi.initramfs", with: "ISCSI_AUTO=true\n",
+            "let the initramfs take the target from the iBFT"))
       }
       let conf = "/etc/initramfs-tools/conf.d/open-iscsi"
       if scenario.files.text(conf)?.contains("NO_ISCSI_IN_INITRAMFS") == true {
@@ -76,15 +86,22 @@ extension Cures {
       for nic in scenario.machine.nics where nic.cable {
         let path = "/etc/initramfs-tools/modules"
         let text = scenario.files.text(path) ?? ""
-        if !text.contains(nic.driver) { found.append(append(nic.driver, to: path, "put the adapter's driver into the initramfs")) }
+        if !text.contains(nic.driver) {
+          found.append(append(nic.driver, to: path, "put the adapter's driver into the initramfs"))
+        }
       }
     }
-    if let line = edit("put adapter and initiator into INITRD_MODULES", files: ["/etc/sysconfig/kernel"], change: { line in
-      guard line.hasPrefix("INITRD_MODULES=\"") else { return nil }
-      let missing = (scenario.machine.nics.map(\.driver) + ["iscsi"]).filter { !line.contains($0) }
-      guard !missing.isEmpty, let end = line.lastIndex(of: "\"") else { return nil }
-      return line[..<end] + " " + missing.joined(separator: " ") + "\""
-    }) { found.append(line) }
+    if let line = edit(
+      "put adapter and initiator into INITRD_MODULES", files: ["/etc/sysconfig/kernel"],
+      change: { line in
+        guard line.hasPrefix("INITRD_MODULES=\"") else { return nil }
+        let missing = (scenario.machine.nics.map(\.driver) + ["iscsi"]).filter { !line.contains($0) }
+        guard !missing.isEmpty, let end = line.lastIndex(of: "\"") else { return nil }
+        return line[..<end] + " " + missing.joined(separator: " ") + "\""
+      })
+    {
+      found.append(line)
+    }
     return found
   }
 
@@ -93,37 +110,68 @@ extension Cures {
     for target in scenario.targets {
       if let chap = target.chap {
         if scenario.files.exists("/sbin/mkinitrd"), scenario.files.exists("/etc/sysconfig/kernel") {
-          found.append(append(
-            "echo Username=\(chap.username) >> /etc/iscsi.conf\necho Password=\(chap.password) >> /etc/iscsi.conf", to: "/sbin/mkinitrd",
-            "write the CHAP name and secret into the initrd's iscsi.conf"))
+          found.append(
+            append(
+              "echo Username=\(chap.username) >> /etc/iscsi.conf\necho Password=\(chap.password) >> /etc/iscsi.conf",
+              to: "/sbin/mkinitrd",
+              "write the CHAP name and secret into the initrd's iscsi.conf"))
         } else if scenario.files.exists("/etc/iscsi.conf") {
-          found.append(append("Username=\(chap.username)\nPassword=\(chap.password)", to: "/etc/iscsi.conf", "give the initiator the CHAP name and secret"))
+          found.append(
+            append(
+              "Username=\(chap.username)\nPassword=\(chap.password)", to: "/etc/iscsi.conf",
+              "give the initiator the CHAP name and secret"))
         }
-        if let menu = edit("give the CHAP name and secret on the kernel line", files: Self.menus, change: { line in
-          let word = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).first
-          guard word == "linux" || word == "kernel", line.contains("iscsi_target_name="), !line.contains("iscsi_username=") else { return nil }
-          return line + " iscsi_username=\(chap.username) iscsi_password=\(chap.password)"
-        }) { found.append(menu) }
+        if let menu = edit(
+          "give the CHAP name and secret on the kernel line", files: Self.menus,
+          change: { line in
+            let word = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).first
+            guard word == "linux" || word == "kernel", line.contains("iscsi_target_name="),
+              !line.contains("iscsi_username=")
+            else { return nil }
+            return line + " iscsi_username=\(chap.username) iscsi_password=\(chap.password)"
+          })
+        {
+          found.append(menu)
+        }
         for index in scenario.machine.nics.indices {
-          guard let rom = scenario.machine.nics[index].optionROM, rom.target == target.iqn, rom.chap != chap else { continue }
-          found.append(Candidate(
-            title: "give the option ROM of \(scenario.machine.nics[index].name) the target's CHAP name and secret",
-            edits: [Edit(place: "machine.nics[\(index)].optionROM.chap", line: nil, old: nil, new: "{ username: \(chap.username), … }")],
-            apply: { $0.machine.nics[index].optionROM?.chap = chap }))
+          guard let rom = scenario.machine.nics[index].optionROM, rom.target == target.iqn, rom.chap != chap
+          else { continue }
+          found.append(
+            Candidate(
+              title:
+                "give the option ROM of \(scenario.machine.nics[index].name) the target's CHAP name and secret",
+              edits: [
+                Edit(
+                  place: "machine.nics[\(index)].optionROM.chap", line: nil, old: nil,
+                  new: "{ username: \(chap.username), … }")
+              ],
+              apply: { $0.machine.nics[index].optionROM?.chap = chap }))
         }
       }
       if let admitted = target.acl?.first {
         for path in ["/etc/initiatorname.iscsi", "/etc/iscsi/initiatorname.iscsi"] {
-          if let name = edit("use the initiator name that the target admits", files: [path], change: { line in
-            line.hasPrefix("InitiatorName=") && line != "InitiatorName=\(admitted)" ? "InitiatorName=\(admitted)" : nil
-          }) { found.append(name) }
+          if let name = edit(
+            "use the initiator name that the target admits", files: [path],
+            change: { line in
+              line.hasPrefix("InitiatorName=") && line != "InitiatorName=\(admitted)"
+                ? "InitiatorName=\(admitted)" : nil
+            })
+          {
+            found.append(name)
+          }
         }
       }
-      if let limit = target.maxSessions, let index = scenario.targets.firstIndex(where: { $0.iqn == target.iqn }) {
-        found.append(Candidate(
-          title: "let the target admit a second session",
-          edits: [Edit(place: "targets[\(index)].maxSessions", line: nil, old: String(limit), new: String(limit + 1))],
-          apply: { $0.targets[index].maxSessions = limit + 1 }))
+      if let limit = target.maxSessions,
+        let index = scenario.targets.firstIndex(where: { $0.iqn == target.iqn })
+      {
+        found.append(
+          Candidate(
+            title: "let the target admit a second session",
+            edits: [
+              Edit(
+                place: "targets[\(index)].maxSessions", line: nil, old: String(limit), new: String(limit + 1))
+            ],
+            apply: { $0.targets[index].maxSessions = limit + 1 }))
       }
     }
     return found
@@ -134,17 +182,30 @@ extension Cures {
   private func networkEdits() -> [Candidate] {
     var found: [Candidate] = []
     let names = scenario.machine.nics.map(\.interface)
-    if let interfaces = edit("leave the interface out of /etc/network/interfaces", files: ["/etc/network/interfaces"], change: { line in
-      let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).map(String.init)
-      guard let keyword = words.first, ["auto", "iface", "allow-hotplug"].contains(keyword), words.dropFirst().contains(where: names.contains)
-      else { return nil }
-      return "# " + line
-    }) { found.append(interfaces) }
-    if let manual = edit("let ifup leave the interface alone (inet manual)", files: ["/etc/network/interfaces"], change: { line in
-      let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).map(String.init)
-      guard words.count == 4, words[0] == "iface", names.contains(words[1]), words[3] != "manual" else { return nil }
-      return "iface \(words[1]) inet manual"
-    }) { found.append(manual) }
+    if let interfaces = edit(
+      "leave the interface out of /etc/network/interfaces", files: ["/etc/network/interfaces"],
+      change: { line in
+        let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).map(String.init)
+        guard let keyword = words.first, ["auto", "iface", "allow-hotplug"].contains(keyword),
+          words.dropFirst().contains(where: names.contains)
+        else { return nil }
+        return "# " + line
+      })
+    {
+      found.append(interfaces)
+    }
+    if let manual = edit(
+      "let ifup leave the interface alone (inet manual)", files: ["/etc/network/interfaces"],
+      change: { line in
+        let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" }).map(String.init)
+        guard words.count == 4, words[0] == "iface", names.contains(words[1]), words[3] != "manual" else {
+          return nil
+        }
+        return "iface \(words[1]) inet manual"
+      })
+    {
+      found.append(manual)
+    }
     let links = RunlevelLinks.read(from: scenario.files).value
     let stops = ["0", "6"].flatMap { links.order($0) }.filter { ["networking", "network"].contains($0.name) }
     if !stops.isEmpty { found.append(remove(stops.map(\.path), "do not stop the network at shutdown")) }
@@ -153,22 +214,36 @@ extension Cures {
 
   private func haltEdits() -> [Candidate] {
     var found: [Candidate] = []
-    if let arguments = edit("leave the interfaces up when halting", files: ["/etc/init.d/halt", "/etc/rc.d/init.d/halt"], change: { line in
-      guard line.contains("HALTARGS=") || line.contains("halt "), line.contains("-i") else { return nil }
-      let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-      let kept = words.filter { $0 != "-i" }.map { $0.hasSuffix("\"-i") ? String($0.dropLast(2)) : $0 }
-      return kept.joined(separator: " ").replacingFirst("\" -", with: "\"-")
-    }) { found.append(arguments) }
+    if let arguments = edit(
+      "leave the interfaces up when halting", files: ["/etc/init.d/halt", "/etc/rc.d/init.d/halt"],
+      change: { line in
+        guard line.contains("HALTARGS=") || line.contains("halt "), line.contains("-i") else { return nil }
+        let words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        let kept = words.filter { $0 != "-i" }.map { $0.hasSuffix("\"-i") ? String($0.dropLast(2)) : $0 }
+        return kept.joined(separator: " ").replacingFirst("\" -", with: "\"-")
+      })
+    {
+      found.append(arguments)
+    }
     if scenario.files.exists("/etc/default/halt") {
-      if let netdown = edit("leave the interfaces up when halting (NETDOWN=no)", files: ["/etc/default/halt"], change: { line in
-        line.hasPrefix("NETDOWN=") && line != "NETDOWN=no" ? "NETDOWN=no" : nil
-      }) { found.append(netdown) }
+      if let netdown = edit(
+        "leave the interfaces up when halting (NETDOWN=no)", files: ["/etc/default/halt"],
+        change: { line in
+          line.hasPrefix("NETDOWN=") && line != "NETDOWN=no" ? "NETDOWN=no" : nil
+        })
+      {
+        found.append(netdown)
+      }
     }
     let links = RunlevelLinks.read(from: scenario.files).value
     for link in ["0", "6"].flatMap({ links.order($0) }) {
       guard let script = link.script, let text = scenario.files.text(script) else { continue }
-      let logsOut = text.split(separator: "\n").contains { $0.contains("iscsiadm") && ($0.contains("--logoutall=all") || $0.contains(" -u")) }
-      let takesDown = text.split(separator: "\n").contains { $0.contains("ip link set") && $0.contains("down") }
+      let logsOut = text.split(separator: "\n").contains {
+        $0.contains("iscsiadm") && ($0.contains("--logoutall=all") || $0.contains(" -u"))
+      }
+      let takesDown = text.split(separator: "\n").contains {
+        $0.contains("ip link set") && $0.contains("down")
+      }
       if logsOut || takesDown { found.append(remove([link.path], "do not run \(link.fileName) at shutdown")) }
     }
     return found
@@ -177,12 +252,23 @@ extension Cures {
   private func daemonEdits() -> [Candidate] {
     var found: [Candidate] = []
     let scripts = ["/etc/rc.local", "/etc/init.d/boot.local", "/etc/rc.d/rc.local"]
-    if let kills = edit("leave iscsid running", files: scripts, change: { line in
-      line.contains("iscsid") && line.contains("kill") ? "# " + line : nil
-    }) { found.append(kills) }
-    if let timeout = edit("give the session more time to recover", files: ["/etc/iscsi/iscsid.conf"], change: { line in
-      line.hasPrefix("node.session.timeo.replacement_timeout") && !line.hasSuffix("86400") ? "node.session.timeo.replacement_timeout = 86400" : nil
-    }) { found.append(timeout) }
+    if let kills = edit(
+      "leave iscsid running", files: scripts,
+      change: { line in
+        line.contains("iscsid") && line.contains("kill") ? "# " + line : nil
+      })
+    {
+      found.append(kills)
+    }
+    if let timeout = edit(
+      "give the session more time to recover", files: ["/etc/iscsi/iscsid.conf"],
+      change: { line in
+        line.hasPrefix("node.session.timeo.replacement_timeout") && !line.hasSuffix("86400")
+          ? "node.session.timeo.replacement_timeout = 86400" : nil
+      })
+    {
+      found.append(timeout)
+    }
     return found
   }
 
@@ -194,16 +280,22 @@ extension Cures {
     let adapters = scenario.machine.nics.filter { $0.optionROM != nil }.map(\.name)
     let wanted = adapters + order.filter { !adapters.contains($0) }
     if wanted != order {
-      found.append(Candidate(
-        title: "put the iSCSI adapter first in the boot order",
-        edits: [Edit(place: "machine.firmware.bootOrder", line: nil, old: order.joined(separator: ", "), new: wanted.joined(separator: ", "))],
-        apply: { $0.machine.bootOrder = wanted }))
+      found.append(
+        Candidate(
+          title: "put the iSCSI adapter first in the boot order",
+          edits: [
+            Edit(
+              place: "machine.firmware.bootOrder", line: nil, old: order.joined(separator: ", "),
+              new: wanted.joined(separator: ", "))
+          ],
+          apply: { $0.machine.bootOrder = wanted }))
     }
     for (index, disk) in scenario.machine.disks.enumerated() where disk.bus == .usb && disk.attached {
-      found.append(Candidate(
-        title: "take \(disk.name) out before the machine starts",
-        edits: [Edit(place: "\(disk.name) (USB)", line: nil, old: "attached", new: "not attached")],
-        apply: { $0.machine.disks[index].attached = false }))
+      found.append(
+        Candidate(
+          title: "take \(disk.name) out before the machine starts",
+          edits: [Edit(place: "\(disk.name) (USB)", line: nil, old: "attached", new: "not attached")],
+          apply: { $0.machine.disks[index].attached = false }))
     }
     return found
   }
@@ -216,7 +308,9 @@ extension Cures {
     var texts: [(path: String, text: String)] = []
     for name in files {
       // A file that is reached by two names is edited once.
-      guard case .found(let path, .file) = scenario.files.resolve(name), !texts.contains(where: { $0.path == path }), let text = scenario.files.text(path) else { continue }
+      guard case .found(let path, .file) = scenario.files.resolve(name),
+        !texts.contains(where: { $0.path == path }), let text = scenario.files.text(path)
+      else { continue }
       var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
       var changed = false
       for index in lines.indices {
@@ -228,7 +322,9 @@ extension Cures {
       if changed { texts.append((path, lines.joined(separator: "\n"))) }
     }
     guard !edits.isEmpty else { return nil }
-    return Candidate(title: title, edits: edits) { scenario in for (path, text) in texts { scenario.files.write(text, to: path) } }
+    return Candidate(title: title, edits: edits) { scenario in
+      for (path, text) in texts { scenario.files.write(text, to: path) }
+    }
   }
 
   private func append(_ line: String, to path: String, _ title: String) -> Candidate {
@@ -242,13 +338,17 @@ extension Cures {
 
   private func replace(_ path: String, with text: String, _ title: String) -> Candidate {
     let old = scenario.files.text(path)
-    return Candidate(title: title, edits: [Edit(place: path, line: 1, old: old, new: text.split(separator: "\n").joined(separator: "\n"))]) {
+    return Candidate(
+      title: title,
+      edits: [Edit(place: path, line: 1, old: old, new: text.split(separator: "\n").joined(separator: "\n"))]
+    ) {
       $0.files.write(text, to: path)
     }
   }
 
   private func remove(_ paths: [String], _ title: String) -> Candidate {
-    Candidate(title: title, edits: paths.map { Edit(place: $0, line: nil, old: "(exists)", new: nil) }) { scenario in
+    Candidate(title: title, edits: paths.map { Edit(place: $0, line: nil, old: "(exists)", new: nil) }) {
+      scenario in
       for path in paths { scenario.files[path] = nil }
     }
   }
@@ -259,7 +359,9 @@ extension String {
   fileprivate func replacingFirst(_ old: String, with new: String) -> String {
     var rest = self[...]
     while !rest.isEmpty {
-      if rest.hasPrefix(old) { return String(self[..<rest.startIndex]) + new + String(rest.dropFirst(old.count)) }
+      if rest.hasPrefix(old) {
+        return String(self[..<rest.startIndex]) + new + String(rest.dropFirst(old.count))
+      }
       rest.removeFirst()
     }
     return self

@@ -30,7 +30,9 @@ struct Cures {
     var trials = 0
     for candidate in candidates where found.count < Self.shown && trials < Self.trials {
       trials += 1
-      if cures([candidate]) { found.append(Fix(title: candidate.title, edits: candidate.edits, verified: true)) }
+      if cures([candidate]) {
+        found.append(Fix(title: candidate.title, edits: candidate.edits, verified: true))
+      }
     }
     guard found.isEmpty else { return found }
     for first in candidates.indices {
@@ -39,7 +41,10 @@ struct Cures {
         trials += 1
         let pair = [candidates[first], candidates[second]]
         guard cures(pair) else { continue }
-        found.append(Fix(title: pair.map(\.title).joined(separator: "; and "), edits: pair.flatMap(\.edits), verified: true))
+        found.append(
+          Fix(
+            title: pair.map(\.title).joined(separator: "; and "), edits: pair.flatMap(\.edits), verified: true
+          ))
         if found.count == Self.shown { return found }
       }
     }

@@ -1,137 +1,222 @@
 extension Finding.Code {
   /// The text of `bootsim explain`.
   public var info: Finding {
-    func text(_ title: String, _ meaning: String, _ recognise: String, _ cure: String, _ sources: [String]) -> Finding {
+    func text(_ title: String, _ meaning: String, _ recognise: String, _ cure: String, _ sources: [String])
+      -> Finding
+    {
       Finding(code: self, title: title, meaning: meaning, recognise: recognise, cure: cure, sources: sources)
     }
     switch self {
     case .noBootableDevice:
-      return text("no device of the boot order can be booted",
+      return text(
+        "no device of the boot order can be booted",
         "The firmware walked its whole boot order and found no option ROM that exposes a LU and no disk with a boot sector.",
-        "No bootable device.", "Put the adapter with the option ROM, or the disk, into the boot order; install boot code.", ["S-05", "S-08"])
+        "No bootable device.",
+        "Put the adapter with the option ROM, or the disk, into the boot order; install boot code.",
+        ["S-05", "S-08"])
     case .bootedOtherMedium:
-      return text("another medium is booted instead",
+      return text(
+        "another medium is booted instead",
         "A bootable USB stick, CD or disk comes before the iSCSI adapter in the boot order, so the machine starts from that.",
-        "The other medium's own loader or installer appears.", "Remove the medium, or put the adapter first in the boot order.", ["S-27", "S-68", "lab l"])
+        "The other medium's own loader or installer appears.",
+        "Remove the medium, or put the adapter first in the boot order.", ["S-27", "S-68", "lab l"])
     case .bootSectorHangs:
-      return text("the firmware jumps into a boot sector without a loader",
+      return text(
+        "the firmware jumps into a boot sector without a loader",
         "A partitioning tool leaves a boot signature (55AA) without a loader. The firmware takes that for bootable, jumps there and never comes back; no later device gets its turn.",
-        "Booting from Hard Disk... and nothing more.", "Remove that disk from the boot order, or install boot code on the disk that is meant (device.map decides which one GRUB writes to).", ["S-14", "lab l3", "lab g6b"])
+        "Booting from Hard Disk... and nothing more.",
+        "Remove that disk from the boot order, or install boot code on the disk that is meant (device.map decides which one GRUB writes to).",
+        ["S-14", "lab l3", "lab g6b"])
     case .optionROMNotConfigured:
-      return text("the option ROM has no target to log in to",
+      return text(
+        "the option ROM has no target to log in to",
         "The adapter's ROM needs an initiator name, a portal and a target name, by its set-up menu or by DHCP.",
         "No root path or target configured", "Configure the ROM (initiator, portal, target, LUN).", ["S-05"])
     case .optionROMNoAddress:
-      return text("the option ROM gets no address",
-        "No link, or no DHCP server that answers: the ROM cannot reach the target.", "No configuration methods succeeded",
+      return text(
+        "the option ROM gets no address",
+        "No link, or no DHCP server that answers: the ROM cannot reach the target.",
+        "No configuration methods succeeded",
         "A cable, a DHCP server on that network, or static settings in the ROM.", ["S-76", "F-14"])
     case .optionROMTargetUnreachable:
-      return text("nothing answers at the option ROM's portal", "The portal's address or port is wrong, or the target is not running.",
-        "Could not open SAN device: Connection reset (http://ipxe.org/0f0a6039)", "Start the target first; check the portal.", ["lab q"])
+      return text(
+        "nothing answers at the option ROM's portal",
+        "The portal's address or port is wrong, or the target is not running.",
+        "Could not open SAN device: Connection reset (http://ipxe.org/0f0a6039)",
+        "Start the target first; check the portal.", ["lab q"])
     case .optionROMLoginRefused:
-      return text("the target refuses the option ROM's login",
+      return text(
+        "the target refuses the option ROM's login",
         "The target name is unknown there, the initiator name is not admitted, CHAP fails, or the target admits no further session.",
-        "Could not open SAN device: Error 0x430d6601", "Make target name, initiator name and CHAP secret the same in the ROM and at the target.", ["S-04", "S-71", "lab k"])
+        "Could not open SAN device: Error 0x430d6601",
+        "Make target name, initiator name and CHAP secret the same in the ROM and at the target.",
+        ["S-04", "S-71", "lab k"])
     case .optionROMNoLU:
-      return text("the target has no LU with the option ROM's number", "The ROM asks for one LUN (iPXE reads it as hexadecimal); the target has none with that number.",
+      return text(
+        "the target has no LU with the option ROM's number",
+        "The ROM asks for one LUN (iPXE reads it as hexadecimal); the target has none with that number.",
         "Could not open SAN device", "Set the LUN in the ROM to that of the boot LU.", ["F-04"])
     case .bootFilesNotVisible:
-      return text("the boot loader cannot see the disk its files are on",
+      return text(
+        "the boot loader cannot see the disk its files are on",
         "GRUB reads BIOS drives only, and the option ROM exposes exactly one LU. Whatever part of /boot is on another LU does not exist for the loader.",
-        "Error 21 / error: no such device / grub rescue>", "Keep all of /boot and the loader's own files on the LU that the ROM exposes.", ["S-06", "lab e", "lab e2", "lab g8a"])
+        "Error 21 / error: no such device / grub rescue>",
+        "Keep all of /boot and the loader's own files on the LU that the ROM exposes.",
+        ["S-06", "lab e", "lab e2", "lab g8a"])
     case .menuMissing:
-      return text("the boot loader finds no menu", "GRUB starts, but neither menu.lst/grub.conf nor grub.cfg is where it looks.", "grub>",
+      return text(
+        "the boot loader finds no menu",
+        "GRUB starts, but neither menu.lst/grub.conf nor grub.cfg is where it looks.", "grub>",
         "Put the menu where GRUB's prefix points.", ["S-14"])
     case .menuDriveMissing:
-      return text("the menu names a BIOS drive that does not exist",
+      return text(
+        "the menu names a BIOS drive that does not exist",
         "An entry reads from (hdN,P), and the firmware shows fewer drives: only the exposed LU and local disks are there.",
-        "Error 21: Selected disk does not exist", "Name the drive as the firmware numbers it: the boot LU is (hd0).", ["S-14", "lab g4"])
+        "Error 21: Selected disk does not exist",
+        "Name the drive as the firmware numbers it: the boot LU is (hd0).", ["S-14", "lab g4"])
     case .kernelFileMissing:
-      return text("the menu names a kernel or initrd that is not there", "The file was renamed or removed, or the menu was not updated with it.",
+      return text(
+        "the menu names a kernel or initrd that is not there",
+        "The file was renamed or removed, or the menu was not updated with it.",
         "Error 15: File not found", "Correct the path in the menu, or install the kernel again.", ["lab g5"])
     case .initiatorNotInInitramfs:
-      return text("the initramfs holds no initiator",
+      return text(
+        "the initramfs holds no initiator",
         "Without iscsistart (or iscsid) and the iSCSI modules in the initramfs nothing logs in before the root is needed.",
-        "ALERT!  UUID=... does not exist.  Dropping to a shell!", "Install the initiator, lift what keeps it out (NO_ISCSI_IN_INITRAMFS), list its modules, and rebuild the initramfs.", ["S-07", "S-10", "S-39", "lab g"])
+        "ALERT!  UUID=... does not exist.  Dropping to a shell!",
+        "Install the initiator, lift what keeps it out (NO_ISCSI_IN_INITRAMFS), list its modules, and rebuild the initramfs.",
+        ["S-07", "S-10", "S-39", "lab g"])
     case .initiatorNotConfigured:
-      return text("the initramfs's initiator knows no target",
+      return text(
+        "the initramfs's initiator knows no target",
         "The boot script leaves silently where it has neither ISCSI_AUTO nor target name and address (or iscsi.conf no DiscoveryAddress).",
-        "Begin: Running /scripts/local-top ... done. (nothing in between), then ALERT!", "ISCSI_AUTO=true in /etc/iscsi/iscsi.initramfs, or iscsi_* parameters on the kernel line; then rebuild the initramfs.", ["S-03", "S-45", "lab f2"])
+        "Begin: Running /scripts/local-top ... done. (nothing in between), then ALERT!",
+        "ISCSI_AUTO=true in /etc/iscsi/iscsi.initramfs, or iscsi_* parameters on the kernel line; then rebuild the initramfs.",
+        ["S-03", "S-45", "lab f2"])
     case .noIBFT:
-      return text("there is no iBFT to take the settings from",
+      return text(
+        "there is no iBFT to take the settings from",
         "The initramfs asks the firmware's iBFT for the target; it exists only when an option ROM logged in on this very boot.",
-        "iscsistart: Could not get boot entry.", "Boot through the option ROM, or give iscsi_* parameters as well.", ["S-20", "S-44", "lab l"])
+        "iscsistart: Could not get boot entry.",
+        "Boot through the option ROM, or give iscsi_* parameters as well.", ["S-20", "S-44", "lab l"])
     case .nicDriverMissing:
-      return text("the initramfs has no driver for the adapter", "No interface appears, so no address and no login.",
-        "Waiting up to 180 secs for any network device to become available ... Failure", "Add the adapter's module (MODULES=, INITRD_MODULES, modprobe.conf) and rebuild.", ["S-01", "S-10", "lab n"])
+      return text(
+        "the initramfs has no driver for the adapter", "No interface appears, so no address and no login.",
+        "Waiting up to 180 secs for any network device to become available ... Failure",
+        "Add the adapter's module (MODULES=, INITRD_MODULES, modprobe.conf) and rebuild.",
+        ["S-01", "S-10", "lab n"])
     case .noAddress:
-      return text("the interface gets no address in the initramfs", "No link, or nobody answers DHCP.", "IP-Config: no response after ... secs - giving up",
+      return text(
+        "the interface gets no address in the initramfs", "No link, or nobody answers DHCP.",
+        "IP-Config: no response after ... secs - giving up",
         "A DHCP server, or static settings.", ["S-76"])
     case .targetUnreachable:
-      return text("the portal does not answer the initramfs", "The initiator tries every three seconds, without an end; no time-out ends it.",
-        "iscsistart: connect to ... failed (Connection refused)", "Start the target; check address and port.", ["S-45", "lab r"])
+      return text(
+        "the portal does not answer the initramfs",
+        "The initiator tries every three seconds, without an end; no time-out ends it.",
+        "iscsistart: connect to ... failed (Connection refused)", "Start the target; check address and port.",
+        ["S-45", "lab r"])
     case .targetNameUnknown:
-      return text("the portal has no target of that name", "Target names are compared letter by letter; capitals count.",
+      return text(
+        "the portal has no target of that name",
+        "Target names are compared letter by letter; capitals count.",
         "login rejected: target not found (02/03)", "The identical IQN, in lower case, everywhere.", ["S-63"])
     case .chapRefused:
-      return text("the target refuses the operating system's CHAP",
+      return text(
+        "the target refuses the operating system's CHAP",
         "The target wants CHAP. The boot ROM has name and secret, the initramfs has none or others.",
-        "Login failed to authenticate with target", "Put name and secret where the initramfs takes them from (iBFT, iscsi_* parameters, the image's iscsi.conf) and rebuild.", ["S-04", "S-11", "lab k3"])
+        "Login failed to authenticate with target",
+        "Put name and secret where the initramfs takes them from (iBFT, iscsi_* parameters, the image's iscsi.conf) and rebuild.",
+        ["S-04", "S-11", "lab k3"])
     case .initiatorNotAdmitted:
-      return text("the target does not admit the operating system's initiator name",
+      return text(
+        "the target does not admit the operating system's initiator name",
         "The target's list of initiators holds another name than the initramfs uses; the option ROM may use a third.",
-        "Initiator failed authorization with target (02/02)", "One initiator name in ROM, initramfs and the target's list.", ["S-71", "F-06"])
+        "Initiator failed authorization with target (02/02)",
+        "One initiator name in ROM, initramfs and the target's list.", ["S-71", "F-06"])
     case .sessionLimit:
-      return text("the target admits one session, and the boot ROM's still counts",
+      return text(
+        "the target admits one session, and the boot ROM's still counts",
         "The ROM does not log out. Until the target notices that its peer is gone, the operating system's login is refused.",
-        "login rejected: target error (03/02)", "Allow two sessions, or a target that drops dead sessions.", ["S-61", "lab j2"])
+        "login rejected: target error (03/02)", "Allow two sessions, or a target that drops dead sessions.",
+        ["S-61", "lab j2"])
     case .rootDiskMissing:
-      return text("the disk with the root file system is not there", "The login worked, but the LU with the root is not among those that it shows.",
+      return text(
+        "the disk with the root file system is not there",
+        "The login worked, but the LU with the root is not among those that it shows.",
         "ALERT! ... does not exist.", "Map the root's LU to this initiator.", ["F-24", "F-25"])
     case .rootDeviceRenamed:
-      return text("root= names a device that is another one this time",
+      return text(
+        "root= names a device that is another one this time",
         "sd letters are given in the order in which disks are discovered. A stick that comes or goes, a local disk, an IDE disk that became a LU: the name in root= leads elsewhere or nowhere.",
-        "ALERT!  /dev/sdX2 does not exist. / VFS: Cannot open root device", "root=UUID=... or LABEL=..., in the menu and in fstab.", ["S-13", "S-29", "S-32", "lab c", "lab g2"])
+        "ALERT!  /dev/sdX2 does not exist. / VFS: Cannot open root device",
+        "root=UUID=... or LABEL=..., in the menu and in fstab.", ["S-13", "S-29", "S-32", "lab c", "lab g2"])
     case .rootNotFoundByName:
-      return text("no file system has the UUID or label of root=", "The file system was made anew, or copied to one with another UUID.",
+      return text(
+        "no file system has the UUID or label of root=",
+        "The file system was made anew, or copied to one with another UUID.",
         "ALERT!  UUID=... does not exist.", "The UUID that blkid shows, in the menu and in fstab.", ["S-66"])
     case .fstabDeviceRenamed:
-      return text("fstab names a device that is another one this time", "The root is up, but a line of fstab mounts what a letter means today.",
+      return text(
+        "fstab names a device that is another one this time",
+        "The root is up, but a line of fstab mounts what a letter means today.",
         "Failed to mount ... / You are in emergency mode", "UUID= or LABEL= in fstab.", ["S-15", "lab f1"])
     case .fstabDeviceMissing:
-      return text("fstab names a device that does not exist", "The init system waits for it, or stops at the check.",
-        "Timed out waiting for device / Give root password for maintenance", "UUID= or LABEL=, or nofail for what the boot does not need.", ["S-15", "F-90"])
+      return text(
+        "fstab names a device that does not exist", "The init system waits for it, or stops at the check.",
+        "Timed out waiting for device / Give root password for maintenance",
+        "UUID= or LABEL=, or nofail for what the boot does not need.", ["S-15", "F-90"])
     case .bootHangs:
-      return text("the boot does not go on", "Something waits for what never comes.", "nothing more", "See the chain of causes.", [])
+      return text(
+        "the boot does not go on", "Something waits for what never comes.", "nothing more",
+        "See the chain of causes.", [])
     case .networkTakenFromRoot:
-      return text("the network is taken from under the running root",
+      return text(
+        "the network is taken from under the running root",
         "Whatever configures the interface again (ifup, dhclient's script, a restart of networking) cuts the session's path, and needs the disk to put it back.",
-        "freeze; ping timeout of 5 secs expired", "Keep the interface out of the hands of networking scripts.", ["S-16", "S-17", "S-43", "lab h3"])
+        "freeze; ping timeout of 5 secs expired",
+        "Keep the interface out of the hands of networking scripts.", ["S-16", "S-17", "S-43", "lab h3"])
     case .firewallCutsRoot:
-      return text("the firewall drops the session's packets", "A policy or rule drops what comes from the target; ten seconds later the session is given up, two minutes later the root.",
-        "ping timeout of 5 secs expired; Input/output error", "All rules in one transaction, with ESTABLISHED let in first.", ["S-33", "lab s8e"])
+      return text(
+        "the firewall drops the session's packets",
+        "A policy or rule drops what comes from the target; ten seconds later the session is given up, two minutes later the root.",
+        "ping timeout of 5 secs expired; Input/output error",
+        "All rules in one transaction, with ESTABLISHED let in first.", ["S-33", "lab s8e"])
     case .outageTooLong:
-      return text("the outage is longer than the session's recovery time-out",
+      return text(
+        "the outage is longer than the session's recovery time-out",
         "When node.session.timeo.replacement_timeout is over the kernel fails all I/O; ext4 aborts its journal and stays read-only even when the disk returns.",
-        "session recovery timed out after 120 secs; Remounting filesystem read-only", "A longer replacement_timeout where there is no other path.", ["S-58", "lab i3"])
+        "session recovery timed out after 120 secs; Remounting filesystem read-only",
+        "A longer replacement_timeout where there is no other path.", ["S-58", "lab i3"])
     case .nobodyLogsInAgain:
-      return text("the connection is gone and no iscsid logs in again",
+      return text(
+        "the connection is gone and no iscsid logs in again",
         "With open-iscsi the session lives in the kernel, but only iscsid restores a lost connection. linux-iscsi restores it in the kernel.",
         "session recovery timed out after 120 secs", "Leave iscsid running.", ["S-19", "S-55", "lab s7c"])
     case .sessionLoggedOut:
-      return text("the root's session is logged out", "A plain logout of all sessions takes the root with it, at once and without any time-out.",
-        "Logout of [...] successful; device offline error, dev sda", "Log out of named targets only; node.startup=onboot for the root's record.", ["F-102", "lab s6d"])
+      return text(
+        "the root's session is logged out",
+        "A plain logout of all sessions takes the root with it, at once and without any time-out.",
+        "Logout of [...] successful; device offline error, dev sda",
+        "Log out of named targets only; node.startup=onboot for the root's record.", ["F-102", "lab s6d"])
     case .networkDownAtShutdown:
-      return text("the shutdown takes the network away while the root still needs it",
+      return text(
+        "the shutdown takes the network away while the root still needs it",
         "What comes after has to be read from a disk that does not answer. Ten seconds later the session is given up, 120 seconds later the disk; nothing is left that could power the machine off.",
-        "ping timeout of 5 secs expired; Failed to execute shutdown binary; INIT: no more processes left in this runlevel", "Keep the interface out of /etc/network/interfaces, or remove the K links of networking.", ["S-26", "S-43", "S-51", "lab h", "lab s2b"])
+        "ping timeout of 5 secs expired; Failed to execute shutdown binary; INIT: no more processes left in this runlevel",
+        "Keep the interface out of /etc/network/interfaces, or remove the K links of networking.",
+        ["S-26", "S-43", "S-51", "lab h", "lab s2b"])
     case .finalFlushBlocked:
-      return text("the kernel's last cache flush waits for a network that `halt -i` took down",
+      return text(
+        "the kernel's last cache flush waits for a network that `halt -i` took down",
         "The initiator of this system waits without end for its connection; the LU has a write cache, so the kernel wants to flush it.",
         "Synchronizing SCSI cache", "HALTARGS=\"-d\" (or NETDOWN=no): leave the interfaces up.", ["S-26"])
     case .rootNotUnmounted:
-      return text("the machine goes off with its root still mounted for writing", "Nothing remounted the root read-only before the power went.",
-        "recovery required on the next boot", "Bring back the script that remounts the root read-only.", ["S-26"])
+      return text(
+        "the machine goes off with its root still mounted for writing",
+        "Nothing remounted the root read-only before the power went.",
+        "recovery required on the next boot", "Bring back the script that remounts the root read-only.",
+        ["S-26"])
     }
   }
 }

@@ -40,6 +40,7 @@ public struct Finding: Sendable {
     case rootNotUnmounted = "root-not-unmounted"
   }
 
+  /// Its stable name.
   public let code: Code
   /// One clause.
   public let title: String

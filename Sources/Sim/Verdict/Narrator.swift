@@ -15,18 +15,24 @@ struct Narrator {
     for index in 0..<Int(results.bootCount) {
       guard let result = model.library.boot(results.boots[index]) else { continue }
       let span = index < marks.boots.count ? marks.boots[index] : Span(start: 0, end: 0, entry: 0, first: 0)
-      boots.append(BootReport(
-        outcome: result.outcome, stage: result.stage, finding: result.finding?.rawValue, at: span.end - span.start,
-        because: result.outcome == .fails ? why(span.entry, from: span.first) : [], console: console(span),
-        rootDevice: result.rootDevice, disks: disks(result.letters)))
+      boots.append(
+        BootReport(
+          outcome: result.outcome, stage: result.stage, finding: result.finding?.rawValue,
+          at: span.end - span.start,
+          because: result.outcome == .fails ? why(span.entry, from: span.first) : [], console: console(span),
+          rootDevice: result.rootDevice, disks: disks(result.letters)))
     }
     var shutdowns: [ShutdownReport] = []
     for index in 0..<Int(results.shutdownCount) {
       guard let result = model.library.shutdown(results.shutdowns[index]) else { continue }
-      let span = index < marks.shutdowns.count ? marks.shutdowns[index] : Span(start: 0, end: 0, entry: 0, first: 0)
-      shutdowns.append(ShutdownReport(
-        outcome: result.outcome, finding: result.finding?.rawValue, at: span.end - span.start, lostWrites: result.lostWrites,
-        fileSystem: result.fileSystem, because: result.outcome == .clean ? [] : why(span.entry, from: span.first), console: console(span)))
+      let span =
+        index < marks.shutdowns.count ? marks.shutdowns[index] : Span(start: 0, end: 0, entry: 0, first: 0)
+      shutdowns.append(
+        ShutdownReport(
+          outcome: result.outcome, finding: result.finding?.rawValue, at: span.end - span.start,
+          lostWrites: result.lostWrites,
+          fileSystem: result.fileSystem,
+          because: result.outcome == .clean ? [] : why(span.entry, from: span.first), console: console(span)))
     }
     return Outcome(witness: witness, share: share, boots: boots, shutdowns: shutdowns, timeline: timeline())
   }
@@ -73,7 +79,10 @@ struct Narrator {
             boots[last].entry = index
           }
         case .shutdownEnds:
-          shutdowns.append(Span(start: down?.time ?? time, end: lastHappening(before: index), entry: index, first: down?.entry ?? 0))
+          shutdowns.append(
+            Span(
+              start: down?.time ?? time, end: lastHappening(before: index), entry: index,
+              first: down?.entry ?? 0))
         }
       }
     }
@@ -89,8 +98,10 @@ struct Narrator {
     entries.flatMap { entry in
       entry.notes.compactMap { note in
         switch note {
-        case .console(let part, let text): TimelineEntry(time: entry.time.microseconds, part: part, text: text, console: true)
-        case .says(let part, let text, _): TimelineEntry(time: entry.time.microseconds, part: part, text: text, console: false)
+        case .console(let part, let text):
+          TimelineEntry(time: entry.time.microseconds, part: part, text: text, console: true)
+        case .says(let part, let text, _):
+          TimelineEntry(time: entry.time.microseconds, part: part, text: text, console: false)
         case .set, .mark: nil
         }
       }
@@ -102,7 +113,9 @@ struct Narrator {
     guard span.first <= span.entry, span.entry < entries.count else { return [] }
     var lines: [String] = []
     for entry in entries[span.first...span.entry] {
-      for note in entry.notes { if case .console(_, let text) = note, lines.last != text { lines.append(text) } }
+      for note in entry.notes {
+        if case .console(_, let text) = note, lines.last != text { lines.append(text) }
+      }
     }
     return lines.suffix(12).map { $0 }
   }
@@ -117,16 +130,21 @@ struct Narrator {
     var seen: Set<String> = []
     var queue: [(entry: Int, note: Int)] = []
     func addLastSentence(of entry: Int) {
-      if let note = entries[entry].notes.lastIndex(where: { if case .says = $0 { true } else { false } }) { queue.append((entry, note)) }
+      if let note = entries[entry].notes.lastIndex(where: { if case .says = $0 { true } else { false } }) {
+        queue.append((entry, note))
+      }
     }
     addLastSentence(of: end)
     while let (entry, note) = queue.popLast(), sentences.count < 24 {
-      guard case .says(let part, let text, let facts) = entries[entry].notes[note], seen.insert("\(entry) \(text)").inserted else { continue }
+      guard case .says(let part, let text, let facts) = entries[entry].notes[note],
+        seen.insert("\(entry) \(text)").inserted
+      else { continue }
       sentences.append((entry, note, part == "story" ? "\(text)" : text))
       for fact in facts { if let source = setter(of: fact, before: entry, note) { queue.append(source) } }
     }
     var result: [String] = []
-    for sentence in sentences.sorted(by: { ($0.entry, $0.order) < ($1.entry, $1.order) }) where sentence.entry >= first && !result.contains(sentence.text) {
+    for sentence in sentences.sorted(by: { ($0.entry, $0.order) < ($1.entry, $1.order) })
+    where sentence.entry >= first && !result.contains(sentence.text) {
       result.append(sentence.text)
     }
     return result

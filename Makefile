@@ -1,0 +1,51 @@
+# What a newcomer needs: `make demo` and `make test`. Both install what is missing from the system's packages first.
+# Everything is built by SwiftPM; this file only puts the steps in order.
+
+SWIFT ?= swift
+BUILD := $(SWIFT) build
+BOOTSIM = $(shell $(SWIFT) build --show-bin-path)/bootsim
+
+.PHONY: all demo test setup setup-test build release bench format lint clean
+
+all: build
+
+# A machine of today that comes up and never powers off, and one that a USB stick keeps from coming up.
+demo: setup
+	$(BUILD) --product bootsim
+	@echo
+	-@$(BOOTSIM) run Scenarios/modern/lab-h-auto-dhcp.json
+	@echo
+	-@$(BOOTSIM) run Scenarios/modern/lab-c-usb-takes-sda.json
+	@echo
+	@echo "Both are real boots, seen in the laboratory. Try your own: $(BOOTSIM) init > mine.json"
+
+test: setup-test lint
+	$(BUILD) --build-tests
+	$(BOOTSIM) test Scenarios
+	$(SWIFT) test
+
+setup:
+	@Scripts/setup build
+
+setup-test:
+	@Scripts/setup build test
+
+build: setup
+	$(BUILD)
+
+# The programs as they are installed: no Swift libraries needed on the machine they are copied to.
+release: setup
+	$(BUILD) -c release --static-swift-stdlib --product bootsim
+	$(BUILD) -c release --static-swift-stdlib --product fuse-lun
+
+include Benchmarks/bench.mk
+bench: bench-engine
+
+format: setup
+	$(SWIFT) format format --in-place --parallel --recursive Package.swift Sources Tests
+
+lint: setup
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
+
+clean:
+	$(SWIFT) package clean
