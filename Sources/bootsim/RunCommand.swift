@@ -37,27 +37,27 @@ struct RunCommand: ParsableCommand {
     options.seed = seed
     if nominal { options.mode = .nominal }
     let loaded = try ScenarioFiles().load(files)
-    if let schedule { options.mode = .schedule(try witness(schedule)) }
-    var reports: [(file: String, report: Report)] = []
-    for scenario in loaded {
-      guard let report = Bootsim.simulate(scenario.scenario.scenario, options: options) else {
-        Output.complain("\(schedule ?? scenario.file): error: its events do not happen in \(scenario.file)")
-        Output.complain("  hint: a schedule is a witness of this very scenario")
+    if let schedule {
+      let witness = try witness(schedule)
+      if let scenario = loaded.first?.scenario.scenario, let why = Bootsim.mismatch(witness, scenario) {
+        Output.complain("\(schedule): error: this schedule is not of \(files[0]): \(why)")
+        Output.complain("  hint: a witness replays only the scenario it was found in")
         throw Status.badInput
       }
-      reports.append((scenario.file, report))
+      options.mode = .schedule(witness)
     }
+    let reports = loaded.map { ($0.file, Bootsim.simulate($0.scenario.scenario, options: options)) }
     if json {
-      let values = reports.map { $0.report.json(file: $0.file) }
+      let values = reports.map { file, report in report.json(file: file) }
       let value = files.count == 1 ? values[0] : JSONValue(.array(values))
       Output.write(value.text(indented: true) + "\n")
     } else {
       let style = Output.style
       let extent: TerminalReport.Extent = schedule != nil ? .witness : nominal ? .nominal : .everyOrder
-      let texts = reports.map { TerminalReport.text($0.report, extent: extent, style: style) }
+      let texts = reports.map { TerminalReport.text($0.1, extent: extent, style: style) }
       Output.write(texts.joined(separator: "\n"))
     }
-    if reports.contains(where: { $0.report.verdict != .boots }) { throw Status.failing }
+    if reports.contains(where: { $0.1.verdict != .boots }) { throw Status.failing }
   }
 
   private func witness(_ file: String) throws(Status) -> Witness {

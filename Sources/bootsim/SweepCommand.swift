@@ -37,10 +37,13 @@ struct SweepCommand: ParsableCommand {
       throw Status.badInput
     }
     var progress = Output.Progress()
+    var options = Bootsim.Options()
+    options.seed = seed
+    options.fixes = false
     let report = Sweep.run(loaded) { done in
       progress.show(done, of: loaded.variation.count, "combinations")
     } simulate: { scenario in
-      Simulator.explore(scenario, seed: seed)
+      Bootsim.simulate(scenario, options: options)
     }
     let text = report.json(file: file).text(indented: true) + "\n"
     Output.write(json ? text : SweepTerminalReport.text(report, style: Output.style))

@@ -374,6 +374,13 @@ struct Snippet: Sendable, CustomTestStringConvertible {
     #expect(result.output.known == "tcp:\n[1]\n10.0.0.1\ntwo\n")
   }
 
+  @Test("A condition of bash that makes no sense is noted, and its status is not known")
+  func badCondition() {
+    let result = run("[[ a b ]]\n").run
+    #expect(result.notLookedAt.map(\.reason) == [.notModelled])
+    #expect(result.status == .unknown)
+  }
+
   @Test("A sourced file that is missing is noted, and the script goes on")
   func missingSource() {
     let (result, _) = run(". /lib/lsb/init-functions\nlog_daemon_msg Stopping\nifdown -a\n")
@@ -399,7 +406,7 @@ struct Snippet: Sendable, CustomTestStringConvertible {
     "bash's conditions and quotes are understood",
     arguments: [
       ("x=ifcfg-eth0; [[ $x == ifcfg-* && ! $x == *.bak ]] && echo y", "y\n"),
-      ("[[ -z \"\" || ( a == b ) ]] && echo y", "y\n"), ("[[ a b ]]; echo end", "end\n"),
+      ("[[ -z \"\" || ( a == b ) ]] && echo y", "y\n"),
       ("function f { echo $1; }; f \"x\"", "x\n"), ("echo $\"text\" $'a\\tb'", "text a\tb\n"),
       ("x=/a/b; echo ${x//\\//-}", "-a-b\n"), ("((x = 3 + 4)); echo $x; ((0)) || echo zero", "7\nzero\n"),
       ("x=a; x+=b; echo $x &>/dev/null; echo $x", "ab\n"), ("read a <<< \"w1\"; echo $a", "w1\n"),

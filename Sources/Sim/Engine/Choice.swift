@@ -7,68 +7,73 @@
 /// leaves a shorter run to be found, no run that comes to an end is lost, and the set needs no further proviso.
 ///
 /// For the same reason an event need not be tried that is later, at all possible times, than another one of
-/// the set; and it may be demanded of an event of the set that no other one of the set is earlier. The latter is
-/// done only for events left behind for long: otherwise a loop could run ahead of them for ever, in states
-/// that never repeat since the distance keeps growing.
+/// the set; and it may be demanded of an event of the set that it is not ahead of another one by more than some
+/// lead. That demand is made only where the distance between two events has grown beyond the lead: otherwise
+/// unrelated loops could drift apart for ever, in states that never repeat.
 struct Choice: ~Copyable {
   /// For each position, whether the event is to be tried.
   private(set) var isChosen: UnsafeMutablePointer<Bool>
-  private var isLater: UnsafeMutablePointer<Bool>
-  /// The set, and those in it that were left behind for long; for up to 64 events.
-  private var set: UInt64 = 0
-  private var neglected: UInt64 = 0
+  private var lead: UnsafeMutablePointer<Int64>
   private var capacity = 64
-  /// For each event, those that must be in a set with it, and those that are earlier at all possible times.
+  /// The lead, and the set of those events that others may be further ahead of; for up to 64 events.
+  private var longestLead: Int64 = 0
+  private var behind: UInt64 = 0
+  /// For each event: those that must be in a set with it, those that are earlier at all possible times, and how
+  /// far it may be ahead of the others.
   private var pulls: UnsafeMutablePointer<UInt64>
   private var before: UnsafeMutablePointer<UInt64>
+  private var ahead: UnsafeMutablePointer<Int64>
 
   init() {
     isChosen = .allocate(capacity: capacity)
-    isLater = .allocate(capacity: capacity)
+    lead = .allocate(capacity: capacity)
     pulls = .allocate(capacity: 64)
     before = .allocate(capacity: 64)
+    ahead = .allocate(capacity: 64)
   }
 
   deinit {
     isChosen.deallocate()
-    isLater.deallocate()
+    lead.deallocate()
     pulls.deallocate()
     before.deallocate()
+    ahead.deallocate()
   }
 
   /// Chooses the events to try in a state.
+  ///
+  /// With more than 64 pending events all are tried.
   mutating func choose<M>(
-    _ zone: borrowing Zone, _ alphabet: borrowing Alphabet<M>, reducing: Bool, depth: Int32,
-    patience: Int32
+    _ zone: borrowing Zone, _ alphabet: borrowing Alphabet<M>, reducing: Bool, lead: Int64
   ) {
     let n = zone.count
     reserve(n)
     isChosen.update(repeating: true, count: n)
-    neglected = 0
-    if n > 64 { return }
-    set = n == 64 ? .max : (1 << UInt64(n)) - 1
-    if n == 1 { return }
+    behind = 0
+    longestLead = lead
+    if n == 1 || n > 64 { return }
     relate(zone, alphabet)
-    for x in 0..<n where depth - zone.born[x] > patience && before[x] == 0 {
-      neglected |= 1 << UInt64(x)
-    }
     if !reducing { return }
-    set = smallestSet(n)
+    let set = smallestSet(n)
     for x in 0..<n { isChosen[x] = set & (1 << UInt64(x)) != 0 && before[x] & set == 0 }
   }
 
-  /// For each position, whether the event there must not be earlier than the one at `k`, which is taken.
-  mutating func later<M>(
-    than k: Int, _ zone: borrowing Zone, _ alphabet: borrowing Alphabet<M>
-  ) -> UnsafeMutablePointer<Bool> {
+  /// For each position, how far the event at `k`, which is taken, may be ahead of the one there: not at all if
+  /// they conflict.
+  mutating func leads<M>(
+    of k: Int, _ zone: borrowing Zone, _ alphabet: borrowing Alphabet<M>
+  ) -> UnsafeMutablePointer<Int64> {
     let footprint = alphabet.footprint(zone.events[k])
     for x in 0..<zone.count {
-      isLater[x] = x != k && alphabet.footprint(zone.events[x]).conflicts(with: footprint)
+      let conflicts = x != k && alphabet.footprint(zone.events[x]).conflicts(with: footprint)
+      lead[x] = conflicts ? 0 : Zone.infinity
     }
-    if neglected != 0 {
-      for x in 0..<zone.count where x != k && neglected & (1 << UInt64(x)) != 0 { isLater[x] = true }
+    if behind != 0 {
+      for x in 0..<zone.count where x != k && behind & (1 << UInt64(x)) != 0 {
+        lead[x] = Swift.min(lead[x], longestLead)
+      }
     }
-    return isLater
+    return lead
   }
 
   private mutating func relate<M>(_ zone: borrowing Zone, _ alphabet: borrowing Alphabet<M>) {
@@ -77,24 +82,32 @@ struct Choice: ~Copyable {
       let footprint = alphabet.footprint(zone.events[a])
       var pulled: UInt64 = 0
       var earlier: UInt64 = 0
+      var distance = -Zone.limit
       for b in 0..<n where b != a {
-        let isLaterAlways = zone.bound[a &* n &+ b] < 0
-        if !isLaterAlways, alphabet.reach(zone.events[b]).conflicts(with: footprint) {
+        let furthest = zone.bound[a &* n &+ b]
+        if furthest >= 0, alphabet.reach(zone.events[b]).conflicts(with: footprint) {
           pulled |= 1 << UInt64(b)
         }
-        if zone.bound[b &* n &+ a] < 0 { earlier |= 1 << UInt64(b) }
+        let nearest = 0 &- zone.bound[b &* n &+ a]
+        if nearest > 0 { earlier |= 1 << UInt64(b) }
+        if furthest < Zone.infinity ? furthest > longestLead : nearest > longestLead {
+          behind |= 1 << UInt64(b)
+        }
+        distance = Swift.max(distance, furthest)
       }
       pulls[a] = pulled
       before[a] = earlier
+      ahead[a] = distance
     }
   }
 
-  /// The set that leaves the fewest events to try. Of several, the first in the order of positions.
+  /// The set that leaves the fewest events to try. Of several, the one that runs least ahead of other events.
   private func smallestSet(_ n: Int) -> UInt64 {
     var best: UInt64 = 0
     var fewest = Int.max
+    var least = Int64.max
     for seed in 0..<n {
-      var closed = neglected | 1 << UInt64(seed)
+      var closed = behind | 1 << UInt64(seed)
       var open = closed
       while open != 0 {
         let new = pulls[open.trailingZeroBitCount] & ~closed
@@ -102,15 +115,20 @@ struct Choice: ~Copyable {
         closed |= new
       }
       var toTry = 0
+      var distance = Int64.min
       var rest = closed
       while rest != 0 {
-        if before[rest.trailingZeroBitCount] & closed == 0 { toTry += 1 }
+        let x = rest.trailingZeroBitCount
+        if before[x] & closed == 0 {
+          toTry += 1
+          distance = Swift.max(distance, ahead[x])
+        }
         rest &= rest &- 1
       }
-      if toTry < fewest {
+      if toTry < fewest || toTry == fewest && distance < least {
         fewest = toTry
+        least = distance
         best = closed
-        if toTry == 1 { break }
       }
     }
     return best
@@ -120,8 +138,8 @@ struct Choice: ~Copyable {
     if n <= capacity { return }
     while capacity < n { capacity *= 2 }
     isChosen.deallocate()
-    isLater.deallocate()
+    lead.deallocate()
     isChosen = .allocate(capacity: capacity)
-    isLater = .allocate(capacity: capacity)
+    lead = .allocate(capacity: capacity)
   }
 }

@@ -133,7 +133,9 @@ extension Search {
       for index in edgeRange(node) {
         let edge = edges[index]
         if !edge.isExact || component[Int(edge.target)] != component[Int(node)] { continue }
-        if edge.event == event || cancels(edge.event, event, in: nodes.state(of: node)) { return false }
+        if edge.position < 0 { return false }
+        let taken = nodes.event(of: node, at: Int(edge.position))
+        if taken == event || cancels(taken, event, in: nodes.state(of: node)) { return false }
       }
     }
     return true
@@ -157,7 +159,7 @@ extension Search {
       for index in edgeRange(node) where edges[index].isExact {
         let edge = edges[index]
         if component[Int(edge.target)] != component[Int(start)] || origin[edge.target] != nil { continue }
-        origin[edge.target] = (node, position(of: edge.event, in: node))
+        origin[edge.target] = (node, edge.position)
         queue.append(edge.target)
         if edge.target == start { head = queue.count }
       }
@@ -170,11 +172,5 @@ extension Search {
       node = step.node
     } while node != start
     return lap.reversed()
-  }
-
-  private func position(of event: Int32, in node: Int32) -> Int32 {
-    if event < 0 { return -1 }
-    let positions = 0..<nodes.pendingCount(of: node)
-    return Int32(positions.first { nodes.event(of: node, at: $0) == event } ?? 0)
   }
 }

@@ -11,8 +11,9 @@ public enum Explorer {
     public var covers = true
     /// Whether orders that differ only in independent events are skipped.
     public var reduces = true
-    /// For how many events of a path a pending one may be left behind before times are kept in step with it.
-    public var patience: Int32 = 64
+    /// How far an event may be taken ahead of a pending one that has nothing to do with it; without a value, eight
+    /// times the longest delay met so far. A short lead saves less, a long one makes unrelated loops take longer to close.
+    public var lead: SimTime?
 
     /// All savings, and this budget.
     public init(budget: Int = 1_000_000) {

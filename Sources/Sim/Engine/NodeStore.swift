@@ -1,7 +1,6 @@
 /// The explored states, each a record of 64-bit words in one growing block, with an index by content.
 ///
-/// A record is: control state and sizes, the pending events, the bounds, the past's footprints and rows; then,
-/// not part of its identity, the depths at which the pending events were scheduled.
+/// A record is: control state and sizes, the pending events, the bounds, the past's footprints and rows.
 struct NodeStore: ~Copyable {
   private var words: UnsafeMutablePointer<UInt64>
   private var wordCount = 0
@@ -17,8 +16,7 @@ struct NodeStore: ~Copyable {
   /// What is kept about a state besides its record.
   struct Node {
     var offset: Int
-    /// The number of words that make its identity.
-    var identity: Int32
+    var size: Int32
     /// The state and the position of the event by which it was first reached; -1 for none, or for a step of the story.
     var parent: Int32
     var via: Int32
@@ -57,7 +55,7 @@ struct NodeStore: ~Copyable {
   }
 
   /// The number of 64-bit words held by records.
-  var size: Int { wordCount }
+  var words64: Int { wordCount }
 
   /// The control state of a node.
   func state(of node: Int32) -> Int32 {
@@ -98,8 +96,6 @@ struct NodeStore: ~Copyable {
     for h in 0..<zone.pastCount { zone.past[h] = Footprint(reads: at[2 * h], writes: at[2 * h + 1]) }
     at += 2 * zone.pastCount
     for i in 0..<zone.pastCount * n { zone.since[i] = Int64(bitPattern: at[i]) }
-    at += zone.pastCount * n
-    for i in 0..<n { zone.born[i] = Int32(truncatingIfNeeded: at[i]) }
   }
 
   /// Adds a state unless there is one like it.
@@ -117,17 +113,17 @@ struct NodeStore: ~Copyable {
   ) -> Addition? {
     let n = zone.count
     precondition(n <= 0xFFFF && zone.pastCount <= 0xFFFF, "more than 65535 events are pending")
-    let identity = 1 + n + n * n + zone.pastCount * (2 + n)
+    let size = 1 + n + n * n + zone.pastCount * (2 + n)
     let offset = wordCount
-    reserve(identity + n)
+    reserve(size)
     write(state, zone, at: words + offset)
     let keyHash = NodeStore.hash(words + offset, 1 + n, seed: 0)
     var hash = keyHash
     if merging {
-      hash = NodeStore.hash(words + offset + 1 + n, identity - 1 - n, seed: keyHash)
+      hash = NodeStore.hash(words + offset + 1 + n, size - 1 - n, seed: keyHash)
       var probe = exact.find(hash)
       while let other = exact.next(&probe) {
-        if isSame(other, offset, identity) { return .same(other) }
+        if isSame(other, offset, size) { return .same(other) }
       }
     }
     var chained: Int32 = -1
@@ -146,9 +142,9 @@ struct NodeStore: ~Copyable {
     if count >= budget { return nil }
     let new = append(
       Node(
-        offset: offset, identity: Int32(identity), parent: parent, via: via, depth: depth,
+        offset: offset, size: Int32(size), parent: parent, via: via, depth: depth,
         similar: chained))
-    wordCount += identity + n
+    wordCount += size
     if merging { exact.insert(hash, new) }
     if merging && covering && n > 0 {
       similar.replace(keyHash, chained, with: new)
@@ -185,14 +181,12 @@ struct NodeStore: ~Copyable {
     }
     at += 2 * zone.pastCount
     for i in 0..<zone.pastCount * n { at[i] = UInt64(bitPattern: zone.since[i]) }
-    at += zone.pastCount * n
-    for i in 0..<n { at[i] = UInt64(UInt32(bitPattern: zone.born[i])) }
   }
 
-  private func isSame(_ node: Int32, _ offset: Int, _ identity: Int) -> Bool {
+  private func isSame(_ node: Int32, _ offset: Int, _ size: Int) -> Bool {
     let other = nodes[Int(node)]
-    if Int(other.identity) != identity { return false }
-    for i in 0..<identity where words[other.offset + i] != words[offset + i] { return false }
+    if Int(other.size) != size { return false }
+    for i in 0..<size where words[other.offset + i] != words[offset + i] { return false }
     return true
   }
 

@@ -10,11 +10,11 @@ public struct RandomSource: Sendable {
     state = seed
   }
 
-  /// The source of the `index`-th run of a series: well away from its neighbours and from the seed itself.
-  public init(seed: UInt64, run index: UInt64) {
+  /// The seed of the `index`-th run of a series: well away from its neighbours and from the seed of the series.
+  public static func seed(_ seed: UInt64, run index: UInt64) -> UInt64 {
     var outer = RandomSource(seed: seed)
     var inner = RandomSource(seed: outer.next() ^ index)
-    state = inner.next()
+    return inner.next()
   }
 
   /// The next 64 random bits.

@@ -32,9 +32,6 @@ final class Search<M: Model> {
 
   /// Explores everything that the budget allows.
   func run() -> Exploration<M> {
-    let start = states.intern(model.start())
-    child.reset(count: 0, pastCount: 0)
-    _ = add(start, parent: -1, via: -1, depth: 0)
     expandAll()
     var endless = findEndless()
     while case .unknown(let open) = endless, !isOutOfBudget {
@@ -55,7 +52,12 @@ final class Search<M: Model> {
       states: nodes.count, transitions: transitions, complete: !isOutOfBudget, endless: loop)
   }
 
-  private func expandAll(covering: Bool = true) {
+  /// Expands every state that is not, and those found meanwhile.
+  func expandAll(covering: Bool = true) {
+    if nodes.count == 0 {
+      child.reset(count: 0, pastCount: 0)
+      _ = add(states.intern(model.start()), parent: -1, via: -1, depth: 0)
+    }
     while Int(next) < nodes.count, !isOutOfBudget {
       if nodes[next].covered < 0, nodes[next].firstEdge < 0 {
         expand(next, covering: covering && options.covers)
@@ -73,8 +75,8 @@ final class Search<M: Model> {
       resume(node, covering)
     } else {
       let depth = nodes[node].depth
-      choice.choose(
-        parent, alphabet, reducing: options.reduces, depth: depth, patience: options.patience)
+      let lead = options.lead?.microseconds ?? Swift.min(8 * step.longest, SimTime.maximum.microseconds)
+      choice.choose(parent, alphabet, reducing: options.reduces, lead: lead)
       for k in 0..<parent.count where choice.isChosen[k] && !isOutOfBudget {
         take(k, from: node, depth, covering)
       }
@@ -95,7 +97,7 @@ final class Search<M: Model> {
     }
     parent.reset(count: 0, pastCount: 0)
     step.plan(out, parent, taking: -1, &alphabet)
-    step.build(&child, from: parent, taking: -1, depth: nodes[node].depth + 1)
+    step.build(&child, from: parent, taking: -1)
     connect(add(states.intern(state), parent: node, via: -1, depth: nodes[node].depth + 1, covering), -1)
   }
 
@@ -103,25 +105,25 @@ final class Search<M: Model> {
   private func take(_ k: Int, from node: Int32, _ depth: Int32, _ covering: Bool) {
     let event = parent.events[k]
     let footprint = alphabet.footprint(event)
-    let later = choice.later(than: k, parent, alphabet)
+    let lead = choice.leads(of: k, parent, alphabet)
     work.copy(parent)
     scratch.reserve(parent.count)
-    if !work.demand(k, before: later, footprint: footprint, &scratch) { return }
+    if !work.demand(k, lead: lead, footprint: footprint, &scratch) { return }
 
     var state = states[nodes.state(of: node)]
     out.empty()
     model.handle(alphabet[event], &state, &out)
     step.plan(out, work, taking: k, &alphabet)
-    if step.cancelled.contains(where: { !later[$0] }) {
+    if step.cancelled.contains(where: { lead[$0] > 0 }) {
       // A model with honest footprints never comes here: cancelling is a conflict.
-      for x in step.cancelled { later[x] = true }
-      if !work.demand(k, before: later, footprint: footprint, &scratch) { return }
+      for x in step.cancelled { lead[x] = 0 }
+      if !work.demand(k, lead: lead, footprint: footprint, &scratch) { return }
     }
     work.closePast(&scratch)
-    step.build(&child, from: work, taking: k, depth: depth + 1)
+    step.build(&child, from: work, taking: k)
     step.remember(&child, from: work, taking: k, footprint)
     child.simplifyPast { alphabet.reach($0) }
-    connect(add(states.intern(state), parent: node, via: Int32(k), depth: depth + 1, covering), event)
+    connect(add(states.intern(state), parent: node, via: Int32(k), depth: depth + 1, covering), Int32(k))
   }
 
   private func add(
@@ -135,10 +137,10 @@ final class Search<M: Model> {
     return addition
   }
 
-  private func connect(_ addition: NodeStore.Addition?, _ event: Int32) {
+  private func connect(_ addition: NodeStore.Addition?, _ position: Int32) {
     switch addition {
-    case .added(let target), .same(let target): edges.append(target, event, isExact: true)
-    case .covered(let target): edges.append(target, event, isExact: false)
+    case .added(let target), .same(let target): edges.append(target, position, isExact: true)
+    case .covered(let target): edges.append(target, position, isExact: false)
     case nil: return
     }
     transitions += 1

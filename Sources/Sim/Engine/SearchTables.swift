@@ -107,8 +107,8 @@ struct InternTable<Value: Hashable>: ~Copyable {
 /// What leads from one state to another.
 struct Edge {
   var target: Int32
-  /// The event taken; -1 for a step of the story.
-  var event: Int32
+  /// The position of the event taken; -1 for a step of the story.
+  var position: Int32
   /// False when the target only covers the state that the event led to.
   var isExact: Bool
 }
@@ -126,7 +126,7 @@ struct EdgeList: ~Copyable {
   @inline(__always)
   subscript(index: Int32) -> Edge { base[Int(index)] }
 
-  mutating func append(_ target: Int32, _ event: Int32, isExact: Bool) {
+  mutating func append(_ target: Int32, _ position: Int32, isExact: Bool) {
     precondition(count < Int(Int32.max), "more than 2^31 transitions")
     if count == capacity {
       let larger = UnsafeMutablePointer<Edge>.allocate(capacity: capacity * 2)
@@ -135,7 +135,7 @@ struct EdgeList: ~Copyable {
       base = larger
       capacity *= 2
     }
-    (base + count).initialize(to: Edge(target: target, event: event, isExact: isExact))
+    (base + count).initialize(to: Edge(target: target, position: position, isExact: isExact))
     count += 1
   }
 }

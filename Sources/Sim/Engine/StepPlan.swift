@@ -11,6 +11,8 @@ struct StepPlan {
   private var children: [Child] = []
   /// For each position after the step, the one before it; ~c for the c-th child.
   private(set) var sources: [Int] = []
+  /// The longest delay with an end that any plan came across.
+  private(set) var longest: Int64 = 0
 
   /// Reads off a handler's requests.
   mutating func plan<M: Model>(
@@ -30,6 +32,8 @@ struct StepPlan {
         }
       } else {
         let window = request.window
+        longest = Swift.max(
+          longest, (window.latest.isUnbounded ? window.earliest : window.latest).microseconds)
         children.append(
           Child(
             event: event, earliest: window.earliest.microseconds,
@@ -53,7 +57,7 @@ struct StepPlan {
   }
 
   /// Writes the events and bounds after the step. The past gets room but no contents.
-  func build(_ result: inout Zone, from zone: borrowing Zone, taking k: Int, depth: Int32) {
+  func build(_ result: inout Zone, from zone: borrowing Zone, taking k: Int) {
     let n = sources.count
     let old = zone.count
     result.reset(count: n, pastCount: k < 0 ? 0 : zone.pastCount + 1)
@@ -61,7 +65,6 @@ struct StepPlan {
       let row = result.bound + i &* n
       if source >= 0 {
         result.events[i] = zone.events[source]
-        result.born[i] = zone.born[source]
         for (j, other) in sources.enumerated() {
           row[j] =
             other >= 0
@@ -71,7 +74,6 @@ struct StepPlan {
       } else {
         let child = children[~source]
         result.events[i] = child.event
-        result.born[i] = depth
         for (j, other) in sources.enumerated() {
           row[j] =
             other >= 0

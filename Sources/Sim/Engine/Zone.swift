@@ -22,8 +22,6 @@ struct Zone: ~Copyable {
   private(set) var count = 0
   var pastCount = 0
   private(set) var events: UnsafeMutablePointer<Int32>
-  /// The depth at which each event was scheduled, on the path by which the state was first reached.
-  private(set) var born: UnsafeMutablePointer<Int32>
   private(set) var bound: UnsafeMutablePointer<Int64>
   private(set) var past: UnsafeMutablePointer<Footprint>
   private(set) var since: UnsafeMutablePointer<Int64>
@@ -32,7 +30,6 @@ struct Zone: ~Copyable {
 
   init() {
     events = .allocate(capacity: eventCapacity)
-    born = .allocate(capacity: eventCapacity)
     bound = .allocate(capacity: eventCapacity * eventCapacity)
     past = .allocate(capacity: pastCapacity)
     since = .allocate(capacity: pastCapacity * eventCapacity)
@@ -40,7 +37,6 @@ struct Zone: ~Copyable {
 
   deinit {
     events.deallocate()
-    born.deallocate()
     bound.deallocate()
     past.deallocate()
     since.deallocate()
@@ -52,12 +48,10 @@ struct Zone: ~Copyable {
       while eventCapacity < count { eventCapacity *= 2 }
       while pastCapacity < pastCount { pastCapacity *= 2 }
       events.deallocate()
-      born.deallocate()
       bound.deallocate()
       past.deallocate()
       since.deallocate()
       events = .allocate(capacity: eventCapacity)
-      born = .allocate(capacity: eventCapacity)
       bound = .allocate(capacity: eventCapacity * eventCapacity)
       past = .allocate(capacity: pastCapacity)
       since = .allocate(capacity: pastCapacity * eventCapacity)
@@ -77,23 +71,23 @@ struct Zone: ~Copyable {
 
   // MARK: Demanding that an event comes first
 
-  /// Tightens the bounds by all demands that concern event `k`: T(k) ≤ T(x) for each x of `later`, and
-  /// T(k) ≥ Th for each past event that `footprint` conflicts with.
+  /// Tightens the bounds by all demands that concern event `k`: T(k) ≤ T(x) + `lead[x]` for each x, and T(k) ≥ Th
+  /// for each past event that `footprint` conflicts with.
   ///
   /// - Returns: whether times exist that meet them. If not, the bounds are of no use any more.
   mutating func demand(
-    _ k: Int, before later: UnsafePointer<Bool>, footprint: Footprint, _ scratch: inout ZoneScratch
+    _ k: Int, lead: UnsafePointer<Int64>, footprint: Footprint, _ scratch: inout ZoneScratch
   ) -> Bool {
     let n = count
-    for x in 0..<n where later[x] && bound[x &* n &+ k] < 0 { return false }
+    for x in 0..<n where Zone.sum(bound[x &* n &+ k], lead[x]) < 0 { return false }
     let out = scratch.out(n)
     let into = scratch.into(n)
     var changedOut = false
     var changedInto = false
     for x in 0..<n {
       out[x] = bound[k &* n &+ x]
-      if later[x], out[x] > 0 {
-        out[x] = 0
+      if lead[x] < out[x] {
+        out[x] = lead[x]
         changedOut = true
       }
       into[x] = bound[x &* n &+ k]
@@ -161,7 +155,6 @@ struct Zone: ~Copyable {
   mutating func copy(_ other: borrowing Zone) {
     reset(count: other.count, pastCount: other.pastCount)
     events.update(from: other.events, count: count)
-    born.update(from: other.born, count: count)
     bound.update(from: other.bound, count: count &* count)
     past.update(from: other.past, count: pastCount)
     since.update(from: other.since, count: pastCount &* count)

@@ -15,7 +15,13 @@ extension MachineModel {
   }
 
   func shutdownProgram(reboot: Bool, _ s: MachineState) -> UInt16 {
-    library.program("shutdown \(s.tree) \(reboot)") {
+    // The installation system has nothing of ours to stop.
+    guard s.root.disk > 0 else {
+      return library.program("installer off \(reboot)") {
+        Program(part: "installer", tasks: [Program.Task(name: "off", ops: [.halt(HaltRequest(reboot: reboot, commandLine: reboot ? "reboot" : "poweroff"))])])
+      }
+    }
+    return library.program("shutdown \(s.tree) \(reboot)") {
       let tree = tree(s)
       return hasSystemd(tree) ? systemdStop(tree, reboot: reboot) : sysvStop(tree, reboot: reboot)
     }

@@ -217,7 +217,8 @@ public struct JSONParser {
     skipSpace()
     if atEnd {
       let around = closers.count - 1
-      let others = around == 0 ? "" : around == 1 ? ", nor is the one around it" : ", nor are the \(around) around it"
+      let others =
+        around == 0 ? "" : around == 1 ? ", nor is the one around it" : ", nor are the \(around) around it"
       if !saidEnd { report("'\(opener)' is never closed\(others)", at: opening) }
       saidEnd = true
       return true

@@ -28,16 +28,14 @@ public enum Bootsim {
   /// Simulates a scenario.
   ///
   /// - Returns: verdict, outcomes with their witnesses and causes, verified fixes. The same for the same scenario and seed, on any machine.
-  ///   Nil where a schedule asks for what cannot happen in this scenario.
-  public static func simulate(_ scenario: Scenario, options: Options = Options()) -> Report? {
+  public static func simulate(_ scenario: Scenario, options: Options = Options()) -> Report {
     let model = MachineModel(scenario)
-    let answer: Report? = switch options.mode {
+    var report = switch options.mode {
     case .explore: explored(model, options)
     case .nominal: single(model, .nominal)
     case .sampled: single(model, .seed(options.seed))
     case .schedule(let witness): single(model, .schedule(witness))
     }
-    guard var report = answer else { return nil }
     report.notLookedAt = model.library.notLookedAt.sorted()
     if options.fixes, options.mode == .explore, report.verdict != .boots {
       report.fixes = Cures(scenario, budget: options.budget).verified(for: report)
@@ -75,9 +73,18 @@ public enum Bootsim {
       complete: exploration.complete && !exploration.isEndless, outcomes: outcomes, fixes: [], notLookedAt: [])
   }
 
-  private static func single(_ model: MachineModel, _ choice: Simulation.Choice) -> Report? {
+  /// What is wrong with a schedule for a scenario: it asks for what cannot happen there. Nil: it can be replayed.
+  public static func mismatch(_ witness: Witness, _ scenario: Scenario) -> String? {
+    switch Simulation.run(MachineModel(scenario), choosing: .schedule(witness)).stop {
+    case .finished: nil
+    case .limit: "it never ends"
+    case .scheduleEnded: "it ends before the story does"
+    case .scheduleMismatch(let text): text
+    }
+  }
+
+  private static func single(_ model: MachineModel, _ choice: Simulation.Choice) -> Report {
     let run = Simulation.run(model, choosing: choice, tracing: true)
-    guard run.stop == .finished else { return nil }
     let witness: String = if case .schedule(let witness) = choice { witness.description } else { "" }
     let outcome = Narrator(model, run).outcome(witness: witness, share: 1)
     return Report(

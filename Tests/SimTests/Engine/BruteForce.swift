@@ -24,6 +24,8 @@ struct BruteForce<M: Model> {
   /// Whether some run never ends.
   private(set) var isEndless = false
   private(set) var isComplete = true
+  /// The number of configurations found.
+  var size: Int { numbers.count }
   private var numbers: [Configuration: Int] = [:]
   private var successors: [[Int]] = []
 

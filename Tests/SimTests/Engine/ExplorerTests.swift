@@ -4,16 +4,16 @@ import Testing
 
 /// Ways to explore, all of which have to find the same ends.
 enum Mode: String, CaseIterable, Sendable {
-  case full, exactMerging, unreduced, plain, impatient
+  case full, exactMerging, unreduced, plain, inStep
 
   var options: Explorer.Options {
-    var options = Explorer.Options(budget: 200_000)
+    var options = Explorer.Options(budget: 20_000)
     switch self {
     case .full: break
     case .exactMerging: options.covers = false
     case .unreduced: options.reduces = false
     case .plain: (options.covers, options.reduces) = (false, false)
-    case .impatient: options.patience = 1
+    case .inStep: options.lead = .zero
     }
     return options
   }
@@ -22,23 +22,25 @@ enum Mode: String, CaseIterable, Sendable {
 @Suite("The explorer")
 struct ExplorerTests {
   /// How many models of each kind to compare; a release build can do far more (`ENGINE_MODELS`).
-  static let models = UInt64(Environment.number("ENGINE_MODELS") ?? 400)
+  static let models = UInt64(Environment.number("ENGINE_MODELS") ?? 250)
   static let first = UInt64(Environment.number("ENGINE_SEED") ?? 0)
 
   static func compare(_ recipe: Recipe, seed: UInt64) {
     let model = recipe.make(seed: seed)
-    var brute = BruteForce(model, limit: 60_000, horizon: 40)
+    var brute = BruteForce(model, limit: 20_000, horizon: 14)
     brute.run()
     guard brute.isComplete else { return }
     for mode in Mode.allCases {
       let found = Explorer.explore(model, mode.options)
-      guard found.complete else {
-        Issue.record("seed \(seed), \(mode): not complete after \(found.states) states\n\(model)")
+      let ends = Set(found.ends.map(\.state))
+      #expect(ends.count == found.ends.count)
+      if !found.complete {
+        // Only where zones are not merged may there be too many of them.
+        #expect(!mode.options.covers, "seed \(seed), \(mode): \(found.states) states\n\(model)")
+        #expect(ends.isSubset(of: brute.ends), "seed \(seed), \(mode)\n\(model)")
         continue
       }
-      let ends = Set(found.ends.map(\.state))
       #expect(ends == brute.ends, "seed \(seed), \(mode)\n\(model)")
-      #expect(ends.count == found.ends.count)
       #expect(found.isEndless == brute.isEndless, "seed \(seed), \(mode): endless\n\(model)")
       for end in found.ends {
         let run = Simulation.run(model, choosing: .schedule(end.witness))

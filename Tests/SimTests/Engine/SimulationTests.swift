@@ -12,13 +12,15 @@ struct Login: Model {
   enum Event: Hashable, Sendable { case send, answer, timeout }
   var answers: Window
   var phases = 2
+  /// Whether the state knows how many attempts there were; without that, every retry is like the last one.
+  var counts = true
 
   func start() -> State { State() }
 
   func handle(_ event: Event, _ state: inout State, _ out: inout Outbox<Event, String>) {
     switch event {
     case .send:
-      state.attempts += 1
+      if counts { state.attempts += 1 }
       out.schedule(.answer, answers)
       out.schedule(.timeout, Window(.seconds(5)))
       out.note("attempt \(state.attempts)")

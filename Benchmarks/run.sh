@@ -1,0 +1,67 @@
+#!/bin/sh
+# Compares the engine with its peers, side by side in one run, and prints rates by processor time, and ratios.
+# Peers that are not installed are left out. Debian: g++ libsystemc-dev spin python3-simpy3 (or SimPy from PyPI,
+# with PYTHON naming the interpreter that has it).
+set -eu
+cd "$(dirname "$0")"
+out=${BENCH_OUT:-.build/peers}
+python=${PYTHON:-python3}
+events=${EVENTS:-4000000}
+mkdir -p "$out"
+
+swift build -c release >&2
+bench=$(swift build -c release --show-bin-path)/bench
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# table NAME: sets the rates in $out/NAME beside ours, in $out/ours.
+table() {
+  awk -v name="$1" -F '\t' 'NR == FNR { ours[$1] = $2; next }
+    { printf "  %6s LPs  %-22s %9.2f M/s   ours is %6.2f times as fast\n", $1, name, $2 / 1e6, ours[$1] / $2 }' \
+    "$out/ours" "$out/$2"
+}
+
+echo "PHOLD, events a second"
+"$bench" phold "$events" >"$out/ours"
+awk -F '\t' '{ printf "  %6s LPs  %-22s %9.2f M/s\n", $1, "bootsim", $2 / 1e6 }' "$out/ours"
+if have g++; then
+  g++ -O2 -o "$out/phold" peers/phold.cpp
+  "$out/phold" "$events" >"$out/cpp"
+  table "C++ priority_queue" cpp
+  if g++ -O2 -o "$out/phold_systemc" peers/phold_systemc.cpp -lsystemc 2>/dev/null; then
+    for lps in 8 64 1024 65536; do
+      "$out/phold_systemc" $lps $((events / 10)) 2>/dev/null | grep -P '^\d+\t' || true
+    done >"$out/systemc"
+    table SystemC systemc
+  else
+    echo "  (no SystemC)"
+  fi
+fi
+if "$python" -c 'import simpy' 2>/dev/null; then
+  "$python" peers/phold.py $((events / 20)) >"$out/simpy"
+  table SimPy simpy
+else
+  echo "  (no SimPy)"
+fi
+
+echo "Exploration without partial-order reduction, states a second"
+"$bench" processes >"$out/processes"
+awk -F '\t' '{ printf "  bootsim  %8d states  %6.2f M/s\n", $1, $2 / 1e6 }' "$out/processes"
+if have spin && have gcc; then
+  (
+    cd "$out"
+    spin -a "$OLDPWD/peers/processes.pml"
+    gcc -O2 -DSAFETY -DNOREDUCE -DMEMLIM=4096 -o pan pan.c
+    # "times" after a single child: its user and system time.
+    sh -c './pan -m10000000 -w22 >pan.out; times' | tail -1 >pan.time
+    states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' pan.out)
+    awk -v states="$states" '{ for (i = 1; i <= 2; i++) { split($i, t, "[ms]"); sum += t[1] * 60 + t[2] }
+      print states, sum }' pan.time >spin
+  )
+  awk 'NR == FNR { ours = $2; count = $1; next }
+    { rate = $1 / $2
+      printf "  SPIN     %8d states  %6.2f M/s   ours is %.2f times as fast\n", $1, rate / 1e6, ours / rate
+      if ($1 != count) { print "  the numbers of states differ"; exit 1 } }' "$out/processes" "$out/spin"
+else
+  echo "  (no SPIN)"
+fi
