@@ -5,8 +5,7 @@ extension EmbeddedProfiles {
   static let texts: [String: String] = [
     "debian-12": #"""
 // Debian 12 (bookworm) with systemd, installed on LUN 1 of one target: /boot and / are partitions of that LU.
-// Files as a fresh install has them; scripts and units are shortened to what starts, stops, mounts and takes
-// down.
+// Files as a fresh install has them; scripts and units are shortened to what starts, stops, mounts and takes down.
 {
   "version": 1,
   "machine": {
@@ -178,8 +177,7 @@ extension EmbeddedProfiles {
 
 """#,
     "debian-12-sysv": #"""
-// Debian 12 with sysvinit-core instead of systemd-sysv; scripts shortened to what starts, stops, mounts and
-// takes down.
+// Debian 12 with sysvinit-core instead of systemd-sysv; scripts shortened to what starts, stops, mounts and takes down.
 {
   "version": 1,
   "extends": "debian-12",
@@ -350,8 +348,8 @@ extension EmbeddedProfiles {
 
 """#,
     "rhel4-u4": #"""
-// Red Hat Enterprise Linux 4 Update 4, installed on LUN 0 as the Intel document says, with its preinstall and
-// postinstall scripts. Scripts are shortened to what starts, stops, mounts and takes down (initscripts 7.93).
+// Red Hat Enterprise Linux 4 Update 4, installed on LUN 0 as the Intel document says, with its preinstall and postinstall scripts.
+// Scripts are shortened to what starts, stops, mounts and takes down (initscripts 7.93).
 {
   "version": 1,
   "machine": {
@@ -497,8 +495,7 @@ extension EmbeddedProfiles {
 
 """#,
     "sles9-sp3": #"""
-// SUSE Linux Enterprise Server 9 SP3, installed on LUN 0 as the Intel document says. Scripts are shortened to
-// what matters here.
+// SUSE Linux Enterprise Server 9 SP3, installed on LUN 0 as the Intel document says. Scripts are shortened to what matters here.
 {
   "version": 1,
   "machine": {
@@ -594,8 +591,8 @@ extension EmbeddedProfiles {
 
 """#,
     "ubuntu-9.04": #"""
-// Ubuntu 9.04, moved to a LUN as the etherboot.org how-to says and booted through gPXE, up to and with
-// "Preparing the initrd". Scripts are shortened to what starts, stops, mounts and takes down.
+// Ubuntu 9.04, moved to a LUN as the etherboot.org how-to says and booted through gPXE, up to and with "Preparing the initrd".
+// Scripts are shortened to what starts, stops, mounts and takes down.
 {
   "version": 1,
   "machine": {
