@@ -19,7 +19,8 @@ let package = Package(
     .executableTarget(
       name: "bootsim",
       dependencies: [
-        "Reports", "Sim", "LinuxConfig", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Reports", "Sim", "LinuxConfig", "DiskImage",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(name: "SimTests", dependencies: ["Sim", "LinuxConfig"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports", "Sim", "LinuxConfig"]),

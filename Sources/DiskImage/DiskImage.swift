@@ -108,10 +108,15 @@ public struct BootSector: Equatable, Sendable {
   public let hasSignature: Bool
   /// Any of the bytes 0 to 439 is not zero.
   public let hasCode: Bool
+  /// The code is GRUB's, of either version: it carries the text that both print first.
+  public let isGRUB: Bool
 
   init(_ bytes: some Collection<UInt8>) {
     let sector = Array(bytes.prefix(512))
     hasSignature = sector.count == 512 && sector[510] == 0x55 && sector[511] == 0xAA
-    hasCode = sector.prefix(440).contains { $0 != 0 }
+    let code = sector.prefix(440)
+    hasCode = code.contains { $0 != 0 }
+    let mark = Array("GRUB ".utf8)
+    isGRUB = code.indices.contains { code[$0...].starts(with: mark) }
   }
 }

@@ -101,7 +101,8 @@ public struct TerminalReport {
       text = style.red("FAILS") + ": \(what)\(same)"
     case .mayFail:
       let share = report.outcomes.filter { !$0.isGood }.reduce(0.0) { $0 + $1.share }
-      let times = "\(Self.percent(share)) of the sampled runs"
+      let times =
+        share > 0 ? "\(Self.percent(share)) of the sampled runs" : "none of the sampled runs, so it is rare"
       text = style.yellow("MAY FAIL") + ": in some orders it \(what); so in \(times)"
     }
     let coverage =
@@ -166,11 +167,10 @@ public struct TerminalReport {
     line(
       style.bold(
         "Outcome \(number), \(Self.percent(outcome.share)) of the sampled runs: \(Self.summary(outcome))"))
-    let nominal = report.outcomes[0].timeline
-    let common = zip(nominal, outcome.timeline).prefix { $0.part == $1.part && $0.text == $1.text }.count
+    let common = Self.agreement(report.outcomes[0].timeline, outcome.timeline)
     let rest = outcome.timeline.dropFirst(common)
     if common > 0, !rest.isEmpty {
-      line(style.dim("     the same up to \(Time.text(outcome.timeline[common - 1].time)), then"))
+      line(style.dim("     the same things up to \(Time.text(outcome.timeline[common - 1].time)), then"))
     }
     timeline(rest.prefix(Self.shownLines))
     if rest.count > Self.shownLines {
@@ -178,6 +178,20 @@ public struct TerminalReport {
     }
     let isDecisive = report.outcomes.first { !$0.isGood }?.witness == outcome.witness
     if !outcome.isGood, !isDecisive { why(outcome) }
+  }
+
+  /// How many entries of another timeline come before the first that the nominal one does not have.
+  /// Independent things may come in another order without telling anything; where all are the same, the order
+  /// is what differs.
+  static func agreement(_ nominal: [TimelineEntry], _ other: [TimelineEntry]) -> Int {
+    func said(_ entry: TimelineEntry) -> [String] { [entry.part, entry.text] }
+    var left: [[String]: Int] = [:]
+    for entry in nominal { left[said(entry), default: 0] += 1 }
+    let new = other.firstIndex { entry in
+      left[said(entry), default: 0] -= 1
+      return left[said(entry), default: 0] < 0
+    }
+    return new ?? zip(nominal, other).prefix { said($0) == said($1) }.count
   }
 
   private static func summary(_ outcome: Outcome) -> String {

@@ -1,4 +1,3 @@
-import ArgumentParser
 import LinuxConfig
 import Sim
 
@@ -45,6 +44,7 @@ extension ScenarioResources {
   /// a sweep decodes a scenario many times.
   static var files: ScenarioResources {
     let folders = Cache<MemoryFileTree>()
+    let images = Cache<Image>()
     return ScenarioResources(
       profile: { (name, referrer) throws(Failure) in
         guard name.contains("/") || name.hasSuffix(".json") else {
@@ -57,9 +57,9 @@ extension ScenarioResources {
         let path = Input.path(path, from: referrer)
         return try folders.value(path) { () throws(Failure) in try Input.folder(path) }
       },
-      image: { (_, _) throws(Failure) in
-        throw Failure(
-          "this build of bootsim cannot look into images", hint: "give its \"partitions\" instead")
+      image: { (path, referrer) throws(Failure) in
+        let path = Input.path(path, from: referrer)
+        return try images.value(path) { () throws(Failure) in try Image(path: path) }
       })
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 @testable import Sim
@@ -76,11 +77,13 @@ import Testing
     let folder = try Program.Folder()
     try folder.write(Self.scenario(stick: true, expecting: "fails"), "s.json")
     try folder.write("{\"version\": 1, \"title\": \"no disk\"}", "other.json")
-    let outcomes = try json(Program.run(["run", "--json", "s.json"], in: folder))["outcomes"] as? [[String: Any]]
+    let outcomes =
+      try json(Program.run(["run", "--json", "s.json"], in: folder))["outcomes"] as? [[String: Any]]
     try folder.write(try #require(outcomes?.first?["witness"] as? String), "witness")
     let result = try Program.run(["run", "--schedule", "witness", "other.json"], in: folder)
     #expect(result.status == 2 && result.output == "")
-    #expect(result.errors.hasPrefix("witness: error: its events do not happen in other.json"))
+    #expect(
+      result.errors.hasPrefix("witness: error: this schedule is not of other.json: "), "\(result.errors)")
   }
 
   @Test func `test compares with what is expected, walks folders, skips profiles, and writes JUnit`() throws {
@@ -145,5 +148,47 @@ import Testing
     try folder.write(text, "machine/s.json")
     let result = try Program.run(["run", "machine/s.json"], in: folder)
     #expect(result.status == 0, "\(result.errors)")
+  }
+
+  private static let mke2fs = ["/sbin/mke2fs", "/usr/sbin/mke2fs"].first {
+    FileManager.default.isExecutableFile(atPath: $0)
+  }
+
+  /// The partition says what it holds and not what file system it has: only the image can know that.
+  @Test(.enabled(if: mke2fs != nil)) func `a disk's partitions and file systems are read from its image`()
+    throws
+  {
+    let folder = try Program.Folder()
+    var sector = [UInt8](repeating: 0, count: 512)
+    // One partition of type 0x83, from sector 2048, 16384 sectors long.
+    sector.replaceSubrange(446..<462, with: [0, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 0x40, 0, 0])
+    sector.replaceSubrange(510..<512, with: [0x55, 0xAA])
+    let image = folder.url.appendingPathComponent("disk.img")
+    try Data(sector).write(to: image)
+    #expect(truncate(image.path, 9 << 20) == 0)
+    try folder.write(
+      """
+      {"version": 1, "title": "t", "story": ["boot"], "expect": {"verdict": "fails", "finding": "boot-sector-hangs"},
+       "machine": {"disks": [{"name": "d", "image": "disk.img", "partitions": [{"number": 1, "holds": "/data"}]}]}}
+      """, "s.json")
+    let empty = try Program.run(["test", "s.json"], in: folder)
+    #expect(empty.status == 2)
+    #expect(
+      empty.errors.contains("a partition without a file system cannot hold \"/data\""), "\(empty.errors)")
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: try #require(Self.mke2fs))
+    process.arguments = ["-q", "-t", "ext4", "-E", "offset=1048576", image.path, "8192k"]
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    try #require(process.terminationStatus == 0)
+    let made = try Program.run(["test", "s.json"], in: folder)
+    #expect(made.status == 0, "\(made.output)\(made.errors)")
+    try Data(count: 100).write(to: image)
+    let small = try Program.run(["test", "s.json"], in: folder)
+    #expect(small.status == 2)
+    #expect(
+      small.errors.hasPrefix("s.json:2:47: error: machine.disks[0].image: \"disk.img\": has 100 bytes"),
+      "\(small.errors)")
   }
 }

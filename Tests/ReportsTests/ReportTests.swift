@@ -80,7 +80,7 @@ import Testing
              More: bootsim explain root-device-renamed
 
         Outcome 2, 31 % of the sampled runs: ends in root-mount (root-device-renamed)
-             the same up to 0.400s, then
+             the same things up to 0.400s, then
              9.100  kernel     sd 0:0:0:0: [sda]
             12.400  initramfs  -- there is no file system on it
 
@@ -134,6 +134,19 @@ import Testing
     #expect(text.contains("\nWhy boot 1 fails after 12.400s\n  1. The stick"))
     #expect(text.contains("\nBoot 2 fails after 12.400s, for the reasons of boot 1\n"))
     #expect(text.split(separator: "The stick was found first.").count == 2)
+  }
+
+  @Test func `two timelines part where something new is said, not where the order differs`() {
+    func timeline(_ texts: String) -> [TimelineEntry] {
+      texts.map { TimelineEntry(time: 0, part: "p", text: String($0), console: true) }
+    }
+    for (nominal, other, count) in [
+      ("abcd", "bacx", 3), ("abcd", "abcd", 4), ("abcd", "abdc", 2), ("abcd", "ab", 2), ("ab", "abb", 2),
+      ("", "a", 0),
+      ("a", "", 0),
+    ] {
+      #expect(TerminalReport.agreement(timeline(nominal), timeline(other)) == count, "\(nominal) \(other)")
+    }
   }
 
   @Test func `an unverified cure is not shown`() {

@@ -110,7 +110,8 @@ struct ScenarioBuilder {
 
   /// What is on a disk: the image's, completed and overruled by what the document says.
   private mutating func content(_ draft: ContentDraft, path: String) -> (DiskContent, Int64) {
-    // A copy of a directory on another disk is a fact of life (a stick with /boot); twice on one disk is a mistake.
+    // A copy of a directory on another disk is a fact of life (a stick with /boot); twice on one disk is a
+    // mistake.
     held = [:]
     var content = DiskContent(bootCode: .none, grub: nil, partitions: [])
     var size = draft.size?.value ?? draft.fallbackSize
@@ -118,6 +119,7 @@ struct ScenarioBuilder {
       do throws(ScenarioResources.Failure) {
         let read = try resources.image(image.value, image.place.file)
         content = read.content
+        for note in read.notes { problems.add(.warning, note, at: image.place, path: image.path) }
         size = draft.size?.value ?? read.size
         if size < read.size, let said = draft.size {
           problems.report(
@@ -133,6 +135,12 @@ struct ScenarioBuilder {
     if let grub = draft.grub { content.grub = grub }
     content.bootCode = draft.bootCode ?? (draft.grub != nil ? .grub : content.bootCode)
     if let bootCode = draft.bootCode, bootCode != .grub { content.grub = nil }
+    if content.bootCode == .grub, content.grub == nil, let image = draft.image {
+      problems.report(
+        "its boot code is GRUB's, and where that looks for its files is not read from an image",
+        at: image.place,
+        path: image.path, hint: "add \"grub\", as { \"version\": \"2\", \"prefix\": \"(hd0,msdos1)\" }")
+    }
     for partition in draft.partitions { lay(partition, over: &content, hasImage: draft.image != nil) }
     content.partitions.sort { $0.number < $1.number }
     share(size, among: &content.partitions, draft, path: path)

@@ -37,11 +37,14 @@ public struct ScenarioResources: Sendable {
     public var size: Int64
     /// Boot code, partitions, file systems.
     public var content: DiskContent
+    /// What is on it that a scenario cannot say, or that does not look right, for a warning each.
+    public var notes: [String]
 
     /// An image's size and content.
-    public init(size: Int64, content: DiskContent) {
+    public init(size: Int64, content: DiskContent, notes: [String] = []) {
       self.size = size
       self.content = content
+      self.notes = notes
     }
   }
 

@@ -264,12 +264,21 @@ import Testing
     let scenario = try scenario(
       """
       {"version": 1, "title": "t", "targets": [{"name": "iqn.a:t", "portal": "10.0.0.1", "luns": [
-        {"lun": 1, "image": "disk.img", "partitions": [{"number": 1, "holds": "/"}]}]}]}
+        {"lun": 1, "image": "disk.img", "grub": {"prefix": "(hd0,msdos1)"},
+         "partitions": [{"number": 1, "holds": "/"}]}]}]}
       """)
     let lun = scenario.targets[0].luns[0]
     #expect(lun.size == 2 << 30 && lun.content.bootCode == .grub)
     #expect(lun.content.partitions.map(\.uuid) == ["u-1"])
     #expect(lun.content.partitions.map(\.holds) == ["/"])
+  }
+
+  @Test func `an image that GRUB boots needs to be told where GRUB looks`() {
+    let loaded = Self.load(
+      "{\"version\": 1, \"title\": \"t\", \"machine\": {\"disks\": [{\"name\": \"d\", \"image\": \"disk.img\"}]}}"
+    )
+    #expect(loaded.value == nil)
+    #expect(loaded.problems.first?.hint?.contains("add \"grub\"") == true)
   }
 
   @Test func `a folder's files lie below those of the document`() throws {
