@@ -18,12 +18,12 @@ enum StarterScenario {
       "profile": "\(profile)",
 
       // "machine": {
-      //   "firmware": { "bootOrder": ["eth0", "usb0"] },
+      //   "firmware": { "bootOrder": ["nic0", "usb0"] },
       //   "usb": [{ "name": "usb0", "attached": true, "size": "64MiB", "settles": ["1s", "2s"],
       //             "partitions": [{ "number": 1, "fs": "vfat" }] }],
       // },
 
-      // "targets": [{ "name": "iqn.2024-01.com.example:disk", "portal": "10.0.2.2:3260", "maxSessions": 2,
+      // "targets": [{ "name": "iqn.2024-01.lab:disk", "portal": "10.0.2.2:3260", "maxSessions": 2,
       //               "luns": [{ "lun": 1, "size": "10GiB", "writeCache": true }] }],
 
       // The system's own files, as they are on its disk: a text, its lines, {"link": "target"}, or null for
@@ -31,7 +31,7 @@ enum StarterScenario {
 
       // What is done to it. Each step begins when nothing of the one before is under way any more.
       // Others: {"attach": "usb0"}, {"restart": "iscsid"}, {"run": "…"}, {"write": {"/etc/fstab": "…"}},
-      //         {"link-down": "eth0", "for": "30s", "at": "kernel"}, {"target-down": "iqn…", "for": "1min"},
+      //         {"link-down": "nic0", "for": "30s", "at": "kernel"}, {"target-down": "iqn…", "for": "1min"},
       //         "reboot".
       "story": ["boot", "shutdown"],
 
