@@ -74,16 +74,18 @@ struct Program {
 @Suite struct CommandLineTests {
   static let scenario = "{\"version\": 1, \"title\": \"no disk\", \"expect\": {\"verdict\": \"fails\"}}"
 
-  @Test(arguments: [
-    ["run"], ["run", "--bogus", "s.json"], ["run", "--trace", "t", "s.json"],
-    ["run", "--html", "t", "s.json"],
-    ["bogus"], ["sweep", "--faults", "2", "s.json"], ["sweep", "--shard", "1/2", "s.json"], ["check", "/"],
-    ["run", "--seed", "-1", "s.json"], ["run", "--nominal", "--schedule", "x", "s.json"],
-    ["run", "--schedule", "x", "s.json", "s.json"], ["explain", "no-such-finding"],
-    ["init", "no-such-profile"],
-    ["test", "."], ["test"], ["sweep", "s.json"], ["run", "-", "-"],
-  ])
-  func `a wrong command line ends with 2, a word on standard error, and nothing else`(arguments: [String])
+  @Test(
+    "a wrong command line ends with 2, a word on standard error, and nothing else",
+    arguments: [
+      ["run"], ["run", "--bogus", "s.json"], ["run", "--trace", "t", "s.json"],
+      ["run", "--html", "t", "s.json"],
+      ["bogus"], ["sweep", "--faults", "2", "s.json"], ["sweep", "--shard", "1/2", "s.json"], ["check", "/"],
+      ["run", "--seed", "-1", "s.json"], ["run", "--nominal", "--schedule", "x", "s.json"],
+      ["run", "--schedule", "x", "s.json", "s.json"], ["explain", "no-such-finding"],
+      ["init", "no-such-profile"],
+      ["test", "."], ["test"], ["sweep", "s.json"], ["run", "-", "-"],
+    ])
+  func aWrongCommandLineEndsWith2(arguments: [String])
     throws
   {
     let folder = try Program.Folder()
@@ -96,48 +98,50 @@ struct Program {
     #expect(folder.names == before)
   }
 
-  @Test(arguments: [["--help"], ["help", "run"], ["run", "--help"], ["--version"]])
-  func `help is a result`(arguments: [String]) throws {
+  @Test("help is a result", arguments: [["--help"], ["help", "run"], ["run", "--help"], ["--version"]])
+  func helpIsAResult(arguments: [String]) throws {
     let result = try Program.run(arguments, in: try Program.Folder())
     #expect(result.status == 0 && !result.output.isEmpty && result.errors.isEmpty)
   }
 
   /// Each row: what stands in the file, and what is complained about.
-  @Test(arguments: [
-    ("", "bad.json:1:1: error: there is no JSON document here"),
-    ("{\"version\": 1,", "bad.json:1:1: error: '{' is never closed"),
-    (
-      "{\"version\": 1, \"title\": \"t\", \"machin\": {}}",
-      "bad.json:1:30: error: unknown key \"machin\"\n  hint: did you mean \"machine\"?"
-    ),
-    (
-      "{\"version\": 1, \"title\": \"t\", \"profile\": \"./none.json\"}",
-      "profile \"./none.json\": No such file or directory"
-    ),
-    (
-      "{\"version\": 1, \"title\": \"t\", \"profile\": \"./folder\"}",
-      "profile \"./folder\": is a directory, not a file"
-    ),
-    (
-      "{\"version\": 1, \"title\": \"t\", \"profile\": \"./circle.json\"}",
-      "profiles extend one another in a circle"
-    ),
-    (
-      "{\"version\": 1, \"title\": \"t\", \"system\": {\"root\": \"none\"}}",
-      "system.root: \"none\": No such file or directory"
-    ),
-    (
-      "{\"version\": 1, \"title\": \"t\", \"system\": {\"root\": \"bad.json\"}}",
-      "system.root: \"bad.json\": is not a folder"
-    ),
-    (
-      "{\"version\": 1, \"title\": \"t\", \"machine\": {\"disks\": [{\"name\": \"d\", \"image\": \"none\"}]}}",
-      "machine.disks[0].image: \"none\""
-    ),
-    (String(repeating: "[", count: 200_000), "nested deeper than 256 levels"),
-    (String(repeating: "{\"a\":", count: 200_000), "nested deeper than 256 levels"),
-  ])
-  func `a bad scenario ends with 2 and its problems, and nothing is simulated or written`(
+  @Test(
+    "a bad scenario ends with 2 and its problems, and nothing is simulated or written",
+    arguments: [
+      ("", "bad.json:1:1: error: there is no JSON document here"),
+      ("{\"version\": 1,", "bad.json:1:1: error: '{' is never closed"),
+      (
+        "{\"version\": 1, \"title\": \"t\", \"machin\": {}}",
+        "bad.json:1:30: error: unknown key \"machin\"\n  hint: did you mean \"machine\"?"
+      ),
+      (
+        "{\"version\": 1, \"title\": \"t\", \"profile\": \"./none.json\"}",
+        "profile \"./none.json\": No such file or directory"
+      ),
+      (
+        "{\"version\": 1, \"title\": \"t\", \"profile\": \"./folder\"}",
+        "profile \"./folder\": is a directory, not a file"
+      ),
+      (
+        "{\"version\": 1, \"title\": \"t\", \"profile\": \"./circle.json\"}",
+        "profiles extend one another in a circle"
+      ),
+      (
+        "{\"version\": 1, \"title\": \"t\", \"system\": {\"root\": \"none\"}}",
+        "system.root: \"none\": No such file or directory"
+      ),
+      (
+        "{\"version\": 1, \"title\": \"t\", \"system\": {\"root\": \"bad.json\"}}",
+        "system.root: \"bad.json\": is not a folder"
+      ),
+      (
+        "{\"version\": 1, \"title\": \"t\", \"machine\": {\"disks\": [{\"name\": \"d\", \"image\": \"none\"}]}}",
+        "machine.disks[0].image: \"none\""
+      ),
+      (String(repeating: "[", count: 200_000), "nested deeper than 256 levels"),
+      (String(repeating: "{\"a\":", count: 200_000), "nested deeper than 256 levels"),
+    ])
+  func aBadScenarioEndsWith2And(
     text: String, problem: String
   ) throws {
     let folder = try Program.Folder()
@@ -156,7 +160,7 @@ struct Program {
     #expect(folder.names == before)
   }
 
-  @Test func `what is no file is refused without being read`() throws {
+  @Test("what is no file is refused without being read") func whatIsNoFileIsRefusedWithout() throws {
     let folder = try Program.Folder()
     let zeros = folder.url.appendingPathComponent("zeros")
     #expect(FileManager.default.createFile(atPath: zeros.path, contents: nil))
@@ -173,7 +177,9 @@ struct Program {
       ])
   }
 
-  @Test func `a text that is all zeros or all newlines is refused in good time`() throws {
+  @Test("a text that is all zeros or all newlines is refused in good time") func aTextThatIsAllZerosOr()
+    throws
+  {
     let folder = try Program.Folder()
     try Data(count: 8 << 20).write(to: folder.url.appendingPathComponent("zeros"))
     try folder.write(String(repeating: "\n", count: 8 << 20), "lines")
@@ -183,7 +189,7 @@ struct Program {
     #expect(result.errors.contains("lines:8388609:1: error: there is no JSON document here"))
   }
 
-  @Test func `a reader that goes away changes nothing`() throws {
+  @Test("a reader that goes away changes nothing") func aReaderThatGoesAwayChangesNothing() throws {
     let folder = try Program.Folder()
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
@@ -198,7 +204,7 @@ struct Program {
     #expect(try String(contentsOf: folder.url.appendingPathComponent("status"), encoding: .utf8) == "0\n")
   }
 
-  @Test func `a full disk is an error, not a trap`() throws {
+  @Test("a full disk is an error, not a trap") func aFullDiskIsAnErrorNot() throws {
     let folder = try Program.Folder()
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
@@ -211,7 +217,8 @@ struct Program {
     #expect(errors == "bootsim: error: standard output: No space left on device\n")
   }
 
-  @Test func `a copy of the program elsewhere has its schema, findings and profiles inside`() throws {
+  @Test("a copy of the program elsewhere has its schema, findings and profiles inside")
+  func aCopyOfTheProgramElsewhereHas() throws {
     let folder = try Program.Folder()
     let copy = folder.url.appendingPathComponent("copied-bootsim")
     try FileManager.default.copyItem(at: Program.executable, to: copy)
@@ -230,7 +237,8 @@ struct Program {
     }
   }
 
-  @Test(arguments: Finding.all.map(\.code.rawValue)) func `every finding is explained`(code: String) throws {
+  @Test("every finding is explained", arguments: Finding.all.map(\.code.rawValue))
+  func everyFindingIsExplained(code: String) throws {
     let result = try Program.run(["explain", code], in: try Program.Folder())
     #expect(result.status == 0)
     #expect(result.output.hasPrefix("\(code): "))

@@ -28,7 +28,8 @@ import Testing
     try #require(try JSONSerialization.jsonObject(with: Data(result.output.utf8)) as? [String: Any])
   }
 
-  @Test func `the exit status is the verdict, and the same run gives the same bytes`() throws {
+  @Test("the exit status is the verdict, and the same run gives the same bytes")
+  func theExitStatusIsTheVerdictAnd() throws {
     let folder = try Program.Folder()
     try folder.write(Self.scenario(stick: false, expecting: "boots"), "good.json")
     try folder.write(Self.scenario(stick: true, expecting: "fails"), "bad.json")
@@ -48,13 +49,13 @@ import Testing
     #expect(list?.map { $0["verdict"] as? String } == ["boots", "fails"])
   }
 
-  @Test func `standard input is a scenario, too`() throws {
+  @Test("standard input is a scenario, too") func standardInputIsAScenarioToo() throws {
     let text = Self.scenario(stick: false, expecting: "boots")
     let result = try Program.run(["run", "-"], input: text, in: try Program.Folder())
     #expect(result.status == 0)
   }
 
-  @Test func `every witness replays to the end it stands for`() throws {
+  @Test("every witness replays to the end it stands for") func everyWitnessReplaysToTheEndIt() throws {
     let folder = try Program.Folder()
     try folder.write(Self.scenario(stick: true, expecting: "fails"), "s.json")
     let outcomes = try #require(
@@ -73,7 +74,7 @@ import Testing
     #expect(bad.errors.hasPrefix("witness:1:1: error: "), "\(bad.errors)")
   }
 
-  @Test func `a schedule of another scenario is refused`() throws {
+  @Test("a schedule of another scenario is refused") func aScheduleOfAnotherScenarioIsRefused() throws {
     let folder = try Program.Folder()
     try folder.write(Self.scenario(stick: true, expecting: "fails"), "s.json")
     try folder.write("{\"version\": 1, \"title\": \"no disk\"}", "other.json")
@@ -86,7 +87,8 @@ import Testing
       result.errors.hasPrefix("witness: error: this schedule is not of other.json: "), "\(result.errors)")
   }
 
-  @Test func `test compares with what is expected, walks folders, skips profiles, and writes JUnit`() throws {
+  @Test("test compares with what is expected, walks folders, skips profiles, and writes JUnit")
+  func testComparesWithWhatIsExpectedWalks() throws {
     let folder = try Program.Folder()
     try folder.write(Self.scenario(stick: false, expecting: "boots"), "suite/b/good.json")
     try folder.write(Self.scenario(stick: true, expecting: "fails"), "suite/a.json")
@@ -114,7 +116,7 @@ import Testing
     #expect(broken.errors.contains("suite/d.json:1:1: error: \"version\" is missing"))
   }
 
-  @Test func `sweep says which choices are enough to fail`() throws {
+  @Test("sweep says which choices are enough to fail") func sweepSaysWhichChoicesAreEnoughTo() throws {
     let folder = try Program.Folder()
     let vary =
       "\"story\": [\"boot\", \"reboot\"], \"vary\": { \"usb\": \"usb0\", \"machine.memory\": [\"512MiB\", \"1GiB\"] },"
@@ -136,7 +138,7 @@ import Testing
     #expect(folder.names == ["out.json", "s.json"])
   }
 
-  @Test func `a system's files can be a folder on this machine`() throws {
+  @Test("a system's files can be a folder on this machine") func aSystemSFilesCanBeA() throws {
     let folder = try Program.Folder()
     try folder.write("root=/dev/sda2 comes from here\n", "machine/root/etc/motd")
     try FileManager.default.createSymbolicLink(
@@ -155,7 +157,8 @@ import Testing
   }
 
   /// The partition says what it holds and not what file system it has: only the image can know that.
-  @Test(.enabled(if: mke2fs != nil)) func `a disk's partitions and file systems are read from its image`()
+  @Test("a disk's partitions and file systems are read from its image", .enabled(if: mke2fs != nil))
+  func aDiskSPartitionsAndFileSystems()
     throws
   {
     let folder = try Program.Folder()

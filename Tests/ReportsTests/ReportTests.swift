@@ -5,7 +5,7 @@ import Testing
 @testable import Sim
 
 @Suite struct ReportJSONTests {
-  @Test func `the JSON has the members that are promised, in their order`() {
+  @Test("the JSON has the members that are promised, in their order") func theJSONHasTheMembersThatAre() {
     let report = Fixture.report(.mayFail, [Fixture.good, Fixture.bad], fixes: [Fixture.fix])
     let json = report.json(file: "s.json")
     #expect(
@@ -32,7 +32,7 @@ import Testing
         == #"{"place":"machine.firmware.bootOrder","line":null,"old":null,"new":"[\"eth0\"]"}"#)
   }
 
-  @Test func `another reader of JSON reads it`() throws {
+  @Test("another reader of JSON reads it") func anotherReaderOfJSONReadsIt() throws {
     let report = Fixture.report(.fails, [Fixture.bad], fixes: [Fixture.fix])
     let data = Data(report.json(file: "a\"\u{1}\\\u{2028}é😀.json").text(indented: true).utf8)
     let object = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
@@ -40,29 +40,32 @@ import Testing
     #expect(object["verdict"] as? String == "fails")
   }
 
-  @Test(arguments: [
-    (0.0, "0"), (1.0, "1"), (0.5, "0.5"), (1.0 / 3, "0.3333"), (0.00001, "0"), (0.0004, "0.0004"),
-    (0.99999, "1"),
-    (.nan, "0"), (-1, "0"), (7, "1"),
-  ])
-  func `a share is written with at most four places`(share: Double, text: String) {
+  @Test(
+    "a share is written with at most four places",
+    arguments: [
+      (0.0, "0"), (1.0, "1"), (0.5, "0.5"), (1.0 / 3, "0.3333"), (0.00001, "0"), (0.0004, "0.0004"),
+      (0.99999, "1"),
+      (.nan, "0"), (-1, "0"), (7, "1"),
+    ])
+  func aShareIsWrittenWithAtMost(share: Double, text: String) {
     var outcome = Fixture.good
     outcome.share = share
     #expect(outcome.json["share"]?.text() == text)
   }
 
   @Test(
+    "a time is written in seconds with three places",
     arguments: [
       (0, "0.000s"), (499, "0.000s"), (500, "0.001s"), (12_400_000, "12.400s"), (59_999_999, "60.000s"),
       (-1_500_000, "-1.500s"), (.max, "9223372036854.775s"), (.min, "-9223372036854.775s"),
     ] as [(Int64, String)])
-  func `a time is written in seconds with three places`(time: Int64, text: String) {
+  func aTimeIsWrittenInSecondsWith(time: Int64, text: String) {
     #expect(Time.text(time) == text)
   }
 }
 
 @Suite struct TerminalReportTests {
-  @Test func `the report reads from console to cure`() {
+  @Test("the report reads from console to cure") func theReportReadsFromConsoleToCure() {
     let report = Fixture.report(.mayFail, [Fixture.good, Fixture.bad], fixes: [Fixture.fix])
     #expect(
       TerminalReport.text(report, style: .plain) == """
@@ -98,7 +101,7 @@ import Testing
         """)
   }
 
-  @Test func `each verdict is one line that says what was covered`() {
+  @Test("each verdict is one line that says what was covered") func eachVerdictIsOneLineThatSays() {
     func verdict(_ report: Report) -> String { TerminalReport.verdict(report, style: .plain) }
     #expect(
       verdict(Fixture.report(.boots, [Fixture.good]))
@@ -119,7 +122,7 @@ import Testing
         == "FAILS: does not go down clean (root-lost) in every order [214 states, all orders]")
   }
 
-  @Test func `a single run claims nothing about other orders`() {
+  @Test("a single run claims nothing about other orders") func aSingleRunClaimsNothingAboutOther() {
     let report = Fixture.report(.boots, [Fixture.good], complete: false)
     #expect(
       TerminalReport.verdict(report, extent: .nominal, style: .plain)
@@ -127,7 +130,7 @@ import Testing
         + "[everything at its usual time; no other order was looked at]")
   }
 
-  @Test func `a boot that fails as another did is told once`() {
+  @Test("a boot that fails as another did is told once") func aBootThatFailsAsAnotherDid() {
     var outcome = Fixture.bad
     outcome.boots.append(outcome.boots[0])
     let text = TerminalReport.text(Fixture.report(.fails, [outcome]), style: .plain)
@@ -136,7 +139,8 @@ import Testing
     #expect(text.split(separator: "The stick was found first.").count == 2)
   }
 
-  @Test func `two timelines part where something new is said, not where the order differs`() {
+  @Test("two timelines part where something new is said, not where the order differs")
+  func twoTimelinesPartWhereSomethingNewIs() {
     func timeline(_ texts: String) -> [TimelineEntry] {
       texts.map { TimelineEntry(time: 0, part: "p", text: String($0), console: true) }
     }
@@ -149,14 +153,14 @@ import Testing
     }
   }
 
-  @Test func `an unverified cure is not shown`() {
+  @Test("an unverified cure is not shown") func anUnverifiedCureIsNotShown() {
     var fix = Fixture.fix
     fix.verified = false
     let text = TerminalReport.text(Fixture.report(.fails, [Fixture.bad], fixes: [fix]), style: .plain)
     #expect(!text.contains("cures"))
   }
 
-  @Test func `no byte of a scenario reaches the terminal as a command`() {
+  @Test("no byte of a scenario reaches the terminal as a command") func noByteOfAScenarioReachesThe() {
     var report = Fixture.report(.fails, [Fixture.bad], fixes: [Fixture.fix])
     report.title = "red \u{1B}[31m"
     report.sources = ["\u{9B}2J"]
@@ -170,14 +174,14 @@ import Testing
     #expect(controls.isEmpty)
   }
 
-  @Test func `colour marks are there when asked for and change no text`() {
+  @Test("colour marks are there when asked for and change no text") func colourMarksAreThereWhenAskedFor() {
     let report = Fixture.report(.mayFail, [Fixture.good, Fixture.bad], fixes: [Fixture.fix])
     let colored = TerminalReport.text(report, style: Style(isColored: true, width: 100))
     #expect(colored.contains("\u{1B}[1;33mMAY FAIL\u{1B}[0m"))
     #expect(colored.replacing(/\u{1B}\[[0-9;]*m/, with: "") == TerminalReport.text(report, style: .plain))
   }
 
-  @Test func `long sentences are broken at the width`() {
+  @Test("long sentences are broken at the width") func longSentencesAreBrokenAtTheWidth() {
     let style = Style(isColored: false, width: 40)
     let sentence = String(repeating: "word ", count: 30)
     let lines = style.wrap(sentence, indentation: 5).split(separator: "\n")
@@ -193,7 +197,9 @@ import Testing
     return try #require(ScenarioDecoder().load(Array(text.utf8), file: "s.json").value).scenario
   }
 
-  @Test func `a result that does not hold says what was expected and what came`() throws {
+  @Test("a result that does not hold says what was expected and what came") func aResultThatDoesNotHoldSays()
+    throws
+  {
     let result = TestResult(
       file: "x/s.json", scenario: try scenario(expecting: .boots),
       report: Fixture.report(.fails, [Fixture.bad]), seconds: 1)
@@ -208,7 +214,7 @@ import Testing
         """)
   }
 
-  @Test func `a scenario that expects nothing does not hold`() throws {
+  @Test("a scenario that expects nothing does not hold") func aScenarioThatExpectsNothingDoesNot() throws {
     let result = TestResult(
       file: "s.json", scenario: try scenario(expecting: nil), report: Fixture.report(.boots, [Fixture.good]),
       seconds: 0)
@@ -216,7 +222,7 @@ import Testing
     #expect(result.text(style: .plain).contains("add \"expect\""))
   }
 
-  @Test func `the XML is well formed and counts the failures`() throws {
+  @Test("the XML is well formed and counts the failures") func theXMLIsWellFormedAndCounts() throws {
     let results = try [Verdict.boots, .fails, nil].map { verdict in
       TestResult(
         file: "x\u{1}/s.json", scenario: try scenario(expecting: verdict),
@@ -244,7 +250,9 @@ import Testing
     }
   }
 
-  @Test func `the terminal says what comes up and what is enough to fail`() throws {
+  @Test("the terminal says what comes up and what is enough to fail") func theTerminalSaysWhatComesUpAnd()
+    throws
+  {
     #expect(
       SweepTerminalReport.text(try report(), style: .plain) == """
         sweep
@@ -264,7 +272,8 @@ import Testing
         """)
   }
 
-  @Test func `the JSON has every failing combination and the smallest sets`() throws {
+  @Test("the JSON has every failing combination and the smallest sets")
+  func theJSONHasEveryFailingCombinationAnd() throws {
     let json = try report().json(file: "s.json")
     #expect(json["configurations"]?.text() == "4")
     #expect(json["share"]?.text() == "0.5")

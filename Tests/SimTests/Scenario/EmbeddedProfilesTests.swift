@@ -17,7 +17,9 @@ import Testing
     }
   }
 
-  @Test func `the profiles inside the program are those of the folder`() throws {
+  @Test("the profiles inside the program are those of the folder") func theProfilesInsideTheProgramAreThose()
+    throws
+  {
     let wanted = EmbeddedProfiles.source(of: try Self.profiles())
     if ProcessInfo.processInfo.environment["UPDATE_PROFILES"] != nil {
       try wanted.write(to: Self.source, atomically: true, encoding: .utf8)
@@ -26,7 +28,7 @@ import Testing
     #expect(found == wanted, "UPDATE_PROFILES=1 swift test --filter EmbeddedProfilesTests makes it anew")
   }
 
-  @Test func `each profile alone makes a scenario`() {
+  @Test("each profile alone makes a scenario") func eachProfileAloneMakesAScenario() {
     for name in EmbeddedProfiles.names {
       let text = "{\"version\": 1, \"title\": \"t\", \"profile\": \"\(name)\"}"
       let loaded = ScenarioDecoder().load(Array(text.utf8), file: "t.json")
@@ -34,7 +36,8 @@ import Testing
     }
   }
 
-  @Test func `a text with quotes, backslashes and marks survives being put into a source file`() {
+  @Test("a text with quotes, backslashes and marks survives being put into a source file")
+  func aTextWithQuotesBackslashesAndMarks() {
     let source = EmbeddedProfiles.source(of: [("a", "x \"\"\"# \\#(y) \\n"), ("b", "plain")])
     #expect(source.contains("\"a\": ##\"\"\"\nx \"\"\"# \\#(y) \\n\n\"\"\"##,"))
     #expect(source.contains("\"b\": #\"\"\"\nplain\n\"\"\"#,"))

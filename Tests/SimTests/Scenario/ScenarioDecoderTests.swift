@@ -58,7 +58,7 @@ import Testing
     }
     """
 
-  @Test func `every field of a whole scenario arrives`() throws {
+  @Test("every field of a whole scenario arrives") func everyFieldOfAWholeScenarioArrives() throws {
     let scenario = try scenario(Self.whole)
     #expect(scenario.machine.bootOrder == ["eth0", "usb0"])
     #expect(scenario.machine.memoryMiB == 768)
@@ -87,7 +87,7 @@ import Testing
     #expect(scenario.expect?.at == Delay(earliest: 40_000_000, latest: 60_000_000))
   }
 
-  @Test func `what is left out has its default`() throws {
+  @Test("what is left out has its default") func whatIsLeftOutHasItsDefault() throws {
     let scenario = try scenario(
       """
       {"version": 1, "title": "t",
@@ -103,73 +103,77 @@ import Testing
 
   /// Each row: what is changed in the whole scenario, and the first problem that must come of it, without its
   /// file.
-  @Test(arguments: [
-    ("\"version\": 1", "\"version\": 2", "2:14: error: version: this program reads version 1"),
-    ("\"title\": \"t\"", "\"titel\": \"t\"", "1:1: error: \"title\" is missing"),
-    (
-      "\"lun\": 1, \"address\"", "\"lun\": \"one\", \"address\"",
-      "7:16: error: machine.nics[0].optionROM.lun: expected a whole number, found a string"
-    ),
-    ("\"lun\": 1, \"address\"", "\"lun\": 99999, \"address\"", "99999 is not a whole number from 0 to 16383"),
-    (
-      "\"ipxe\"", "\"ipex\"",
-      "expected one of \"intel\", \"gpxe\", \"ipxe\", found \"ipex\"\n  hint: did you mean \"ipxe\"?"
-    ),
-    ("\"driver\"", "\"drivr\"", "machine.nics[0]: unknown key \"drivr\"\n  hint: did you mean \"driver\"?"),
-    ("\"768MiB\"", "768", "machine.memory: expected a text, found a number"),
-    ("\"768MiB\"", "\"768MB\"", "\"768MB\" is no possible amount of memory"),
-    ("\"4GiB\"", "\"4\"", "machine.disks[0].size: \"4\" has no unit"),
-    ("\"4GiB\"", "\"4G\"", "\"4G\" has an unknown unit, \"G\"\n  hint: write \"4GiB\""),
-    ("\"4GiB\"", "\"0GiB\"", "\"0GiB\" is no possible size"),
-    ("\"4GiB\"", "\"-4GiB\"", "\"-4GiB\" is not a size\n  hint: negative"),
-    ("\"4GiB\"", "\"99999999999TiB\"", "\"99999999999TiB\" is too large"),
-    ("\"4GiB\"", "\"4GiBs\"", "has an unknown unit"),
-    ("\"4GiB\"", "\"1000B\"", "is not a whole number of sectors"),
-    ("[\"1s\", \"2.5s\"]", "[\"5s\", \"2.5s\"]", "machine.usb[0].settles: ends before it begins"),
-    ("[\"1s\", \"2.5s\"]", "[\"5s\"]", "needs at least 2 values, has 1"),
-    ("[\"1s\", \"2.5s\"]", "\"-1s\"", "\"-1s\" is not a time"),
-    ("\"for\": \"30s\"", "\"for\": \"0s\"", "story[4].for: \"0s\" is no possible time here"),
-    (
-      "[\"eth0\", \"usb0\"]", "[\"eth0\", \"usb1\"]",
-      "machine.firmware.bootOrder[1]: there is no device \"usb1\"\n  hint: did you mean \"usb0\"?"
-    ),
-    ("[\"eth0\", \"usb0\"]", "[\"eth0\", \"eth0\"]", "\"eth0\" is there twice"),
-    ("\"attach\": \"usb0\"", "\"attach\": \"usbb0\"", "story[1]: there is no disk or USB device \"usbb0\""),
-    ("\"attach\": \"usb0\"", "\"detach\": \"usb0\"", "story[1]: \"usb0\" is not attached already"),
-    (
-      "\"attach\": \"usb0\"", "\"attatch\": \"usb0\"",
-      "unknown key \"attatch\"\n  hint: did you mean \"attach\"?"
-    ),
-    ("\"link-down\": \"ens3\"", "\"link-down\": \"ens4\"", "there is no adapter \"ens4\""),
-    ("\"target-down\": \"iqn.a:t\"", "\"target-down\": \"iqn.a:x\"", "there is no target \"iqn.a:x\""),
-    (
-      "\"boot\", {\"attach\": \"usb0\"}", "{\"attach\": \"usb0\"}",
-      "story[1]: the machine is off\n  hint: \"boot\" comes first"
-    ),
-    ("{\"restart\": \"iscsid\"}", "{\"restart\": \"iscsid\", \"stop\": \"x\"}", "do not go together"),
-    ("{\"restart\": \"iscsid\"}", "{\"run\": \"x\", \"at\": \"kernel\"}", "only goes with"),
-    ("{\"restart\": \"iscsid\"}", "{}", "says nothing to do"),
-    ("\"number\": 2", "\"number\": 1", "targets[0].luns[0].partitions[1].number: 1 is there twice"),
-    ("\"holds\": \"/\"}", "\"holds\": \"/boot\"}", "\"/boot\" is held by another partition as well"),
-    ("\"size\": \"100MiB\"", "\"size\": \"100GiB\"", "its partitions do not fit into 10GiB"),
-    ("\"name\": \"fd0\"", "\"name\": \"ide0\"", "the name \"ide0\" is also in machine.disks"),
-    ("\"10.0.2.2:3261\"", "\"target.example:3261\"", "\"target.example:3261\" is no portal"),
-    ("\"10.0.2.2:3261\"", "\"10.0.2.256:3261\"", "is no portal"),
-    ("\"10.0.2.2:3261\"", "\"10.0.2.2:0\"", "is no portal"),
-    ("\"name\": \"iqn.a:t\"", "\"name\": \"a:t\"", "\"a:t\" is no iSCSI name"),
-    ("52:54:00:12:34:56", "53:54:00:12:34:56", "is no adapter's address"),
-    ("\"/etc/fstab\": [\"a\", \"b\"]", "\"etc/fstab\": []", "\"etc/fstab\" is no absolute path"),
-    ("\"/etc/fstab\": [\"a\", \"b\"]", "\"/etc\": \"x\"", "\"/etc\" is a file, so nothing can be below it"),
-    ("\"/etc/fstab\": [\"a\", \"b\"]", "\"/etc/fstab\": 5", "expected the file's text, found a number"),
-    ("\"luns\": [", "\"luns\": [{\"lun\": 1},", "targets[0].luns[1].lun: 1 is there twice"),
-    (
-      "\"verdict\": \"may-fail\"", "\"verdict\": \"maybe\"",
-      "expected one of \"boots\", \"may-fail\", \"fails\""
-    ),
-    ("\"bus\": \"ide\"", "\"bus\": \"usb\"", "expected one of \"sata\", \"ide\", \"scsi\", found \"usb\""),
-  ])
-  func `a mistake is reported with its place, path and cure`(old: String, new: String, problem: String) throws
-  {
+  @Test(
+    "a mistake is reported with its place, path and cure",
+    arguments: [
+      ("\"version\": 1", "\"version\": 2", "2:14: error: version: this program reads version 1"),
+      ("\"title\": \"t\"", "\"titel\": \"t\"", "1:1: error: \"title\" is missing"),
+      (
+        "\"lun\": 1, \"address\"", "\"lun\": \"one\", \"address\"",
+        "7:16: error: machine.nics[0].optionROM.lun: expected a whole number, found a string"
+      ),
+      (
+        "\"lun\": 1, \"address\"", "\"lun\": 99999, \"address\"",
+        "99999 is not a whole number from 0 to 16383"
+      ),
+      (
+        "\"ipxe\"", "\"ipex\"",
+        "expected one of \"intel\", \"gpxe\", \"ipxe\", found \"ipex\"\n  hint: did you mean \"ipxe\"?"
+      ),
+      ("\"driver\"", "\"drivr\"", "machine.nics[0]: unknown key \"drivr\"\n  hint: did you mean \"driver\"?"),
+      ("\"768MiB\"", "768", "machine.memory: expected a text, found a number"),
+      ("\"768MiB\"", "\"768MB\"", "\"768MB\" is no possible amount of memory"),
+      ("\"4GiB\"", "\"4\"", "machine.disks[0].size: \"4\" has no unit"),
+      ("\"4GiB\"", "\"4G\"", "\"4G\" has an unknown unit, \"G\"\n  hint: write \"4GiB\""),
+      ("\"4GiB\"", "\"0GiB\"", "\"0GiB\" is no possible size"),
+      ("\"4GiB\"", "\"-4GiB\"", "\"-4GiB\" is not a size\n  hint: negative"),
+      ("\"4GiB\"", "\"99999999999TiB\"", "\"99999999999TiB\" is too large"),
+      ("\"4GiB\"", "\"4GiBs\"", "has an unknown unit"),
+      ("\"4GiB\"", "\"1000B\"", "is not a whole number of sectors"),
+      ("[\"1s\", \"2.5s\"]", "[\"5s\", \"2.5s\"]", "machine.usb[0].settles: ends before it begins"),
+      ("[\"1s\", \"2.5s\"]", "[\"5s\"]", "needs at least 2 values, has 1"),
+      ("[\"1s\", \"2.5s\"]", "\"-1s\"", "\"-1s\" is not a time"),
+      ("\"for\": \"30s\"", "\"for\": \"0s\"", "story[4].for: \"0s\" is no possible time here"),
+      (
+        "[\"eth0\", \"usb0\"]", "[\"eth0\", \"usb1\"]",
+        "machine.firmware.bootOrder[1]: there is no device \"usb1\"\n  hint: did you mean \"usb0\"?"
+      ),
+      ("[\"eth0\", \"usb0\"]", "[\"eth0\", \"eth0\"]", "\"eth0\" is there twice"),
+      ("\"attach\": \"usb0\"", "\"attach\": \"usbb0\"", "story[1]: there is no disk or USB device \"usbb0\""),
+      ("\"attach\": \"usb0\"", "\"detach\": \"usb0\"", "story[1]: \"usb0\" is not attached already"),
+      (
+        "\"attach\": \"usb0\"", "\"attatch\": \"usb0\"",
+        "unknown key \"attatch\"\n  hint: did you mean \"attach\"?"
+      ),
+      ("\"link-down\": \"ens3\"", "\"link-down\": \"ens4\"", "there is no adapter \"ens4\""),
+      ("\"target-down\": \"iqn.a:t\"", "\"target-down\": \"iqn.a:x\"", "there is no target \"iqn.a:x\""),
+      (
+        "\"boot\", {\"attach\": \"usb0\"}", "{\"attach\": \"usb0\"}",
+        "story[1]: the machine is off\n  hint: \"boot\" comes first"
+      ),
+      ("{\"restart\": \"iscsid\"}", "{\"restart\": \"iscsid\", \"stop\": \"x\"}", "do not go together"),
+      ("{\"restart\": \"iscsid\"}", "{\"run\": \"x\", \"at\": \"kernel\"}", "only goes with"),
+      ("{\"restart\": \"iscsid\"}", "{}", "says nothing to do"),
+      ("\"number\": 2", "\"number\": 1", "targets[0].luns[0].partitions[1].number: 1 is there twice"),
+      ("\"holds\": \"/\"}", "\"holds\": \"/boot\"}", "\"/boot\" is held by another partition as well"),
+      ("\"size\": \"100MiB\"", "\"size\": \"100GiB\"", "its partitions do not fit into 10GiB"),
+      ("\"name\": \"fd0\"", "\"name\": \"ide0\"", "the name \"ide0\" is also in machine.disks"),
+      ("\"10.0.2.2:3261\"", "\"target.example:3261\"", "\"target.example:3261\" is no portal"),
+      ("\"10.0.2.2:3261\"", "\"10.0.2.256:3261\"", "is no portal"),
+      ("\"10.0.2.2:3261\"", "\"10.0.2.2:0\"", "is no portal"),
+      ("\"name\": \"iqn.a:t\"", "\"name\": \"a:t\"", "\"a:t\" is no iSCSI name"),
+      ("52:54:00:12:34:56", "53:54:00:12:34:56", "is no adapter's address"),
+      ("\"/etc/fstab\": [\"a\", \"b\"]", "\"etc/fstab\": []", "\"etc/fstab\" is no absolute path"),
+      ("\"/etc/fstab\": [\"a\", \"b\"]", "\"/etc\": \"x\"", "\"/etc\" is a file, so nothing can be below it"),
+      ("\"/etc/fstab\": [\"a\", \"b\"]", "\"/etc/fstab\": 5", "expected the file's text, found a number"),
+      ("\"luns\": [", "\"luns\": [{\"lun\": 1},", "targets[0].luns[1].lun: 1 is there twice"),
+      (
+        "\"verdict\": \"may-fail\"", "\"verdict\": \"maybe\"",
+        "expected one of \"boots\", \"may-fail\", \"fails\""
+      ),
+      ("\"bus\": \"ide\"", "\"bus\": \"usb\"", "expected one of \"sata\", \"ide\", \"scsi\", found \"usb\""),
+    ])
+  func aMistakeIsReportedWithItsPlace(old: String, new: String, problem: String) throws {
     #expect(Self.whole.contains(old))
     let loaded = Self.load(Self.whole.replacing(old, with: new, maxReplacements: 1))
     #expect(loaded.value == nil)
@@ -178,7 +182,7 @@ import Testing
     #expect(loaded.problems.allSatisfy { $0.file == "s.json" && $0.line > 0 })
   }
 
-  @Test func `all mistakes come at once`() {
+  @Test("all mistakes come at once") func allMistakesComeAtOnce() {
     var text = Self.whole
     for (old, new) in [
       ("\"768MiB\"", "\"768\""), ("\"driver\"", "\"drivr\""), ("\"usb0\"]", "\"usb9\"]"),
@@ -189,7 +193,7 @@ import Testing
     #expect(Self.load(text).problems.count == 4)
   }
 
-  @Test func `a wrong IQN or LUN of the option ROM is simulated, not refused`() throws {
+  @Test("a wrong IQN or LUN of the option ROM is simulated, not refused") func aWrongIQNOrLUNOfThe() throws {
     let text = Self.whole.replacing("\"target\": \"iqn.a:t\"", with: "\"target\": \"iqn.a:nowhere\"")
     #expect(try scenario(text).machine.nics[0].optionROM?.target == "iqn.a:nowhere")
   }
@@ -211,7 +215,8 @@ import Testing
     "titled": "{\"version\": 1, \"story\": []}",
   ]
 
-  @Test func `a scenario is laid over its profile, and that over the one it extends`() throws {
+  @Test("a scenario is laid over its profile, and that over the one it extends")
+  func aScenarioIsLaidOverItsProfile() throws {
     let scenario = try scenario(
       """
       {"version": 1, "title": "t", "profile": "child",
@@ -228,7 +233,7 @@ import Testing
     #expect(scenario.files == MemoryFileTree(["/a": "base", "/b": "child", "/d": "scenario"]))
   }
 
-  @Test func `null takes back what a profile says`() throws {
+  @Test("null takes back what a profile says") func nullTakesBackWhatAProfileSays() throws {
     let scenario = try scenario(
       """
       {"version": 1, "title": "t", "profile": "child", "targets": null,
@@ -239,13 +244,15 @@ import Testing
     #expect(scenario.machine.nics[0].optionROM == nil)
   }
 
-  @Test(arguments: [
-    ("left", "left:1:27: error: extends: profiles extend one another in a circle: left -> right -> left"),
-    ("none", "s.json:1:41: error: profile: profile \"none\": there is no such profile"),
-    ("wrong", "wrong:2:24: error: machine.memory: \"512\" has no unit"),
-    ("titled", "titled:1:16: error: unknown key \"story\""),
-  ])
-  func `a profile's mistake is reported where it stands`(profile: String, problem: String) {
+  @Test(
+    "a profile's mistake is reported where it stands",
+    arguments: [
+      ("left", "left:1:27: error: extends: profiles extend one another in a circle: left -> right -> left"),
+      ("none", "s.json:1:41: error: profile: profile \"none\": there is no such profile"),
+      ("wrong", "wrong:2:24: error: machine.memory: \"512\" has no unit"),
+      ("titled", "titled:1:16: error: unknown key \"story\""),
+    ])
+  func aProfileSMistakeIsReportedWhere(profile: String, problem: String) {
     let loaded = Self.load(
       "{\"version\": 1, \"title\": \"t\", \"profile\": \"\(profile)\"}", profiles: Self.profiles)
     #expect(loaded.value == nil)
@@ -260,7 +267,8 @@ import Testing
 
   // MARK: Images and folders
 
-  @Test func `an image gives partitions, and the document completes them`() throws {
+  @Test("an image gives partitions, and the document completes them")
+  func anImageGivesPartitionsAndTheDocument() throws {
     let scenario = try scenario(
       """
       {"version": 1, "title": "t", "targets": [{"name": "iqn.a:t", "portal": "10.0.0.1", "luns": [
@@ -273,7 +281,7 @@ import Testing
     #expect(lun.content.partitions.map(\.holds) == ["/"])
   }
 
-  @Test func `an image that GRUB boots needs to be told where GRUB looks`() {
+  @Test("an image that GRUB boots needs to be told where GRUB looks") func anImageThatGRUBBootsNeedsTo() {
     let loaded = Self.load(
       "{\"version\": 1, \"title\": \"t\", \"machine\": {\"disks\": [{\"name\": \"d\", \"image\": \"disk.img\"}]}}"
     )
@@ -281,7 +289,7 @@ import Testing
     #expect(loaded.problems.first?.hint?.contains("add \"grub\"") == true)
   }
 
-  @Test func `a folder's files lie below those of the document`() throws {
+  @Test("a folder's files lie below those of the document") func aFolderSFilesLieBelowThose() throws {
     let scenario = try scenario(
       """
       {"version": 1, "title": "t", "system": {"root": "root", "files": {"/etc/a": "mine", "/etc/b": null}}}
@@ -290,7 +298,8 @@ import Testing
     #expect(!scenario.files.exists("/etc/b"))
   }
 
-  @Test func `an image and a folder that are not there are errors at their place`() {
+  @Test("an image and a folder that are not there are errors at their place") func anImageAndAFolderThatAre()
+  {
     let loaded = Self.load(
       """
       {"version": 1, "title": "t", "system": {"root": "nowhere"},

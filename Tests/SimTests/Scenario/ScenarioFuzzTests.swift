@@ -70,7 +70,7 @@ import Testing
     }
   }
 
-  @Test func `damaged values never trap`() throws {
+  @Test("damaged values never trap") func damagedValuesNeverTrap() throws {
     let whole = try #require(JSONParser.parse(Self.document, file: "s.json").value)
     #expect(ScenarioDecoderTests.load(whole.text()).value != nil)
     var random = Random(state: 1)
@@ -84,7 +84,7 @@ import Testing
     }
   }
 
-  @Test func `damaged bytes never trap`() {
+  @Test("damaged bytes never trap") func damagedBytesNeverTrap() {
     let whole = Array(Self.document.utf8)
     var random = Random(state: 2)
     for _ in 0..<300 {

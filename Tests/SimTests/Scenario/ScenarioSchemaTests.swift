@@ -4,7 +4,7 @@ import Testing
 @testable import Sim
 
 @Suite struct ScenarioSchemaTests {
-  @Test func `the schema is the same every time and reads back as JSON`() {
+  @Test("the schema is the same every time and reads back as JSON") func theSchemaIsTheSameEveryTime() {
     let text = ScenarioSchema.document.text(indented: true)
     #expect(text == ScenarioSchema.document.text(indented: true))
     #expect(JSONParser.parse(text, file: "schema").problems.isEmpty)
@@ -16,14 +16,15 @@ import Testing
     return own + value.members.flatMap { references($0.value) } + value.elements.flatMap(references)
   }
 
-  @Test func `every definition that is referred to is there, and every one is referred to`() {
+  @Test("every definition that is referred to is there, and every one is referred to")
+  func everyDefinitionThatIsReferredToIs() {
     let schema = ScenarioSchema.document
     let defined = Set(schema["$defs"]?.members.map { "#/$defs/\($0.name)" } ?? [])
     #expect(Set(references(schema)) == defined.subtracting(["#/$defs/profile"]))
   }
 
   /// Objects of one name have one definition; a second with other fields would be lost.
-  @Test func `no two kinds of object share a name`() {
+  @Test("no two kinds of object share a name") func noTwoKindsOfObjectShareA() {
     var seen: [String: [String]] = [:]
     func look(_ shape: Shape) {
       switch shape {
@@ -74,7 +75,8 @@ import Testing
     """
 
   /// What the decoder accepts the schema accepts; what a schema can see, it refuses as the decoder does.
-  @Test(.enabled(if: hasValidator)) func `an independent validator judges documents as the decoder does`()
+  @Test("an independent validator judges documents as the decoder does", .enabled(if: hasValidator))
+  func anIndependentValidatorJudgesDocumentsAsThe()
     throws
   {
     let whole = ScenarioDecoderTests.whole
@@ -115,7 +117,8 @@ import Testing
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     .appendingPathComponent("Scenarios")
 
-  @Test(.enabled(if: hasValidator)) func `every scenario of the suite validates`() throws {
+  @Test("every scenario of the suite validates", .enabled(if: hasValidator))
+  func everyScenarioOfTheSuiteValidates() throws {
     var cases: [JSONValue] = []
     let files = FileManager.default.enumerator(at: Self.scenarios, includingPropertiesForKeys: nil)
     while let file = files?.nextObject() as? URL {

@@ -30,7 +30,7 @@ import Testing
       })
   }
 
-  @Test func `the smallest sets are those that trying everything finds`() {
+  @Test("the smallest sets are those that trying everything finds") func theSmallestSetsAreThoseThatTrying() {
     var random = SplitMix(seed: 7)
     for round in 0..<200 {
       let sizes = (0..<Int(random.next() % 4 + 1)).map { _ in Int(random.next() % 3 + 1) }
@@ -57,14 +57,16 @@ import Testing
     }
   }
 
-  @Test func `everything failing is the empty set, and nothing failing is none`() {
+  @Test("everything failing is the empty set, and nothing failing is none")
+  func everythingFailingIsTheEmptySetAnd() {
     var all = MinimalSelections(sizes: [2, 3], failing: Array(0..<6))
     #expect(all.find().minimal == [SweepReport.Selection(choices: [])])
     var none = MinimalSelections(sizes: [2, 3], failing: [])
     #expect(none.find().minimal.isEmpty)
   }
 
-  @Test func `when there are too many sets of axes to try, what is found covers every failure`() {
+  @Test("when there are too many sets of axes to try, what is found covers every failure")
+  func whenThereAreTooManySetsOf() {
     let sizes = [Int](repeating: 2, count: 9)
     // Fails with axes 0 and 1 both 1, or with axes 2 to 7 all 1; the second is beyond the sets that are
     // tried.
@@ -91,7 +93,8 @@ import Testing
       notLookedAt: [])
   }
 
-  @Test func `failures are grouped by finding and reduced to the choices that matter`() throws {
+  @Test("failures are grouped by finding and reduced to the choices that matter")
+  func failuresAreGroupedByFindingAndReduced() throws {
     let loaded = try #require(
       VariationTests.load(
         """
@@ -114,7 +117,8 @@ import Testing
     #expect(sweep.failures.map(\.verdict) == [.fails, .fails, .mayFail])
   }
 
-  @Test func `combinations that make no scenario are found before anything is simulated`() throws {
+  @Test("combinations that make no scenario are found before anything is simulated")
+  func combinationsThatMakeNoScenarioAreFound() throws {
     // Each value is good alone; a boot order with a name that another axis takes away is not.
     let loaded = try #require(
       VariationTests.load(
@@ -156,7 +160,7 @@ import Testing
     return try #require(read)
   }
 
-  @Test func `an expectation that holds has no differences`() throws {
+  @Test("an expectation that holds has no differences") func anExpectationThatHoldsHasNoDifferences() throws {
     let outcome = Outcome(
       witness: "", share: 1, boots: [boot(.boots, nil, at: 44_000_000)],
       shutdowns: [shutdown(.hang, "root-lost", at: 138_000_000)], timeline: [])
@@ -169,7 +173,7 @@ import Testing
     #expect(expectation.differences(from: report(.fails, [outcome])) == [])
   }
 
-  @Test func `each thing that came out otherwise is a difference`() throws {
+  @Test("each thing that came out otherwise is a difference") func eachThingThatCameOutOtherwiseIs() throws {
     let clean = Outcome(
       witness: "", share: 0.5, boots: [boot(.boots, nil, at: 44_000_000)],
       shutdowns: [shutdown(.clean, nil, at: 1)],
