@@ -32,7 +32,8 @@ public enum Explorer {
 
   /// Explores a model.
   public static func explore<M: Model>(_ model: M, _ options: Options) -> Exploration<M> {
-    Search(model, options).run()
+    var search = Search(model, options)
+    return search.run()
   }
 }
 
