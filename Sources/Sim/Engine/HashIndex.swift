@@ -1,77 +1,78 @@
-/// An index from hashes to numbers: open addressing, no removal.
+/// An index from hashes to numbers: open addressing, eight bytes an entry, no removal.
+///
+/// It keeps 32 bits of each hash, so whoever asks has to compare what the numbers stand for.
 struct HashIndex: ~Copyable {
-  private struct Entry {
-    var hash: UInt64
-    var value: Int32
-  }
+  /// The hash's lower half above, the number below.
+  private var entries: UnsafeMutablePointer<UInt64>
+  private var capacity = 1 << 8
+  private var count = 0
+  /// The largest number stands for an empty place.
+  private static let empty = UInt64.max
 
   /// A search in progress.
   struct Probe {
-    fileprivate var slot: Int
-    fileprivate let hash: UInt64
+    fileprivate var place: Int
+    fileprivate let tag: UInt64
   }
-
-  private var entries: UnsafeMutablePointer<Entry>
-  private var capacity = 1 << 8
-  private var count = 0
 
   init() {
     entries = .allocate(capacity: capacity)
-    entries.initialize(repeating: Entry(hash: 0, value: -1), count: capacity)
+    entries.initialize(repeating: HashIndex.empty, count: capacity)
   }
 
   deinit { entries.deallocate() }
 
-  /// Starts a search for the values with a hash.
+  /// Starts a search for the numbers with a hash.
   @inline(__always)
   func find(_ hash: UInt64) -> Probe {
-    Probe(slot: Int(truncatingIfNeeded: hash) & (capacity - 1), hash: hash)
+    let tag = hash & 0xFFFF_FFFF
+    return Probe(place: Int(truncatingIfNeeded: tag) & (capacity &- 1), tag: tag)
   }
 
-  /// The next value with the hash.
+  /// The next number with the hash.
   @inline(__always)
-  func next(_ probe: inout Probe) -> Int32? {
+  func next(_ probe: inout Probe) -> UInt32? {
     while true {
-      let entry = entries[probe.slot]
-      if entry.value < 0 { return nil }
-      probe.slot = (probe.slot &+ 1) & (capacity &- 1)
-      if entry.hash == probe.hash { return entry.value }
+      let entry = entries[probe.place]
+      if entry == HashIndex.empty { return nil }
+      probe.place = (probe.place &+ 1) & (capacity &- 1)
+      if entry >> 32 == probe.tag { return UInt32(truncatingIfNeeded: entry) }
     }
   }
 
-  /// Adds a value, not negative.
-  mutating func insert(_ hash: UInt64, _ value: Int32) {
+  /// Adds a number, less than the largest.
+  mutating func insert(_ hash: UInt64, _ number: UInt32) {
+    assert(number < .max)
     if count * 2 >= capacity { grow() }
-    place(Entry(hash: hash, value: value))
+    place(hash << 32 | UInt64(number))
     count += 1
   }
 
-  /// Puts a value in the place of another one with the same hash, or adds it when `old` is negative.
-  mutating func replace(_ hash: UInt64, _ old: Int32, with value: Int32) {
-    if old < 0 { return insert(hash, value) }
-    var slot = Int(truncatingIfNeeded: hash) & (capacity - 1)
-    while entries[slot].value >= 0 {
-      if entries[slot].value == old, entries[slot].hash == hash {
-        entries[slot].value = value
+  /// Puts a number in the place of another one with the same hash.
+  mutating func replace(_ hash: UInt64, _ old: UInt32, with number: UInt32) {
+    var probe = find(hash)
+    while let other = next(&probe) {
+      if other == old {
+        entries[(probe.place &- 1) & (capacity &- 1)] = hash << 32 | UInt64(number)
         return
       }
-      slot = (slot + 1) & (capacity - 1)
     }
   }
 
-  private func place(_ entry: Entry) {
-    var slot = Int(truncatingIfNeeded: entry.hash) & (capacity - 1)
-    while entries[slot].value >= 0 { slot = (slot + 1) & (capacity - 1) }
-    entries[slot] = entry
+  private func place(_ entry: UInt64) {
+    var place = Int(truncatingIfNeeded: entry >> 32) & (capacity - 1)
+    while entries[place] != HashIndex.empty { place = (place + 1) & (capacity - 1) }
+    entries[place] = entry
   }
 
   private mutating func grow() {
     let old = entries
     let oldCapacity = capacity
     capacity *= 2
+    precondition(capacity <= 1 << 32, "more than 2^31 entries")
     entries = .allocate(capacity: capacity)
-    entries.initialize(repeating: Entry(hash: 0, value: -1), count: capacity)
-    for slot in 0..<oldCapacity where old[slot].value >= 0 { place(old[slot]) }
+    entries.initialize(repeating: HashIndex.empty, count: capacity)
+    for i in 0..<oldCapacity where old[i] != HashIndex.empty { place(old[i]) }
     old.deallocate()
   }
 }

@@ -1,7 +1,9 @@
 /// The explored states, each a record of 64-bit words in one growing block, with an index by content.
 ///
-/// A record is: control state and sizes in one word, the pending events two to a word, then, unless the zone says
-/// nothing at all about times, its bounds and the footprints and rows of its past.
+/// A record is: its node and the record that it is chained to; its size and a hash of its times; control state and
+/// sizes; the pending events two to a word; then, unless the zone says nothing at all about times, its bounds and
+/// the footprints and rows of its past. Looking for a state touches the index and one record, no more: with
+/// millions of states it is the cache misses that count.
 struct NodeStore: ~Copyable {
   private var words: UnsafeMutablePointer<UInt64>
   private var wordCount = 0
@@ -9,7 +11,7 @@ struct NodeStore: ~Copyable {
   private var nodes: UnsafeMutablePointer<Node>
   private var nodeCapacity = 1 << 8
   private(set) var count = 0
-  /// By control state and pending events: the last node added, from which the others are chained.
+  /// By control state and pending events: where the last such record begins. The others are chained to it.
   private var index = HashIndex()
   /// Whether some node is explored only through another one that covers it.
   private(set) var hasCovered = false
@@ -17,15 +19,10 @@ struct NodeStore: ~Copyable {
   /// What is kept about a state besides its record.
   struct Node {
     var offset: Int
-    /// The number of words of the record, and a hash of those that describe times.
-    var size: Int32
-    var timesHash: UInt32
     /// The state and the position of the event by which it was first reached; -1 for none, or for a step of the story.
     var parent: Int32
     var via: Int32
     var depth: Int32
-    /// The next node with the same control state and pending events.
-    var similar: Int32 = -1
     /// The node that covers all times of this one and is explored in its place; -1 when this one is explored.
     var covered: Int32 = -1
     /// Where its edges begin; -1 when it is not expanded.
@@ -57,25 +54,40 @@ struct NodeStore: ~Copyable {
     set { nodes[Int(node)] = newValue }
   }
 
+  /// The number of words before a record's header: links, and size with hash.
+  private static let linkSize = 2
+  /// Where no record begins.
+  private static let nowhere = UInt32.max
+
+  private func node(at record: UInt32) -> Int32 {
+    Int32(truncatingIfNeeded: words[Int(record)] & 0xFFFF_FFFF)
+  }
+
+  private func similar(to record: UInt32) -> UInt32 { UInt32(truncatingIfNeeded: words[Int(record)] >> 32) }
+
+  /// Where the header of a node's record is.
+  @inline(__always)
+  private func header(of node: Int32) -> Int { nodes[Int(node)].offset + NodeStore.linkSize }
+
   /// The control state of a node.
   func state(of node: Int32) -> Int32 {
-    Int32(truncatingIfNeeded: words[nodes[Int(node)].offset] & 0xFFFF_FFFF)
+    Int32(truncatingIfNeeded: words[header(of: node)] & 0xFFFF_FFFF)
   }
 
   /// The number of events pending at a node.
-  func pendingCount(of node: Int32) -> Int { Header(words[nodes[Int(node)].offset]).count }
+  func pendingCount(of node: Int32) -> Int { Header(words[header(of: node)]).count }
 
   /// The pending event at a position of a node.
   func event(of node: Int32, at position: Int) -> Int32 {
-    let word = words[nodes[Int(node)].offset + 1 + position / 2]
+    let word = words[header(of: node) + 1 + position / 2]
     return Int32(truncatingIfNeeded: position % 2 == 0 ? word : word >> 32)
   }
 
   /// Whether the pending event at a position of a node has a deadline.
   func hasDeadline(_ node: Int32, at position: Int) -> Bool {
-    let header = Header(words[nodes[Int(node)].offset])
+    let header = Header(words[self.header(of: node)])
     if header.isTimeless { return false }
-    let row = nodes[Int(node)].offset + header.keySize + position * header.count
+    let row = self.header(of: node) + header.keySize + position * header.count
     for other in 0..<header.count where other != position {
       if Int64(bitPattern: words[row + other]) < Zone.infinity { return true }
     }
@@ -104,7 +116,7 @@ struct NodeStore: ~Copyable {
 
   /// Reads a node's record.
   func read(_ node: Int32, into zone: inout Zone) {
-    var at = words + nodes[Int(node)].offset
+    var at = words + self.header(of: node)
     let header = Header(at[0])
     let n = header.count
     zone.reset(count: n, pastCount: header.pastCount)
@@ -143,70 +155,74 @@ struct NodeStore: ~Copyable {
       state: state, count: n, pastCount: zone.pastCount, isTimeless: zone.isTimeless)
     let keySize = header.keySize
     let size = header.isTimeless ? keySize : keySize + n * n + zone.pastCount * (2 + n)
-    let offset = wordCount
-    reserve(size)
+    let record = wordCount
+    let offset = record + NodeStore.linkSize
+    reserve(NodeStore.linkSize + size)
     write(header, zone, at: words + offset)
     // Of the header only what makes the key is hashed.
     let keyHash = NodeStore.hash(words + offset + 1, keySize - 1, seed: header.key)
-    let timesHash = UInt32(
-      truncatingIfNeeded: NodeStore.hash(words + offset + keySize, size - keySize, seed: 0))
-    var first: Int32 = -1
+    let timesHash = NodeStore.hash(words + offset + keySize, size - keySize, seed: 0)
+    words[record + 1] = UInt64(size) << 32 | timesHash & 0xFFFF_FFFF
+    var first = NodeStore.nowhere
     if merging {
       first = firstSimilar(keyHash, offset, header)
       var other = first
-      while other >= 0 {
-        let node = nodes[Int(other)]
-        if node.timesHash == timesHash, Int(node.size) == size, isSame(node.offset, offset, size) {
-          return .same(other)
+      while other != NodeStore.nowhere {
+        if words[Int(other) + 1] == words[record + 1], isSame(Int(other), record, size) {
+          return .same(node(at: other))
         }
-        other = node.similar
+        other = similar(to: other)
       }
-      other = covering && n > 0 ? first : -1
-      while other >= 0 {
-        let node = nodes[Int(other)]
-        if node.covered < 0 && covers(other, zone, alphabet) {
+      other = covering && n > 0 ? first : NodeStore.nowhere
+      while other != NodeStore.nowhere {
+        let candidate = node(at: other)
+        if nodes[Int(candidate)].covered < 0 && covers(candidate, zone, alphabet) {
           hasCovered = true
-          return .covered(by: other)
+          return .covered(by: candidate)
         }
-        other = node.similar
+        other = similar(to: other)
       }
     }
     if count >= budget { return nil }
-    let new = append(
-      Node(
-        offset: offset, size: Int32(size), timesHash: timesHash, parent: parent, via: via, depth: depth,
-        similar: first))
-    wordCount += size
-    if merging { index.replace(keyHash, first, with: new) }
-    if merging && covering && n > 0 { coverOthers(by: new, zone, from: first, alphabet) }
+    precondition(record < NodeStore.nowhere, "more than 32 GiB of states")
+    let new = append(Node(offset: record, parent: parent, via: via, depth: depth))
+    words[record] = UInt64(first) << 32 | UInt64(new)
+    wordCount += NodeStore.linkSize + size
+    if merging && first != NodeStore.nowhere {
+      index.replace(keyHash, first, with: UInt32(record))
+      if covering && n > 0 { coverOthers(by: new, zone, from: first, alphabet) }
+    } else if merging {
+      index.insert(keyHash, UInt32(record))
+    }
     return .added(new)
   }
 
-  /// The last node added that has the control state and pending events of the record at `offset`.
+  /// The last record added with the control state and pending events of the one whose header is at `offset`.
   @inline(__always)
-  private func firstSimilar(_ hash: UInt64, _ offset: Int, _ header: Header) -> Int32 {
+  private func firstSimilar(_ hash: UInt64, _ offset: Int, _ header: Header) -> UInt32 {
     var probe = index.find(hash)
     while let other = index.next(&probe) {
-      let start = nodes[Int(other)].offset
+      let start = Int(other) + NodeStore.linkSize
       if Header(words[start]).key != header.key { continue }
       var i = 1
       while i < header.keySize, words[start + i] == words[offset + i] { i += 1 }
       if i == header.keySize { return other }
     }
-    return -1
+    return NodeStore.nowhere
   }
 
   private mutating func coverOthers<M>(
-    by new: Int32, _ zone: borrowing Zone, from first: Int32, _ alphabet: borrowing Alphabet<M>
+    by new: Int32, _ zone: borrowing Zone, from first: UInt32, _ alphabet: borrowing Alphabet<M>
   ) {
     var other = first
-    while other >= 0 {
-      let node = nodes[Int(other)]
-      if node.covered < 0, node.firstEdge < 0, isCovered(other, by: zone, alphabet) {
-        nodes[Int(other)].covered = new
+    while other != NodeStore.nowhere {
+      let candidate = node(at: other)
+      let node = nodes[Int(candidate)]
+      if node.covered < 0, node.firstEdge < 0, isCovered(candidate, by: zone, alphabet) {
+        nodes[Int(candidate)].covered = new
         hasCovered = true
       }
-      other = node.similar
+      other = similar(to: other)
     }
   }
 
@@ -229,7 +245,9 @@ struct NodeStore: ~Copyable {
     for i in 0..<zone.pastCount * n { at[i] = UInt64(bitPattern: zone.since[i]) }
   }
 
+  /// Whether two records of the same size agree in everything but links.
   private func isSame(_ a: Int, _ b: Int, _ size: Int) -> Bool {
+    let (a, b) = (a + NodeStore.linkSize, b + NodeStore.linkSize)
     for i in 0..<size where words[a + i] != words[b + i] { return false }
     return true
   }
@@ -275,7 +293,7 @@ struct NodeStore: ~Copyable {
   private func covers<M>(
     _ node: Int32, _ zone: borrowing Zone, _ alphabet: borrowing Alphabet<M>
   ) -> Bool {
-    let times = Times(words + nodes[Int(node)].offset)
+    let times = Times(words + header(of: node))
     guard let bounds = times.bounds else { return true }
     let n = zone.count
     for i in 0..<n * n where zone.bound[i] > bounds[i] { return false }
@@ -293,7 +311,7 @@ struct NodeStore: ~Copyable {
     _ node: Int32, by zone: borrowing Zone, _ alphabet: borrowing Alphabet<M>
   ) -> Bool {
     if zone.isTimeless { return true }
-    let times = Times(words + nodes[Int(node)].offset)
+    let times = Times(words + header(of: node))
     guard let bounds = times.bounds else { return false }
     let n = zone.count
     for i in 0..<n * n where bounds[i] > zone.bound[i] { return false }

@@ -33,7 +33,7 @@ struct Search<M: Model>: ~Copyable {
   /// Explores everything that the budget allows.
   mutating func run() -> Exploration<M> {
     expandAll()
-    var endless = findEndless()
+    var endless = options.findsEndless ? findEndless() : .none
     while case .unknown(let open) = endless, !isOutOfBudget {
       // A loop through a state that is only covered by another proves nothing: its own runs may be fewer. So
       // find out what really follows.
