@@ -45,7 +45,9 @@ else
 fi
 
 echo "Exploration without partial-order reduction, states a second"
-"$bench" processes >"$out/processes"
+"$bench" processes >"$out/liveness"
+awk -F '\t' '{ printf "  bootsim  %8d states  %6.2f M/s   with the search for endless runs\n", $1, $2 / 1e6 }' "$out/liveness"
+"$bench" processes --safety >"$out/processes"
 awk -F '\t' '{ printf "  bootsim  %8d states  %6.2f M/s\n", $1, $2 / 1e6 }' "$out/processes"
 if have spin && have gcc; then
   (

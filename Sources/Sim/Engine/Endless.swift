@@ -27,7 +27,7 @@ extension Search {
   func findEndless() -> EndlessVerdict {
     let all = components(exactOnly: false)
     if all.loops.isEmpty { return .none }
-    let exact = components(exactOnly: true)
+    let exact = nodes.hasCovered ? components(exactOnly: true) : all
     for loop in exact.loops {
       if let path = endlessPath(loop, exact.component) { return .found(path) }
     }

@@ -11,6 +11,8 @@ public enum Explorer {
     public var covers = true
     /// Whether orders that differ only in independent events are skipped.
     public var reduces = true
+    /// Whether to look for runs that never end; without it ``Exploration/endless`` is always nil.
+    public var findsEndless = true
     /// How far an event may be taken ahead of a pending one that has nothing to do with it; without a value, eight
     /// times the longest delay met so far. A short lead saves less, a long one makes unrelated loops take longer to close.
     public var lead: SimTime?
@@ -32,7 +34,8 @@ public enum Explorer {
 
   /// Explores a model.
   public static func explore<M: Model>(_ model: M, _ options: Options) -> Exploration<M> {
-    Search(model, options).run()
+    var search = Search(model, options)
+    return search.run()
   }
 }
 

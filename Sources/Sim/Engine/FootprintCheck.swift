@@ -59,7 +59,7 @@ public enum FootprintCheck {
     var options = Explorer.Options(budget: budget)
     options.reduces = false
     options.lead = .zero
-    let search = Search(model, options)
+    var search = Search(model, options)
     search.expandAll()
     var check = PairCheck(model)
     for node in 0..<Int32(search.nodes.count) {

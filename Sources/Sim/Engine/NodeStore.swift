@@ -1,6 +1,9 @@
 /// The explored states, each a record of 64-bit words in one growing block, with an index by content.
 ///
-/// A record is: control state and sizes, the pending events, the bounds, the past's footprints and rows.
+/// A record is: its node and the record that it is chained to; its size and a hash of its times; control state and
+/// sizes; the pending events two to a word; then, unless the zone says nothing at all about times, its bounds and
+/// the footprints and rows of its past. Looking for a state touches the index and one record, no more: with
+/// millions of states it is the cache misses that count.
 struct NodeStore: ~Copyable {
   private var words: UnsafeMutablePointer<UInt64>
   private var wordCount = 0
@@ -8,21 +11,18 @@ struct NodeStore: ~Copyable {
   private var nodes: UnsafeMutablePointer<Node>
   private var nodeCapacity = 1 << 8
   private(set) var count = 0
-  /// By the hash of whole records.
-  private var exact = HashIndex()
-  /// By the hash of control state and pending events: the last node added, from which the others are chained.
-  private var similar = HashIndex()
+  /// By control state and pending events: where the last such record begins. The others are chained to it.
+  private var index = HashIndex()
+  /// Whether some node is explored only through another one that covers it.
+  private(set) var hasCovered = false
 
   /// What is kept about a state besides its record.
   struct Node {
     var offset: Int
-    var size: Int32
     /// The state and the position of the event by which it was first reached; -1 for none, or for a step of the story.
     var parent: Int32
     var via: Int32
     var depth: Int32
-    /// The next node with the same control state and pending events.
-    var similar: Int32 = -1
     /// The node that covers all times of this one and is explored in its place; -1 when this one is explored.
     var covered: Int32 = -1
     /// Where its edges begin; -1 when it is not expanded.
@@ -54,43 +54,82 @@ struct NodeStore: ~Copyable {
     set { nodes[Int(node)] = newValue }
   }
 
-  /// The number of 64-bit words held by records.
-  var words64: Int { wordCount }
+  /// The number of words before a record's header: links, and size with hash.
+  private static let linkSize = 2
+  /// Where no record begins.
+  private static let nowhere = UInt32.max
+
+  private func node(at record: UInt32) -> Int32 {
+    Int32(truncatingIfNeeded: words[Int(record)] & 0xFFFF_FFFF)
+  }
+
+  private func similar(to record: UInt32) -> UInt32 { UInt32(truncatingIfNeeded: words[Int(record)] >> 32) }
+
+  /// Where the header of a node's record is.
+  @inline(__always)
+  private func header(of node: Int32) -> Int { nodes[Int(node)].offset + NodeStore.linkSize }
 
   /// The control state of a node.
   func state(of node: Int32) -> Int32 {
-    Int32(truncatingIfNeeded: words[nodes[Int(node)].offset] & 0xFFFF_FFFF)
+    Int32(truncatingIfNeeded: words[header(of: node)] & 0xFFFF_FFFF)
   }
 
   /// The number of events pending at a node.
-  func pendingCount(of node: Int32) -> Int {
-    Int(words[nodes[Int(node)].offset] >> 32 & 0xFFFF)
-  }
+  func pendingCount(of node: Int32) -> Int { Header(words[header(of: node)]).count }
 
   /// The pending event at a position of a node.
   func event(of node: Int32, at position: Int) -> Int32 {
-    Int32(truncatingIfNeeded: words[nodes[Int(node)].offset + 1 + position])
+    let word = words[header(of: node) + 1 + position / 2]
+    return Int32(truncatingIfNeeded: position % 2 == 0 ? word : word >> 32)
   }
 
   /// Whether the pending event at a position of a node has a deadline.
   func hasDeadline(_ node: Int32, at position: Int) -> Bool {
-    let n = pendingCount(of: node)
-    let bounds = nodes[Int(node)].offset + 1 + n
-    for other in 0..<n where other != position {
-      if Int64(bitPattern: words[bounds + position * n + other]) < Zone.infinity { return true }
+    let header = Header(words[self.header(of: node)])
+    if header.isTimeless { return false }
+    let row = self.header(of: node) + header.keySize + position * header.count
+    for other in 0..<header.count where other != position {
+      if Int64(bitPattern: words[row + other]) < Zone.infinity { return true }
     }
     return false
   }
 
+  /// The first word of a record.
+  private struct Header {
+    let word: UInt64
+    init(_ word: UInt64) { self.word = word }
+
+    init(state: Int32, count: Int, pastCount: Int, isTimeless: Bool) {
+      word =
+        UInt64(UInt32(bitPattern: state)) | UInt64(count) << 32 | UInt64(pastCount) << 48
+        | (isTimeless ? 1 << 63 : 0)
+    }
+
+    var count: Int { Int(word >> 32 & 0xFFFF) }
+    var pastCount: Int { Int(word >> 48 & 0x7FFF) }
+    var isTimeless: Bool { word >> 63 != 0 }
+    /// What two records with the same control state and number of events share.
+    var key: UInt64 { word & 0xFFFF_FFFF_FFFF }
+    /// The number of words before the bounds.
+    var keySize: Int { 1 + (count + 1) / 2 }
+  }
+
   /// Reads a node's record.
   func read(_ node: Int32, into zone: inout Zone) {
-    var at = words + nodes[Int(node)].offset
-    let header = at[0]
-    at += 1
-    let n = Int(header >> 32 & 0xFFFF)
-    zone.reset(count: n, pastCount: Int(header >> 48))
-    for i in 0..<n { zone.events[i] = Int32(truncatingIfNeeded: at[i]) }
-    at += n
+    var at = words + self.header(of: node)
+    let header = Header(at[0])
+    let n = header.count
+    zone.reset(count: n, pastCount: header.pastCount)
+    for i in 0..<n {
+      let word = at[1 + i / 2]
+      zone.events[i] = Int32(truncatingIfNeeded: i % 2 == 0 ? word : word >> 32)
+    }
+    if header.isTimeless {
+      zone.bound.update(repeating: Zone.infinity, count: n * n)
+      for i in 0..<n { zone.bound[i * n + i] = 0 }
+      return
+    }
+    at += header.keySize
     for i in 0..<n * n { zone.bound[i] = Int64(bitPattern: at[i]) }
     at += n * n
     for h in 0..<zone.pastCount { zone.past[h] = Footprint(reads: at[2 * h], writes: at[2 * h + 1]) }
@@ -105,74 +144,97 @@ struct NodeStore: ~Copyable {
   ///   - covering: whether a state with more possible times is like it; states not expanded yet that the new
   ///     one covers are marked as such.
   ///   - budget: the number of states not to exceed.
-  ///   - canConflict: whether an event's consequences may conflict with a footprint.
   /// - Returns: nil if the state is a new one beyond the budget.
-  mutating func add(
-    state: Int32, _ zone: borrowing Zone, parent: Int32, via: Int32, depth: Int32, merging: Bool,
-    covering: Bool, budget: Int, canConflict: (Int32, Footprint) -> Bool
+  mutating func add<M>(
+    state: Int32, _ zone: borrowing Zone, _ alphabet: borrowing Alphabet<M>, parent: Int32, via: Int32,
+    depth: Int32, merging: Bool, covering: Bool, budget: Int
   ) -> Addition? {
     let n = zone.count
-    precondition(n <= 0xFFFF && zone.pastCount <= 0xFFFF, "more than 65535 events are pending")
-    let size = 1 + n + n * n + zone.pastCount * (2 + n)
-    let offset = wordCount
-    reserve(size)
-    write(state, zone, at: words + offset)
-    let keyHash = NodeStore.hash(words + offset, 1 + n, seed: 0)
-    var hash = keyHash
+    precondition(n <= 0xFFFF && zone.pastCount <= 0x7FFF, "more than 65535 events are pending")
+    let header = Header(
+      state: state, count: n, pastCount: zone.pastCount, isTimeless: zone.isTimeless)
+    let keySize = header.keySize
+    let size = header.isTimeless ? keySize : keySize + n * n + zone.pastCount * (2 + n)
+    let record = wordCount
+    let offset = record + NodeStore.linkSize
+    reserve(NodeStore.linkSize + size)
+    write(header, zone, at: words + offset)
+    // Of the header only what makes the key is hashed.
+    let keyHash = NodeStore.hash(words + offset + 1, keySize - 1, seed: header.key)
+    let timesHash = NodeStore.hash(words + offset + keySize, size - keySize, seed: 0)
+    words[record + 1] = UInt64(size) << 32 | timesHash & 0xFFFF_FFFF
+    var first = NodeStore.nowhere
     if merging {
-      hash = NodeStore.hash(words + offset + 1 + n, size - 1 - n, seed: keyHash)
-      var probe = exact.find(hash)
-      while let other = exact.next(&probe) {
-        if isSame(other, offset, size) { return .same(other) }
+      first = firstSimilar(keyHash, offset, header)
+      var other = first
+      while other != NodeStore.nowhere {
+        if words[Int(other) + 1] == words[record + 1], isSame(Int(other), record, size) {
+          return .same(node(at: other))
+        }
+        other = similar(to: other)
       }
-    }
-    var chained: Int32 = -1
-    if merging && covering && n > 0 {
-      var probe = similar.find(keyHash)
-      while chained < 0, let other = similar.next(&probe) {
-        if isSimilar(other, offset, n) { chained = other }
-      }
-      var other = chained
-      while other >= 0 {
-        let node = nodes[Int(other)]
-        if node.covered < 0 && covers(other, zone, canConflict) { return .covered(by: other) }
-        other = node.similar
+      other = covering && n > 0 ? first : NodeStore.nowhere
+      while other != NodeStore.nowhere {
+        let candidate = node(at: other)
+        if nodes[Int(candidate)].covered < 0 && covers(candidate, zone, alphabet) {
+          hasCovered = true
+          return .covered(by: candidate)
+        }
+        other = similar(to: other)
       }
     }
     if count >= budget { return nil }
-    let new = append(
-      Node(
-        offset: offset, size: Int32(size), parent: parent, via: via, depth: depth,
-        similar: chained))
-    wordCount += size
-    if merging { exact.insert(hash, new) }
-    if merging && covering && n > 0 {
-      similar.replace(keyHash, chained, with: new)
-      coverOthers(by: new, zone, from: chained, canConflict)
+    precondition(record < NodeStore.nowhere, "more than 32 GiB of states")
+    let new = append(Node(offset: record, parent: parent, via: via, depth: depth))
+    words[record] = UInt64(first) << 32 | UInt64(new)
+    wordCount += NodeStore.linkSize + size
+    if merging && first != NodeStore.nowhere {
+      index.replace(keyHash, first, with: UInt32(record))
+      if covering && n > 0 { coverOthers(by: new, zone, from: first, alphabet) }
+    } else if merging {
+      index.insert(keyHash, UInt32(record))
     }
     return .added(new)
   }
 
-  private mutating func coverOthers(
-    by new: Int32, _ zone: borrowing Zone, from first: Int32, _ canConflict: (Int32, Footprint) -> Bool
+  /// The last record added with the control state and pending events of the one whose header is at `offset`.
+  @inline(__always)
+  private func firstSimilar(_ hash: UInt64, _ offset: Int, _ header: Header) -> UInt32 {
+    var probe = index.find(hash)
+    while let other = index.next(&probe) {
+      let start = Int(other) + NodeStore.linkSize
+      if Header(words[start]).key != header.key { continue }
+      var i = 1
+      while i < header.keySize, words[start + i] == words[offset + i] { i += 1 }
+      if i == header.keySize { return other }
+    }
+    return NodeStore.nowhere
+  }
+
+  private mutating func coverOthers<M>(
+    by new: Int32, _ zone: borrowing Zone, from first: UInt32, _ alphabet: borrowing Alphabet<M>
   ) {
     var other = first
-    while other >= 0 {
-      let node = nodes[Int(other)]
-      if node.covered < 0, node.firstEdge < 0, isCovered(other, by: zone, canConflict) {
-        nodes[Int(other)].covered = new
+    while other != NodeStore.nowhere {
+      let candidate = node(at: other)
+      let node = nodes[Int(candidate)]
+      if node.covered < 0, node.firstEdge < 0, isCovered(candidate, by: zone, alphabet) {
+        nodes[Int(candidate)].covered = new
+        hasCovered = true
       }
-      other = node.similar
+      other = similar(to: other)
     }
   }
 
-  private func write(_ state: Int32, _ zone: borrowing Zone, at start: UnsafeMutablePointer<UInt64>) {
+  private func write(_ header: Header, _ zone: borrowing Zone, at start: UnsafeMutablePointer<UInt64>) {
     let n = zone.count
-    var at = start
-    at[0] = UInt64(UInt32(bitPattern: state)) | UInt64(n) << 32 | UInt64(zone.pastCount) << 48
-    at += 1
-    for i in 0..<n { at[i] = UInt64(UInt32(bitPattern: zone.events[i])) }
-    at += n
+    start[0] = header.word
+    for i in 0..<n {
+      let event = UInt64(UInt32(bitPattern: zone.events[i]))
+      if i % 2 == 0 { start[1 + i / 2] = event } else { start[1 + i / 2] |= event << 32 }
+    }
+    if header.isTimeless { return }
+    var at = start + header.keySize
     for i in 0..<n * n { at[i] = UInt64(bitPattern: zone.bound[i]) }
     at += n * n
     for h in 0..<zone.pastCount {
@@ -183,19 +245,10 @@ struct NodeStore: ~Copyable {
     for i in 0..<zone.pastCount * n { at[i] = UInt64(bitPattern: zone.since[i]) }
   }
 
-  private func isSame(_ node: Int32, _ offset: Int, _ size: Int) -> Bool {
-    let other = nodes[Int(node)]
-    if Int(other.size) != size { return false }
-    for i in 0..<size where words[other.offset + i] != words[offset + i] { return false }
-    return true
-  }
-
-  /// Whether two records agree in control state and pending events.
-  private func isSimilar(_ node: Int32, _ offset: Int, _ n: Int) -> Bool {
-    let other = nodes[Int(node)].offset
-    let mask: UInt64 = 0xFFFF_FFFF_FFFF
-    if words[other] & mask != words[offset] & mask { return false }
-    for i in 0..<n where words[other + 1 + i] != words[offset + 1 + i] { return false }
+  /// Whether two records of the same size agree in everything but links.
+  private func isSame(_ a: Int, _ b: Int, _ size: Int) -> Bool {
+    let (a, b) = (a + NodeStore.linkSize, b + NodeStore.linkSize)
+    for i in 0..<size where words[a + i] != words[b + i] { return false }
     return true
   }
 
@@ -237,145 +290,88 @@ struct NodeStore: ~Copyable {
 
   /// Whether every future from the times in `zone` is also one from those of a node with the same control state
   /// and pending events.
-  private func covers(
-    _ node: Int32, _ zone: borrowing Zone, _ canConflict: (Int32, Footprint) -> Bool
+  private func covers<M>(
+    _ node: Int32, _ zone: borrowing Zone, _ alphabet: borrowing Alphabet<M>
   ) -> Bool {
+    let times = Times(words + header(of: node))
+    guard let bounds = times.bounds else { return true }
     let n = zone.count
-    let header = words[nodes[Int(node)].offset]
-    let bounds = words + nodes[Int(node)].offset + 1 + n
-    for i in 0..<n * n where zone.bound[i] > Int64(bitPattern: bounds[i]) { return false }
-    let pastCount = Int(header >> 48)
-    let footprints = bounds + n * n
-    let rows = footprints + 2 * pastCount
-    for h in 0..<pastCount {
-      let footprint = Footprint(reads: footprints[2 * h], writes: footprints[2 * h + 1])
+    for i in 0..<n * n where zone.bound[i] > bounds[i] { return false }
+    for h in 0..<times.pastCount {
       let isMet = NodeStore.meets(
-        zone.bound, n, zone.events, footprint, { Int64(bitPattern: rows[h * n + $0]) },
-        pastCount: zone.pastCount, past: { zone.past[$0] }, since: { zone.since[$0 * n + $1] },
-        canConflict)
+        zone.bound, zone.events, n, times.past(h), UnsafePointer(times.since + h * n), alphabet,
+        pastCount: zone.pastCount, past: { zone.past[$0] }, since: UnsafePointer(zone.since))
       if !isMet { return false }
     }
     return true
   }
 
   /// The same the other way round.
-  private func isCovered(
-    _ node: Int32, by zone: borrowing Zone, _ canConflict: (Int32, Footprint) -> Bool
+  private func isCovered<M>(
+    _ node: Int32, by zone: borrowing Zone, _ alphabet: borrowing Alphabet<M>
   ) -> Bool {
+    if zone.isTimeless { return true }
+    let times = Times(words + header(of: node))
+    guard let bounds = times.bounds else { return false }
     let n = zone.count
-    let header = words[nodes[Int(node)].offset]
-    let bounds = words + nodes[Int(node)].offset + 1 + n
-    for i in 0..<n * n where Int64(bitPattern: bounds[i]) > zone.bound[i] { return false }
-    let pastCount = Int(header >> 48)
-    let footprints = bounds + n * n
-    let rows = footprints + 2 * pastCount
-    return bounds.withMemoryRebound(to: Int64.self, capacity: n * n) { signed in
-      for h in 0..<zone.pastCount {
-        let isMet = NodeStore.meets(
-          signed, n, zone.events, zone.past[h], { zone.since[h * n + $0] },
-          pastCount: pastCount,
-          past: { Footprint(reads: footprints[2 * $0], writes: footprints[2 * $0 + 1]) },
-          since: { Int64(bitPattern: rows[$0 * n + $1]) }, canConflict)
-        if !isMet { return false }
-      }
-      return true
+    for i in 0..<n * n where bounds[i] > zone.bound[i] { return false }
+    for h in 0..<zone.pastCount {
+      let isMet = NodeStore.meets(
+        bounds, zone.events, n, zone.past[h], UnsafePointer(zone.since + h * n), alphabet,
+        pastCount: times.pastCount, past: { times.past($0) }, since: UnsafePointer(times.since))
+      if !isMet { return false }
+    }
+    return true
+  }
+
+  /// The part of a record that is about times.
+  private struct Times {
+    let bounds: UnsafePointer<Int64>?
+    let pastCount: Int
+    private let start: UnsafeMutablePointer<UInt64>
+    private let count: Int
+
+    init(_ record: UnsafeMutablePointer<UInt64>) {
+      let header = Header(record[0])
+      start = record + header.keySize
+      count = header.count
+      pastCount = header.pastCount
+      // Int64 and UInt64 have the same layout.
+      bounds =
+        header.isTimeless ? nil : UnsafePointer(UnsafeRawPointer(start).assumingMemoryBound(to: Int64.self))
+    }
+
+    func past(_ h: Int) -> Footprint {
+      let at = start + count * count + 2 * h
+      return Footprint(reads: at[0], writes: at[1])
+    }
+
+    var since: UnsafePointer<Int64> {
+      UnsafePointer(
+        UnsafeRawPointer(start + count * count + 2 * pastCount).assumingMemoryBound(to: Int64.self))
     }
   }
 
-  /// Whether the times within `bound` and its past meet whatever a past event of another zone demands.
-  @inline(__always)
-  private static func meets(
-    _ bound: UnsafePointer<Int64>, _ n: Int, _ events: UnsafePointer<Int32>, _ footprint: Footprint,
-    _ demand: (Int) -> Int64, pastCount: Int, past: (Int) -> Footprint, since: (Int, Int) -> Int64,
-    _ canConflict: (Int32, Footprint) -> Bool
+  /// Whether the times within `bound` and its past meet whatever a past event of another zone demands: that
+  /// T(x) − T(p) ≤ `demand[x]` for all x, for those p that may lead to a conflict with `footprint`.
+  private static func meets<M>(
+    _ bound: UnsafePointer<Int64>, _ events: UnsafePointer<Int32>, _ n: Int, _ footprint: Footprint,
+    _ demand: UnsafePointer<Int64>, _ alphabet: borrowing Alphabet<M>, pastCount: Int,
+    past: (Int) -> Footprint, since: UnsafePointer<Int64>
   ) -> Bool {
-    // The demand is T(x) − T(p) ≤ demand(x) for all x, for those p that may lead to a conflict.
-    func isVacuous(_ x: Int) -> Bool {
-      for p in 0..<n where bound[x * n + p] > demand(x) && canConflict(events[p], footprint) { return false }
-      return true
+    var open: [Int] = []
+    for x in 0..<n {
+      for p in 0..<n where bound[x * n + p] > demand[x] {
+        if alphabet.reach(events[p]).conflicts(with: footprint) {
+          open.append(x)
+          break
+        }
+      }
     }
-    if (0..<n).allSatisfy(isVacuous) { return true }
+    if open.isEmpty { return true }
     for g in 0..<pastCount where past(g).covers(footprint) {
-      if (0..<n).allSatisfy({ since(g, $0) <= demand($0) || isVacuous($0) }) { return true }
+      if open.allSatisfy({ since[g * n + $0] <= demand[$0] }) { return true }
     }
     return false
-  }
-}
-
-/// An index from hashes to numbers: open addressing, no removal.
-struct HashIndex: ~Copyable {
-  private struct Entry {
-    var hash: UInt64
-    var value: Int32
-  }
-
-  /// A search in progress.
-  struct Probe {
-    fileprivate var slot: Int
-    fileprivate let hash: UInt64
-  }
-
-  private var entries: UnsafeMutablePointer<Entry>
-  private var capacity = 1 << 8
-  private var count = 0
-
-  init() {
-    entries = .allocate(capacity: capacity)
-    entries.initialize(repeating: Entry(hash: 0, value: -1), count: capacity)
-  }
-
-  deinit { entries.deallocate() }
-
-  /// Starts a search for the values with a hash.
-  @inline(__always)
-  func find(_ hash: UInt64) -> Probe {
-    Probe(slot: Int(truncatingIfNeeded: hash) & (capacity - 1), hash: hash)
-  }
-
-  /// The next value with the hash.
-  @inline(__always)
-  func next(_ probe: inout Probe) -> Int32? {
-    while true {
-      let entry = entries[probe.slot]
-      if entry.value < 0 { return nil }
-      probe.slot = (probe.slot &+ 1) & (capacity &- 1)
-      if entry.hash == probe.hash { return entry.value }
-    }
-  }
-
-  /// Adds a value, not negative.
-  mutating func insert(_ hash: UInt64, _ value: Int32) {
-    if count * 2 >= capacity { grow() }
-    place(Entry(hash: hash, value: value))
-    count += 1
-  }
-
-  /// Puts a value in the place of another one with the same hash, or adds it when `old` is negative.
-  mutating func replace(_ hash: UInt64, _ old: Int32, with value: Int32) {
-    if old < 0 { return insert(hash, value) }
-    var slot = Int(truncatingIfNeeded: hash) & (capacity - 1)
-    while entries[slot].value >= 0 {
-      if entries[slot].value == old, entries[slot].hash == hash {
-        entries[slot].value = value
-        return
-      }
-      slot = (slot + 1) & (capacity - 1)
-    }
-  }
-
-  private func place(_ entry: Entry) {
-    var slot = Int(truncatingIfNeeded: entry.hash) & (capacity - 1)
-    while entries[slot].value >= 0 { slot = (slot + 1) & (capacity - 1) }
-    entries[slot] = entry
-  }
-
-  private mutating func grow() {
-    let old = entries
-    let oldCapacity = capacity
-    capacity *= 2
-    entries = .allocate(capacity: capacity)
-    entries.initialize(repeating: Entry(hash: 0, value: -1), count: capacity)
-    for slot in 0..<oldCapacity where old[slot].value >= 0 { place(old[slot]) }
-    old.deallocate()
   }
 }

@@ -2,7 +2,7 @@
 ///
 /// States are expanded in the order in which they were found, so witnesses are short and every exploration of a
 /// model is the same.
-final class Search<M: Model> {
+struct Search<M: Model>: ~Copyable {
   let model: M
   let options: Explorer.Options
   var nodes = NodeStore()
@@ -31,9 +31,9 @@ final class Search<M: Model> {
   }
 
   /// Explores everything that the budget allows.
-  func run() -> Exploration<M> {
+  mutating func run() -> Exploration<M> {
     expandAll()
-    var endless = findEndless()
+    var endless = options.findsEndless ? findEndless() : .none
     while case .unknown(let open) = endless, !isOutOfBudget {
       // A loop through a state that is only covered by another proves nothing: its own runs may be fewer. So
       // find out what really follows.
@@ -53,7 +53,7 @@ final class Search<M: Model> {
   }
 
   /// Expands every state that is not, and those found meanwhile.
-  func expandAll(covering: Bool = true) {
+  mutating func expandAll(covering: Bool = true) {
     if nodes.count == 0 {
       child.reset(count: 0, pastCount: 0)
       _ = add(states.intern(model.start()), parent: -1, via: -1, depth: 0)
@@ -68,7 +68,7 @@ final class Search<M: Model> {
 
   // MARK: Successors
 
-  private func expand(_ node: Int32, covering: Bool) {
+  private mutating func expand(_ node: Int32, covering: Bool) {
     nodes[node].firstEdge = Int32(edges.count)
     nodes.read(node, into: &parent)
     if parent.count == 0 {
@@ -85,7 +85,7 @@ final class Search<M: Model> {
   }
 
   /// Takes the next step of the story from a quiescent state.
-  private func resume(_ node: Int32, _ covering: Bool) {
+  private mutating func resume(_ node: Int32, _ covering: Bool) {
     var state = states[nodes.state(of: node)]
     out.empty()
     guard model.resume(&state, &out) else {
@@ -102,7 +102,7 @@ final class Search<M: Model> {
   }
 
   /// Takes the pending event at position `k`, if it can be the next one.
-  private func take(_ k: Int, from node: Int32, _ depth: Int32, _ covering: Bool) {
+  private mutating func take(_ k: Int, from node: Int32, _ depth: Int32, _ covering: Bool) {
     let event = parent.events[k]
     let footprint = alphabet.footprint(event)
     let lead = choice.leads(of: k, parent, alphabet)
@@ -122,22 +122,21 @@ final class Search<M: Model> {
     work.closePast(&scratch)
     step.build(&child, from: work, taking: k)
     step.remember(&child, from: work, taking: k, footprint)
-    child.simplifyPast { alphabet.reach($0) }
+    child.simplifyPast(alphabet)
     connect(add(states.intern(state), parent: node, via: Int32(k), depth: depth + 1, covering), Int32(k))
   }
 
-  private func add(
+  private mutating func add(
     _ state: Int32, parent: Int32, via: Int32, depth: Int32, _ covering: Bool = true
   ) -> NodeStore.Addition? {
     let addition = nodes.add(
-      state: state, child, parent: parent, via: via, depth: depth, merging: options.merges,
-      covering: covering, budget: options.budget
-    ) { alphabet.reach($0).conflicts(with: $1) }
+      state: state, child, alphabet, parent: parent, via: via, depth: depth, merging: options.merges,
+      covering: covering, budget: options.budget)
     if addition == nil { isOutOfBudget = true }
     return addition
   }
 
-  private func connect(_ addition: NodeStore.Addition?, _ position: Int32) {
+  private mutating func connect(_ addition: NodeStore.Addition?, _ position: Int32) {
     switch addition {
     case .added(let target), .same(let target): edges.append(target, position, isExact: true)
     case .covered(let target): edges.append(target, position, isExact: false)

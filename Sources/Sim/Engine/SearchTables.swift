@@ -42,14 +42,14 @@ struct Alphabet<M: Model>: ~Copyable {
     let folded = hash ^ (hash >> 32)
     var probe = index.find(folded)
     while let number = index.next(&probe) {
-      if entries[Int(number)].code == code, entries[Int(number)].event == event { return number }
+      if entries[Int(number)].code == code, entries[Int(number)].event == event { return Int32(number) }
     }
     if count == capacity { grow() }
     let footprint = model.footprint(of: event)
     (entries + count).initialize(
       to: Entry(
         event: event, footprint: footprint, reach: model.reach(of: event).union(footprint), code: code))
-    index.insert(folded, Int32(count))
+    index.insert(folded, UInt32(count))
     count += 1
     return Int32(count - 1)
   }
@@ -86,11 +86,11 @@ struct InternTable<Value: Hashable>: ~Copyable {
     let hash = UInt64(bitPattern: Int64(value.hashValue))
     var probe = index.find(hash)
     while let number = index.next(&probe) {
-      if values[Int(number)] == value { return number }
+      if values[Int(number)] == value { return Int32(number) }
     }
     if count == capacity { grow() }
     (values + count).initialize(to: value)
-    index.insert(hash, Int32(count))
+    index.insert(hash, UInt32(count))
     count += 1
     return Int32(count - 1)
   }

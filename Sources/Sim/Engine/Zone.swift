@@ -69,6 +69,17 @@ struct Zone: ~Copyable {
     return Swift.max(sum, -limit)
   }
 
+  /// Whether nothing is known about times: no event has a deadline or is known to be later than another one.
+  var isTimeless: Bool {
+    if pastCount > 0 { return false }
+    var at = bound
+    for i in 0..<count {
+      for j in 0..<count where i != j && at[j] < Zone.infinity { return false }
+      at += count
+    }
+    return true
+  }
+
   // MARK: Demanding that an event comes first
 
   /// Tightens the bounds by all demands that concern event `k`: T(k) ≤ T(x) + `lead[x]` for each x, and T(k) ≥ Th

@@ -5,12 +5,12 @@ extension Zone {
   /// are not known to be later. What a later past event demands as well, the earlier one need not. Past events
   /// with the same footprint are one, with the stricter demand of both.
   ///
-  /// - Parameter reach: for each pending event, the footprint of all it can lead to.
-  mutating func simplifyPast(_ reach: (Int32) -> Footprint) {
+  /// - Parameter alphabet: says what the pending events can lead to.
+  mutating func simplifyPast<M>(_ alphabet: borrowing Alphabet<M>) {
     leaveToStricter()
     var kept = 0
     for h in 0..<pastCount {
-      guard let relevant = relevantPast(h, reach) else { continue }
+      guard let relevant = relevantPast(h, alphabet) else { continue }
       if kept != h { (since + kept &* count).update(from: since + h &* count, count: count) }
       past[kept] = relevant
       kept &+= 1
@@ -45,7 +45,7 @@ extension Zone {
 
   /// The part of a past event's footprint that can still matter; nil when none of it does. Of its row, what
   /// demands nothing is set to infinity.
-  private mutating func relevantPast(_ h: Int, _ reach: (Int32) -> Footprint) -> Footprint? {
+  private mutating func relevantPast<M>(_ h: Int, _ alphabet: borrowing Alphabet<M>) -> Footprint? {
     let n = count
     let row = since + h &* n
     let footprint = past[h]
@@ -54,7 +54,7 @@ extension Zone {
     var demands: UInt64 = 0
     let isSmall = n <= 64
     for p in 0..<n {
-      let consequences = reach(events[p])
+      let consequences = alphabet.reach(events[p])
       if !consequences.conflicts(with: footprint) { continue }
       var some = false
       for x in 0..<n where bound[x &* n &+ p] > row[x] {

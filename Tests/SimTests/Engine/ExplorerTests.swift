@@ -7,7 +7,7 @@ enum Mode: String, CaseIterable, Sendable {
   case full, exactMerging, unreduced, plain, inStep
 
   var options: Explorer.Options {
-    var options = Explorer.Options(budget: 20_000)
+    var options = Explorer.Options(budget: 5_000)
     switch self {
     case .full: break
     case .exactMerging: options.covers = false
@@ -22,7 +22,11 @@ enum Mode: String, CaseIterable, Sendable {
 @Suite("The explorer")
 struct ExplorerTests {
   /// How many models of each kind to compare; a release build can do far more (`ENGINE_MODELS`).
-  static let models = UInt64(Environment.number("ENGINE_MODELS") ?? 250)
+  #if DEBUG
+    static let models = UInt64(Environment.number("ENGINE_MODELS") ?? 150)
+  #else
+    static let models = UInt64(Environment.number("ENGINE_MODELS") ?? 2_000)
+  #endif
   static let first = UInt64(Environment.number("ENGINE_SEED") ?? 0)
 
   static func compare(_ recipe: Recipe, seed: UInt64) {
@@ -35,8 +39,10 @@ struct ExplorerTests {
       let ends = Set(found.ends.map(\.state))
       #expect(ends.count == found.ends.count)
       if !found.complete {
-        // Only where zones are not merged may there be too many of them.
-        #expect(!mode.options.covers, "seed \(seed), \(mode): \(found.states) states\n\(model)")
+        // Only without one of the savings may there be too many states.
+        #expect(
+          mode == .unreduced || mode == .exactMerging || mode == .plain,
+          "seed \(seed), \(mode): \(found.states) states\n\(model)")
         #expect(ends.isSubset(of: brute.ends), "seed \(seed), \(mode)\n\(model)")
         continue
       }
