@@ -50,6 +50,8 @@ extension MachineModel {
     }
   }
 
-  /// Whatever happens may lead to anything later.
-  func reach(of event: MachineEvent) -> Footprint { .all }
+  /// Whatever happens may lead to anything later; only a target that forgets a session nobody asks about leads to nothing.
+  func reach(of event: MachineEvent) -> Footprint {
+    event.kind == .romSessionGone ? footprint(of: event) : .all
+  }
 }
