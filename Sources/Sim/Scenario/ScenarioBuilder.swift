@@ -4,13 +4,16 @@ import LinuxConfig
 /// together.
 struct ScenarioBuilder {
   let draft: ScenarioDraft
+  /// Where the document begins.
+  private let place: SourcePlace
   let resources: ScenarioResources
   let problems: ProblemList
   /// The directories of the tree that partitions hold, with where that was said.
   private var held: [String: SourcePlace] = [:]
 
-  init(draft: ScenarioDraft, resources: ScenarioResources, problems: ProblemList) {
+  init(draft: ScenarioDraft, place: SourcePlace, resources: ScenarioResources, problems: ProblemList) {
     self.draft = draft
+    self.place = place
     self.resources = resources
     self.problems = problems
   }
@@ -19,11 +22,32 @@ struct ScenarioBuilder {
     let machine = machine()
     let targets = draft.targets.map { target(in: $0) }
     let story = story(of: machine, targets)
+    checkLimits(machine, targets)
     return Scenario(
       title: draft.title, sources: draft.sources, profile: draft.profile, machine: machine,
       network: draft.network,
       targets: targets, files: files(), initrds: draft.system.initrds, story: story, vary: [],
       expect: draft.expect)
+  }
+
+  /// What the simulator's state has room for.
+  private func checkLimits(_ machine: MachineSpec, _ targets: [TargetSpec]) {
+    func check(_ count: Int, _ limit: Int, _ what: String, _ path: String, _ place: SourcePlace?) {
+      guard count > limit else { return }
+      problems.report(
+        "\(count) \(what), and no more than \(limit) can be simulated", at: place ?? self.place, path: path)
+    }
+    let units = targets.map(\.luns.count).reduce(0, +)
+    check(
+      machine.disks.count + units, 64, "disks and LUs",
+      units > machine.disks.count ? "targets" : "machine.disks", nil)
+    check(targets.count, 16, "targets", "targets", nil)
+    check(machine.nics.count, 32, "adapters", "machine.nics", draft.machine.nics.last?.place)
+    check(draft.story.count, 32, "steps", "story", draft.story.last?.place)
+    let boots = draft.story.filter { [.boot, .reboot, .installer].contains($0.value) }
+    check(boots.count, 8, "boots", "story", boots.last?.place)
+    let downs = draft.story.filter { [.shutdown, .reboot].contains($0.value) }
+    check(downs.count, 8, "shutdowns", "story", downs.last?.place)
   }
 
   // MARK: Machine
