@@ -132,7 +132,7 @@ struct ScenarioBuilder {
     return spec
   }
 
-  /// What is on a disk: the image's, completed and overruled by what the document says.
+  /// What is on a disk: what an image has is taken from there, whatever a profile or the document says; they complete it.
   private mutating func content(_ draft: ContentDraft, path: String) -> (DiskContent, Int64) {
     // A copy of a directory on another disk is a fact of life (a stick with /boot); twice on one disk is a
     // mistake.
@@ -144,11 +144,15 @@ struct ScenarioBuilder {
         let read = try resources.image(image.value, image.place.file)
         content = read.content
         for note in read.notes { problems.add(.warning, note, at: image.place, path: image.path) }
-        size = draft.size?.value ?? read.size
-        if size < read.size, let said = draft.size {
+        size = read.size
+        if let said = draft.size, said.place.file == image.place.file, said.value != read.size {
           problems.report(
-            "smaller than the image, which has \(Quantity.text(size: read.size))", at: said.place,
-            path: said.path)
+            "the image has \(Quantity.text(size: read.size))", at: said.place, path: said.path, hint: "leave it out")
+        }
+        if draft.bootCode == .grub || draft.grub != nil, read.content.bootCode != .grub {
+          problems.add(
+            .warning, "the image's first sector holds no GRUB; the scenario says that it does", at: image.place,
+            path: image.path)
         }
       } catch {
         problems.report(
@@ -178,10 +182,13 @@ struct ScenarioBuilder {
     var partition =
       index.map { content.partitions[$0] }
       ?? PartitionSpec(number: said.number, fileSystem: nil, uuid: nil, label: nil, holds: nil, size: 0)
-    if let fileSystem = said.fileSystem { partition.fileSystem = fileSystem }
-    partition.uuid = said.uuid ?? partition.uuid
-    partition.label = said.label ?? partition.label
-    partition.size = said.size ?? partition.size
+    let isReal = hasImage && index != nil
+    if !isReal {
+      if let fileSystem = said.fileSystem { partition.fileSystem = fileSystem }
+      partition.uuid = said.uuid ?? partition.uuid
+      partition.label = said.label ?? partition.label
+      partition.size = said.size ?? partition.size
+    }
     if let holds = said.holds {
       partition.holds = holds.value
       if let first = held[holds.value] {
