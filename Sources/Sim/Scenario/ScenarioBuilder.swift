@@ -147,11 +147,13 @@ struct ScenarioBuilder {
         size = read.size
         if let said = draft.size, said.place.file == image.place.file, said.value != read.size {
           problems.report(
-            "the image has \(Quantity.text(size: read.size))", at: said.place, path: said.path, hint: "leave it out")
+            "the image has \(Quantity.text(size: read.size))", at: said.place, path: said.path,
+            hint: "leave it out")
         }
         if draft.bootCode == .grub || draft.grub != nil, read.content.bootCode != .grub {
           problems.add(
-            .warning, "the image's first sector holds no GRUB; the scenario says that it does", at: image.place,
+            .warning, "the image's first sector holds no GRUB; the scenario says that it does",
+            at: image.place,
             path: image.path)
         }
       } catch {
