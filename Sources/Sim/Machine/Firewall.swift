@@ -10,7 +10,10 @@ struct FirewallRules: Sendable {
     switch words.first {
     case "-P" where chain == 1: policyDrops = words.count > 2 && words[2] == "DROP"
     case "-F": rules = []
-    case "-A" where chain == 1: rules.append(Array(words.dropFirst(2)))
+    case "-A" where chain == 1:
+      // A rule that stands there already decides nothing the second time.
+      let rule = Array(words.dropFirst(2))
+      if !rules.contains(rule) { rules.append(rule) }
     case "-I" where chain == 1: rules.insert(Array(words.dropFirst(2)), at: 0)
     case "-D" where chain == 1: rules.removeAll { $0 == Array(words.dropFirst(2)) }
     default: break

@@ -127,7 +127,9 @@ extension CommandCompiler {
   // MARK: - Firewall
 
   mutating func iptables(_ words: [String], _ place: String) {
+    let before = firewall.lets(model.scenario)
     firewall.apply(words)
+    guard firewall.lets(model.scenario) != before else { return }
     ops.add(
       .firewall(
         firewall.lets(model.scenario) ? .accept : .drop,
@@ -189,9 +191,7 @@ extension CommandCompiler {
       ops.place(end)
     } else if words.contains("-a") {
       let noNetwork = options.contains("no_netdev") || options.contains("nonetwork")
-      for entry in model.fstabMounts(tree, systemd: false) where !(noNetwork && entry.network) {
-        ops.add(.mountEntry(entry.mount, failTo: ops.count + 1))
-      }
+      mountAll(model.fstabMounts(tree, systemd: false).filter { !(noNetwork && $0.network) })
     }
   }
 
@@ -199,9 +199,11 @@ extension CommandCompiler {
     guard words.contains(where: { $0.hasPrefix("-") && !$0.hasPrefix("--") && $0.contains("A") }) else {
       return
     }
-    for entry in model.fstabMounts(tree, systemd: false) where entry.pass > 0 && !entry.network {
-      ops.add(.mountEntry(entry.mount, failTo: ops.count + 1))
-    }
+    mountAll(model.fstabMounts(tree, systemd: false).filter { $0.pass > 0 && !$0.network })
+  }
+
+  private mutating func mountAll(_ lines: [MachineModel.MountLine]) {
+    if !lines.isEmpty { ops.add(.mountEntries(lines.map(\.mount))) }
   }
 
   mutating func halt(_ name: String, _ words: [String], _ text: String) {
