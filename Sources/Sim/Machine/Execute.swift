@@ -178,7 +178,8 @@ extension MachineModel {
     case .login(let logins, _): return loginCanGoOn(logins, s)
     case .loginFromFirmware: return firmwareLogin(s).map { loginCanGoOn([$0], s) } ?? true
     case .waitRoot(let root): return rootThere(root, s)
-    case .mountEntries(let entries): return rootIO(s) != .blocked && entries.allSatisfy { $0.optional || resolve($0.device, s) != nil }
+    case .mountEntries(let entries):
+      return rootIO(s) != .blocked && entries.allSatisfy { $0.optional || resolve($0.device, s) != nil }
     case .halt: return haltCanGoOn(s)
     default: return true
     }

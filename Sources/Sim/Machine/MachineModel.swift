@@ -187,7 +187,9 @@ enum Pace {
   }
 
   /// Milliseconds of a number of seconds that stood in a file: as long as anybody waits.
-  static func milliseconds(ofSeconds seconds: Int64) -> Int64 { bounded(max(-1, min(seconds, longest / 1000)) * 1000) }
+  static func milliseconds(ofSeconds seconds: Int64) -> Int64 {
+    bounded(max(-1, min(seconds, longest / 1000)) * 1000)
+  }
 
   /// Some thirty years: longer is for ever, and sums stay far from overflowing.
   private static let longest: Int64 = 1_000_000_000_000

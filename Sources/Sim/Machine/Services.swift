@@ -27,7 +27,8 @@ struct CommandCompiler: ShellDelegate {
   mutating func take() -> [Op] {
     defer { ops = OpList() }
     if ops.count > Program.opLimit {
-      model.library.notLooked("more than \(Program.opLimit) instructions come from one script or unit; the rest is left out")
+      model.library.notLooked(
+        "more than \(Program.opLimit) instructions come from one script or unit; the rest is left out")
     }
     return ops.finished
   }
@@ -163,7 +164,10 @@ struct CommandCompiler: ShellDelegate {
     case "sync": effect(call) { $0.ops.add(.sync) }
     case "sleep", "usleep":
       let length = Int64(words.first ?? "") ?? 1
-      ops.add(.pause(Window(.milliseconds(name == "sleep" ? Pace.milliseconds(ofSeconds: length) : max(0, length / 1000)))))
+      ops.add(
+        .pause(
+          Window(
+            .milliseconds(name == "sleep" ? Pace.milliseconds(ofSeconds: length) : max(0, length / 1000)))))
     case "iptables": effect(call) { $0.iptables(words, place) }
     case "iptables-restore": effect(call) { $0.iptablesRestore(call.input?.known, place) }
     case "halt", "poweroff", "reboot": effect(call) { $0.halt(name, words, call.text) }

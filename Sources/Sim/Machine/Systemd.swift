@@ -151,7 +151,8 @@ extension MachineModel {
     // Units that touch nothing we model run beside the rest without being followed; the last node is the end of all.
     let acting = nodes.dropLast().filter { hasEffect($0.ops) }
     for node in acting.dropFirst(Program.taskLimit - 1) {
-      library.notLooked("\(node.name): more than \(Program.taskLimit) units act on what is modelled; this one is left out")
+      library.notLooked(
+        "\(node.name): more than \(Program.taskLimit) units act on what is modelled; this one is left out")
     }
     let kept = Array(acting.prefix(Program.taskLimit - 1)) + nodes.suffix(1)
     return kept.map { node in

@@ -58,7 +58,9 @@ public enum Bootsim {
     for end in exploration.ends {
       let key = Ending(end.state, model.library)
       if let known = places[key] {
-        if ends[known].witness == nil || (known == 0 && end.state == nominal.end) { ends[known].witness = end.witness }
+        if ends[known].witness == nil || (known == 0 && end.state == nominal.end) {
+          ends[known].witness = end.witness
+        }
       } else {
         places[key] = ends.count
         ends.append((key, end.witness))
@@ -79,7 +81,8 @@ public enum Bootsim {
     }
     return Report(
       title: model.scenario.title, sources: model.scenario.sources, verdict: verdict(outcomes),
-      states: exploration.states, complete: exploration.complete && !exploration.isEndless, outcomes: outcomes,
+      states: exploration.states, complete: exploration.complete && !exploration.isEndless,
+      outcomes: outcomes,
       fixes: [], notLookedAt: [])
   }
 
@@ -138,7 +141,9 @@ struct Ending: Hashable {
       result.letters = SIMD64<UInt8>()
       return result
     }
-    shutdowns = (0..<Int(state.results.shutdownCount)).compactMap { library.shutdown(state.results.shutdowns[$0]) }.map {
+    shutdowns = (0..<Int(state.results.shutdownCount)).compactMap {
+      library.shutdown(state.results.shutdowns[$0])
+    }.map {
       var result = $0
       result.lostWrites = 0
       return result
