@@ -66,18 +66,23 @@ public enum Bootsim {
         ends.append((key, end.witness))
       }
     }
-    var counts = [Int](repeating: 0, count: ends.count)
-    if ends.count > 1 {
+    var counts: [Ending: Int] = [:]
+    // Where the budget ended the exploration, sampled runs may find ends that it did not come to.
+    if ends.count > 1 || !exploration.complete {
       for sample in 0..<options.samples {
-        let end = Simulation.run(model, choosing: .seed(options.seed &+ UInt64(sample))).end
-        if let place = places[Ending(end, model.library)] { counts[place] += 1 }
+        let choice = Simulation.Choice.seed(options.seed &+ UInt64(sample))
+        let key = Ending(Simulation.run(model, choosing: choice).end, model.library)
+        counts[key, default: 0] += 1
+        guard places[key] == nil else { continue }
+        places[key] = ends.count
+        ends.append((key, Witness(Simulation.run(model, choosing: choice, tracing: true), model)))
       }
     }
     let outcomes = ends.enumerated().map { place, end in
       let choice = end.witness.map { Simulation.Choice.schedule($0) } ?? .nominal
       let run = Simulation.run(model, choosing: place == 0 ? .nominal : choice, tracing: true)
-      let share = ends.count == 1 ? 1 : Double(counts[place]) / Double(max(options.samples, 1))
-      return Narrator(model, run).outcome(witness: end.witness?.description ?? "", share: share)
+      let share = ends.count == 1 ? 1 : Double(counts[end.key] ?? 0) / Double(max(options.samples, 1))
+      return Narrator(model, run).outcome(witness: (end.witness ?? Witness(run, model)).description, share: share)
     }
     return Report(
       title: model.scenario.title, sources: model.scenario.sources, verdict: verdict(outcomes),
@@ -149,5 +154,23 @@ struct Ending: Hashable {
       return result
     }
     up = state.phase == .up
+  }
+}
+
+extension Witness {
+  /// The schedule of a traced run: what happened when.
+  init(_ run: Run<MachineModel>, _ model: MachineModel) {
+    var phases: [[Step]] = []
+    var start: Int64 = 0
+    for entry in run.trace?.entries ?? [] {
+      while phases.count <= entry.phase {
+        phases.append([])
+        start = entry.time.microseconds
+      }
+      guard let event = entry.event else { continue }
+      let time = SimTime(microseconds: entry.time.microseconds - start)
+      phases[entry.phase].append(Step(code: model.code(of: event), time: time))
+    }
+    self.init(phases: phases)
   }
 }
