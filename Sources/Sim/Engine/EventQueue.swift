@@ -5,10 +5,10 @@
 /// than any key, so a group of children is always a whole one and the smallest is found without a branch.
 struct EventQueue: ~Copyable {
   /// How many entries may wait at once, and how many may pass through in all.
-  static let slotBits: UInt128 = 24
-  private static let sequenceBits: UInt128 = 44
+  static let slotBits = 24
   /// Larger than any key: times are at most 2^58 + 1, so its upper bits are those of none.
-  private static let nothing = UInt128.max
+  @inline(__always)
+  private static var nothing: UInt128 { .max }
 
   private var raw: UnsafeMutableRawPointer
   /// Element 0 is the top; it is placed so that each group of four children is 64-byte aligned.
