@@ -24,7 +24,9 @@ case "phold":
     let model = Phold(lps: lps)
     var counts: [UInt64] = []
     // The one step of the story counts as well.
-    let time = processorTime { counts = Simulation.run(model, choosing: .nominal, limit: events + 1).end.counts }
+    let time = processorTime {
+      counts = Simulation.run(model, choosing: .nominal, limit: events + 1).end.counts
+    }
     let check = zip(1..., counts).reduce(0) { $0 &+ $1.0 &* $1.1 }
     print("\(lps)\t\(Int(Double(counts.reduce(0, +)) / time))\t\(check)")
   }

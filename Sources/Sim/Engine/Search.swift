@@ -80,6 +80,7 @@ struct Search<M: Model>: ~Copyable {
       for k in 0..<parent.count where choice.isChosen[k] && !isOutOfBudget {
         take(k, from: node, depth, covering)
       }
+      addStaged(from: node, depth, covering)
     }
     nodes[node].edgeCount = Int32(edges.count) - nodes[node].firstEdge
   }
@@ -104,15 +105,26 @@ struct Search<M: Model>: ~Copyable {
   /// Takes the pending event at position `k`, if it can be the next one.
   private mutating func take(_ k: Int, from node: Int32, _ depth: Int32, _ covering: Bool) {
     let event = parent.events[k]
+    var state = states[nodes.state(of: node)]
+    out.empty()
+    // Without bounds there is nothing to demand, so the event can be the next one.
+    let isBlank = parent.isBlank
+    if isBlank {
+      model.handle(alphabet[event], &state, &out)
+      if step.buildBlank(&child, out, from: parent, taking: k, &alphabet) {
+        nodes.stage(state: states.intern(state), child, via: Int32(k))
+        return
+      }
+    }
+    addStaged(from: node, depth, covering)
+    if isOutOfBudget { return }
     let footprint = alphabet.footprint(event)
     let lead = choice.leads(of: k, parent, alphabet)
     work.copy(parent)
     scratch.reserve(parent.count)
     if !work.demand(k, lead: lead, footprint: footprint, &scratch) { return }
 
-    var state = states[nodes.state(of: node)]
-    out.empty()
-    model.handle(alphabet[event], &state, &out)
+    if !isBlank { model.handle(alphabet[event], &state, &out) }
     step.plan(out, work, taking: k, &alphabet)
     if step.cancelled.contains(where: { lead[$0] > 0 }) {
       // A model with honest footprints never comes here: cancelling is a conflict.
@@ -126,22 +138,39 @@ struct Search<M: Model>: ~Copyable {
     connect(add(states.intern(state), parent: node, via: Int32(k), depth: depth + 1, covering), Int32(k))
   }
 
+  /// Adds the states staged since the last time.
+  @inline(__always)
+  private mutating func addStaged(from node: Int32, _ depth: Int32, _ covering: Bool) {
+    if nodes.stagedCount == 0 { return }
+    nodes.readAhead()
+    for number in 0..<nodes.stagedCount where !isOutOfBudget {
+      let (addition, via) = nodes.addStaged(
+        number, &child, alphabet, parent: node, depth: depth + 1, merging: options.merges,
+        covering: covering, budget: options.budget)
+      if addition == nil { isOutOfBudget = true }
+      connect(addition, via)
+    }
+    nodes.unstage()
+  }
+
   private mutating func add(
     _ state: Int32, parent: Int32, via: Int32, depth: Int32, _ covering: Bool = true
   ) -> NodeStore.Addition? {
     let addition = nodes.add(
-      state: state, child, alphabet, parent: parent, via: via, depth: depth, merging: options.merges,
+      state: state, &child, alphabet, parent: parent, via: via, depth: depth, merging: options.merges,
       covering: covering, budget: options.budget)
     if addition == nil { isOutOfBudget = true }
     return addition
   }
 
   private mutating func connect(_ addition: NodeStore.Addition?, _ position: Int32) {
+    guard let addition else { return }
+    transitions += 1
+    // Edges are for finding loops.
+    if !options.findsEndless { return }
     switch addition {
     case .added(let target), .same(let target): edges.append(target, position, isExact: true)
     case .covered(let target): edges.append(target, position, isExact: false)
-    case nil: return
     }
-    transitions += 1
   }
 }
