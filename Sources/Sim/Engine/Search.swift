@@ -56,7 +56,7 @@ struct Search<M: Model>: ~Copyable {
   mutating func expandAll(covering: Bool = true) {
     if nodes.count == 0 {
       child.reset(count: 0, pastCount: 0)
-      _ = add(states.intern(model.start()), parent: -1, via: -1, depth: 0)
+      _ = add(intern(model.start()), parent: -1, via: -1, depth: 0)
     }
     while Int(next) < nodes.count, !isOutOfBudget {
       if nodes[next].covered < 0, nodes[next].firstEdge < 0 {
@@ -99,7 +99,7 @@ struct Search<M: Model>: ~Copyable {
     parent.reset(count: 0, pastCount: 0)
     step.plan(out, parent, taking: -1, &alphabet)
     step.build(&child, from: parent, taking: -1)
-    connect(add(states.intern(state), parent: node, via: -1, depth: nodes[node].depth + 1, covering), -1)
+    connect(add(intern(state), parent: node, via: -1, depth: nodes[node].depth + 1, covering), -1)
   }
 
   /// Takes the pending event at position `k`, if it can be the next one.
@@ -112,7 +112,7 @@ struct Search<M: Model>: ~Copyable {
     if isBlank {
       model.handle(alphabet[event], &state, &out)
       if step.buildBlank(&child, out, from: parent, taking: k, &alphabet) {
-        nodes.stage(state: states.intern(state), child, via: Int32(k))
+        nodes.stage(state: intern(state), child, via: Int32(k))
         return
       }
     }
@@ -135,7 +135,12 @@ struct Search<M: Model>: ~Copyable {
     step.build(&child, from: work, taking: k)
     step.remember(&child, from: work, taking: k, footprint)
     child.simplifyPast(alphabet)
-    connect(add(states.intern(state), parent: node, via: Int32(k), depth: depth + 1, covering), Int32(k))
+    connect(add(intern(state), parent: node, via: Int32(k), depth: depth + 1, covering), Int32(k))
+  }
+
+  @inline(__always)
+  private mutating func intern(_ state: M.State) -> Int32 {
+    states.intern(state, hash: model.hash(of: state))
   }
 
   /// Adds the states staged since the last time.

@@ -81,9 +81,9 @@ struct InternTable<Value: Hashable>: ~Copyable {
   subscript(number: Int32) -> Value { values[Int(number)] }
 
   /// The number of a value.
-  mutating func intern(_ value: Value) -> Int32 {
-    // Swift's hashes differ from process to process; nothing but the speed of the search depends on them.
-    let hash = UInt64(bitPattern: Int64(value.hashValue))
+  ///
+  /// - Parameter hash: may differ from process to process; nothing but the speed of the search depends on it.
+  mutating func intern(_ value: Value, hash: UInt64) -> Int32 {
     var probe = index.find(hash)
     while let number = index.next(&probe) {
       if values[Int(number)] == value { return Int32(number) }
