@@ -47,6 +47,8 @@ int main(int argc, char **argv) {
       queue.push({event.time + delay(), sequence++, lp});
     }
     double seconds = double(clock() - start) / CLOCKS_PER_SEC;
-    printf("%d\t%.0f\n", lps, events / seconds);
+    uint64_t check = 0;
+    for (int lp = 0; lp < lps; lp++) check += (lp + 1) * counts[lp];
+    printf("%d\t%.0f\t%llu\n", lps, events / seconds, (unsigned long long)check);
   }
 }

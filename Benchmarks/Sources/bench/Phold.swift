@@ -32,7 +32,8 @@ struct Phold: Model {
     state.counts[Int(event.lp)] &+= 1
     var next = event
     if state.random.next() < 1 << 62 {
-      next.lp = UInt32((state.random.next() >> 32) &* UInt64(lps) >> 32)
+      // In Swift a shift binds more tightly than a product.
+      next.lp = UInt32(((state.random.next() >> 32) &* UInt64(lps)) >> 32)
     }
     out.schedule(next, delay(&state.random))
   }

@@ -41,5 +41,10 @@ struct Processes: Model {
   }
 
   func reach(of event: Event) -> Footprint { footprint(of: event) }
+  func hash(of state: State) -> UInt64 {
+    let product = (state.numbers ^ 0x2D35_8DCC_AA6C_78A5).multipliedFullWidth(by: 0x9E37_79B9_7F4A_7C15)
+    return product.high ^ product.low ^ (state.isStarted ? 1 : 0)
+  }
+
   func code(of event: Event) -> UInt64 { UInt64(event.process) << 8 | UInt64(event.step) }
 }

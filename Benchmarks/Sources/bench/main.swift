@@ -19,14 +19,16 @@ func processorTime(_ body: () -> Void) -> Double {
 switch arguments.count > 1 ? arguments[1] : "" {
 case "phold":
   let events = arguments.count > 2 ? Int(arguments[2]) ?? 4_000_000 : 4_000_000
-  for lps in [8, 64, 1024, 65536] {
+  let sizes = arguments.count > 3 ? [Int(arguments[3]) ?? 8] : [8, 64, 1024, 65536]
+  for lps in sizes {
     let model = Phold(lps: lps)
-    var handled = 0
+    var counts: [UInt64] = []
+    // The one step of the story counts as well.
     let time = processorTime {
-      let run = Simulation.run(model, choosing: .nominal, limit: events)
-      handled = Int(run.end.counts.reduce(0, +))
+      counts = Simulation.run(model, choosing: .nominal, limit: events + 1).end.counts
     }
-    print("\(lps)\t\(Int(Double(handled) / time))")
+    let check = zip(1..., counts).reduce(0) { $0 &+ $1.0 &* $1.1 }
+    print("\(lps)\t\(Int(Double(counts.reduce(0, +)) / time))\t\(check)")
   }
 case "processes":
   var options = Explorer.Options(budget: 100_000_000)
@@ -38,6 +40,6 @@ case "processes":
   // The state before the story's first step is ours alone.
   print("\(found.states - 1)\t\(Int(Double(found.states) / time))")
 default:
-  FileHandle.standardError.write(Data("usage: bench phold [EVENTS] | processes [--safety]\n".utf8))
+  FileHandle.standardError.write(Data("usage: bench phold [EVENTS [LPS]] | processes [--safety]\n".utf8))
   exit(2)
 }

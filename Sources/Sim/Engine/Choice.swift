@@ -51,7 +51,9 @@ struct Choice: ~Copyable {
     isChosen.update(repeating: true, count: n)
     behind = 0
     longestLead = lead
-    if n == 1 || n > 64 { return }
+    // Without bounds no event is ahead of another.
+    if n == 1 || n > 64 || !reducing && zone.isBlank { return }
+    zone.fillIn()
     relate(zone, alphabet)
     if !reducing { return }
     let set = smallestSet(n)

@@ -55,6 +55,9 @@ extension Search {
   /// The strongly connected components, and those among them that contain a loop (Tarjan 1972, without recursion).
   private func components(exactOnly: Bool) -> (component: [Int32], loops: [[Int32]]) {
     var component = [Int32](repeating: -1, count: nodes.count)
+    // Of a node whose component is known the order is the largest, which lowers nothing: an edge to it then takes
+    // one look at one array.
+    let isDone = Int32.max
     var order = [Int32](repeating: -1, count: nodes.count)
     var low = [Int32](repeating: 0, count: nodes.count)
     var stack: [Int32] = []
@@ -82,11 +85,12 @@ extension Search {
         }
         if let target = successor(node, edge) {
           calls[calls.count - 1].edge += 1
-          if target < 0 || component[Int(target)] >= 0 { continue }
-          if order[Int(target)] < 0 {
+          if target < 0 { continue }
+          let reached = order[Int(target)]
+          if reached < 0 {
             calls.append((target, 0))
-          } else {
-            low[Int(node)] = min(low[Int(node)], order[Int(target)])
+          } else if reached < low[Int(node)] {
+            low[Int(node)] = reached
           }
           continue
         }
@@ -97,6 +101,7 @@ extension Search {
           repeat {
             members.append(stack.removeLast())
             component[Int(members[members.count - 1])] = nextComponent
+            order[Int(members[members.count - 1])] = isDone
           } while members[members.count - 1] != node
           nextComponent += 1
           var edge: Int32 = 0

@@ -1,11 +1,14 @@
 /// A priority queue of slots by time; equal times come out in the order in which they went in.
 ///
 /// A 4-ary heap of 16-byte keys, `time << 68 | sequence << 24 | slot`, so that one comparison of integers decides
-/// time and order, and the four children of a node share a cache line.
+/// time and order, and the four children of a node share a cache line. What lies behind the last entry is larger
+/// than any key, so a group of children is always a whole one and the smallest is found without a branch.
 struct EventQueue: ~Copyable {
   /// How many entries may wait at once, and how many may pass through in all.
-  static let slotBits: UInt128 = 24
-  private static let sequenceBits: UInt128 = 44
+  static let slotBits = 24
+  /// Larger than any key: times are at most 2^58 + 1, so its upper bits are those of none.
+  @inline(__always)
+  private static var nothing: UInt128 { .max }
 
   private var raw: UnsafeMutableRawPointer
   /// Element 0 is the top; it is placed so that each group of four children is 64-byte aligned.
@@ -24,8 +27,10 @@ struct EventQueue: ~Copyable {
   private static func allocate(
     _ capacity: Int
   ) -> (UnsafeMutableRawPointer, UnsafeMutablePointer<UInt128>) {
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: (capacity + 3) * 16, alignment: 64)
-    return (raw, raw.bindMemory(to: UInt128.self, capacity: capacity + 3) + 3)
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: (capacity + 7) * 16, alignment: 64)
+    let base = raw.bindMemory(to: UInt128.self, capacity: capacity + 7) + 3
+    base.initialize(repeating: nothing, count: capacity + 4)
+    return (raw, base)
   }
 
   @inline(__always)
@@ -73,40 +78,33 @@ struct EventQueue: ~Copyable {
   @inline(__always)
   mutating func removeFirst() {
     count &-= 1
-    if count > 0 { siftDown(base[count]) }
+    let last = base[count]
+    base[count] = EventQueue.nothing
+    if count > 0 { siftDown(last) }
   }
 
   /// Removes every entry.
-  mutating func removeAll() { count = 0 }
+  mutating func removeAll() {
+    base.update(repeating: EventQueue.nothing, count: count)
+    count = 0
+  }
 
   @inline(__always)
   private func siftDown(_ key: UInt128) {
     let base = self.base
     let count = self.count
     var i = 0
-    while true {
-      let child = (i << 2) &+ 1
-      if child &+ 3 < count {
-        let group = base + child
-        let m0 = group[1] < group[0] ? 1 : 0
-        let m1 = group[3] < group[2] ? 3 : 2
-        let m = group[m1] < group[m0] ? m1 : m0
-        let smallest = group[m]
-        if key <= smallest { break }
-        base[i] = smallest
-        i = child &+ m
-      } else {
-        if child >= count { break }
-        var m = child
-        var k = child &+ 1
-        while k < count {
-          if base[k] < base[m] { m = k }
-          k &+= 1
-        }
-        if key <= base[m] { break }
-        base[i] = base[m]
-        i = m
-      }
+    var child = 1
+    while child < count {
+      let group = base + child
+      let m0 = group[1] < group[0] ? 1 : 0
+      let m1 = group[3] < group[2] ? 3 : 2
+      let m = group[m1] < group[m0] ? m1 : m0
+      let smallest = group[m]
+      if key <= smallest { break }
+      base[i] = smallest
+      i = child &+ m
+      child = (i << 2) &+ 1
     }
     base[i] = key
   }

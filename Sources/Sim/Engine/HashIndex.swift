@@ -29,6 +29,12 @@ struct HashIndex: ~Copyable {
     return Probe(place: Int(truncatingIfNeeded: tag) & (capacity &- 1), tag: tag)
   }
 
+  /// What is at the place where the search for a hash begins: half a hash above, a number below.
+  @inline(__always)
+  func peek(_ hash: UInt64) -> UInt64 {
+    entries[Int(truncatingIfNeeded: hash & 0xFFFF_FFFF) & (capacity &- 1)]
+  }
+
   /// The next number with the hash.
   @inline(__always)
   func next(_ probe: inout Probe) -> UInt32? {

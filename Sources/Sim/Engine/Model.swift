@@ -79,6 +79,18 @@ public protocol Model: Sendable {
   ///
   /// Different events have different codes, and an event has the same one in every process and release.
   func code(of event: Event) -> UInt64
+
+  /// A hash by which the explorer looks states up; equal states have the same one.
+  ///
+  /// Nothing but speed depends on it. Without an implementation it is the state's own `hashValue`, which is
+  /// slow for a state of a few words: a multiplication or two serve it better.
+  func hash(of state: State) -> UInt64
+}
+
+extension Model {
+  /// The state's own hash, different in every process.
+  @inline(__always)
+  public func hash(of state: State) -> UInt64 { UInt64(bitPattern: Int64(state.hashValue)) }
 }
 
 /// What a handler hands back: events to schedule, events to cancel, and notes for the trace.

@@ -13,6 +13,11 @@ struct NodeStore: ~Copyable {
   private(set) var count = 0
   /// By control state and pending events: where the last such record begins. The others are chained to it.
   private var index = HashIndex()
+  /// The states staged, and where their records end, behind all others.
+  private var staged: UnsafeMutablePointer<Staged>
+  private var stagedCapacity = 16
+  private(set) var stagedCount = 0
+  private var stagedEnd = 0
   /// Whether some node is explored only through another one that covers it.
   private(set) var hasCovered = false
 
@@ -39,12 +44,25 @@ struct NodeStore: ~Copyable {
     case covered(by: Int32)
   }
 
+  /// A state with a blank zone that is to be added together with others.
+  private struct Staged {
+    var record: Int
+    var keyHash: UInt64
+    /// What the index has for it, and the header found there: read ahead, so that the cache misses of the staged
+    /// states overlap.
+    var entry: UInt64 = 0
+    var header: UInt64 = 0
+    var via: Int32
+  }
+
   init() {
+    staged = .allocate(capacity: stagedCapacity)
     words = .allocate(capacity: wordCapacity)
     nodes = .allocate(capacity: nodeCapacity)
   }
 
   deinit {
+    staged.deallocate()
     words.deallocate()
     nodes.deallocate()
   }
@@ -115,20 +133,22 @@ struct NodeStore: ~Copyable {
   }
 
   /// Reads a node's record.
-  func read(_ node: Int32, into zone: inout Zone) {
-    var at = words + self.header(of: node)
+  func read(_ node: Int32, into zone: inout Zone) { read(header: header(of: node), into: &zone) }
+
+  private func read(header offset: Int, into zone: inout Zone) {
+    var at = words + offset
     let header = Header(at[0])
     let n = header.count
-    zone.reset(count: n, pastCount: header.pastCount)
+    if header.isTimeless {
+      zone.resetBlank(count: n)
+    } else {
+      zone.reset(count: n, pastCount: header.pastCount)
+    }
     for i in 0..<n {
       let word = at[1 + i / 2]
       zone.events[i] = Int32(truncatingIfNeeded: i % 2 == 0 ? word : word >> 32)
     }
-    if header.isTimeless {
-      zone.bound.update(repeating: Zone.infinity, count: n * n)
-      for i in 0..<n { zone.bound[i * n + i] = 0 }
-      return
-    }
+    if header.isTimeless { return }
     at += header.keySize
     for i in 0..<n * n { zone.bound[i] = Int64(bitPattern: at[i]) }
     at += n * n
@@ -146,55 +166,150 @@ struct NodeStore: ~Copyable {
   ///   - budget: the number of states not to exceed.
   /// - Returns: nil if the state is a new one beyond the budget.
   mutating func add<M>(
-    state: Int32, _ zone: borrowing Zone, _ alphabet: borrowing Alphabet<M>, parent: Int32, via: Int32,
+    state: Int32, _ zone: inout Zone, _ alphabet: borrowing Alphabet<M>, parent: Int32, via: Int32,
     depth: Int32, merging: Bool, covering: Bool, budget: Int
   ) -> Addition? {
+    assert(stagedCount == 0)
+    let record = wordCount
+    let keyHash = write(state: state, zone, at: record)
+    return settle(
+      record, keyHash, &zone, isRead: true, alphabet, Node(offset: 0, parent: parent, via: via, depth: depth),
+      merging, covering, budget)
+  }
+
+  /// Prepares a state with a blank zone for being added, when all those staged are.
+  @inline(__always)
+  mutating func stage(state: Int32, _ zone: borrowing Zone, via: Int32) {
+    assert(zone.isBlank)
+    let record = Swift.max(stagedEnd, wordCount)
+    let keyHash = write(state: state, zone, at: record)
+    stagedEnd = record + NodeStore.linkSize + size(at: record)
+    if stagedCount == stagedCapacity { growStaged() }
+    (staged + stagedCount).initialize(
+      to: Staged(record: record, keyHash: keyHash, via: via))
+    stagedCount &+= 1
+  }
+
+  /// Begins to add the staged states: reads ahead what they will be compared with.
+  ///
+  /// The loops are so short that the processor works on several of their loads at the same time.
+  func readAhead() {
+    for i in 0..<stagedCount { staged[i].entry = index.peek(staged[i].keyHash) }
+    for i in 0..<stagedCount {
+      let entry = staged[i].entry
+      // An empty place, and one of another hash, need no further look.
+      if entry >> 32 == staged[i].keyHash & 0xFFFF_FFFF, entry & 0xFFFF_FFFF != UInt64(NodeStore.nowhere) {
+        staged[i].header = words[Int(entry & 0xFFFF_FFFF) &+ NodeStore.linkSize]
+      }
+    }
+  }
+
+  /// Adds a staged state unless there is one like it; to be called for each of them in turn.
+  ///
+  /// - Parameter zone: overwritten where a zone is needed at all.
+  @inline(__always)
+  mutating func addStaged<M>(
+    _ number: Int, _ zone: inout Zone, _ alphabet: borrowing Alphabet<M>, parent: Int32, depth: Int32,
+    merging: Bool, covering: Bool, budget: Int
+  ) -> (addition: Addition?, via: Int32) {
+    let state = staged[number]
+    let addition = settle(
+      state.record, state.keyHash, &zone, isRead: false, alphabet,
+      Node(offset: 0, parent: parent, via: state.via, depth: depth), merging, covering, budget)
+    return (addition, state.via)
+  }
+
+  /// Forgets what is staged.
+  mutating func unstage() {
+    stagedCount = 0
+    stagedEnd = 0
+  }
+
+  private func size(at record: Int) -> Int { Int(words[record + 1] >> 32) }
+
+  /// Writes a record, all but its links, behind all others.
+  ///
+  /// - Returns: the hash of its control state and pending events.
+  @inline(__always)
+  private mutating func write(state: Int32, _ zone: borrowing Zone, at record: Int) -> UInt64 {
     let n = zone.count
     precondition(n <= 0xFFFF && zone.pastCount <= 0x7FFF, "more than 65535 events are pending")
     let header = Header(
       state: state, count: n, pastCount: zone.pastCount, isTimeless: zone.isTimeless)
     let keySize = header.keySize
     let size = header.isTimeless ? keySize : keySize + n * n + zone.pastCount * (2 + n)
-    let record = wordCount
     let offset = record + NodeStore.linkSize
-    reserve(NodeStore.linkSize + size)
+    reserve(upTo: offset + size)
     write(header, zone, at: words + offset)
     // Of the header only what makes the key is hashed.
-    let keyHash = NodeStore.hash(words + offset + 1, keySize - 1, seed: header.key)
     let timesHash = NodeStore.hash(words + offset + keySize, size - keySize, seed: 0)
     words[record + 1] = UInt64(size) << 32 | timesHash & 0xFFFF_FFFF
+    return NodeStore.hash(words + offset + 1, keySize - 1, seed: header.key)
+  }
+
+  /// Makes the record at `record`, behind all others, one of them, unless there is a state like it.
+  ///
+  /// - Parameter isRead: whether `zone` has what is in the record; if not it is read where it is needed.
+  @inline(__always)
+  private mutating func settle<M>(
+    _ record: Int, _ keyHash: UInt64, _ zone: inout Zone, isRead: Bool, _ alphabet: borrowing Alphabet<M>,
+    _ node: Node, _ merging: Bool, _ covering: Bool, _ budget: Int
+  ) -> Addition? {
+    let offset = record + NodeStore.linkSize
+    let header = Header(words[offset])
+    let size = size(at: record)
+    let covering = covering && header.count > 0
     var first = NodeStore.nowhere
     if merging {
       first = firstSimilar(keyHash, offset, header)
       var other = first
       while other != NodeStore.nowhere {
-        if words[Int(other) + 1] == words[record + 1], isSame(Int(other), record, size) {
-          return .same(node(at: other))
+        if words[Int(other) + 1] == words[record + 1], isSame(Int(other), record, header.keySize, size) {
+          return .same(self.node(at: other))
         }
         other = similar(to: other)
       }
-      other = covering && n > 0 ? first : NodeStore.nowhere
-      while other != NodeStore.nowhere {
-        let candidate = node(at: other)
-        if nodes[Int(candidate)].covered < 0 && covers(candidate, zone, alphabet) {
+      if covering, first != NodeStore.nowhere {
+        if !isRead { read(header: offset, into: &zone) }
+        if let candidate = coveringNode(of: zone, from: first, alphabet) {
           hasCovered = true
           return .covered(by: candidate)
         }
-        other = similar(to: other)
       }
     }
     if count >= budget { return nil }
-    precondition(record < NodeStore.nowhere, "more than 32 GiB of states")
-    let new = append(Node(offset: record, parent: parent, via: via, depth: depth))
-    words[record] = UInt64(first) << 32 | UInt64(new)
+    let target = wordCount
+    precondition(target < NodeStore.nowhere, "more than 32 GiB of states")
+    var node = node
+    node.offset = target
+    let new = append(node)
+    if target != record {
+      // Several states were staged, and one of those before was not a new one.
+      (words + target).update(from: words + record, count: NodeStore.linkSize + size)
+    }
+    words[target] = UInt64(first) << 32 | UInt64(new)
     wordCount += NodeStore.linkSize + size
     if merging && first != NodeStore.nowhere {
-      index.replace(keyHash, first, with: UInt32(record))
-      if covering && n > 0 { coverOthers(by: new, zone, from: first, alphabet) }
+      index.replace(keyHash, first, with: UInt32(target))
+      if covering { coverOthers(by: new, zone, from: first, alphabet) }
     } else if merging {
-      index.insert(keyHash, UInt32(record))
+      index.insert(keyHash, UInt32(target))
     }
     return .added(new)
+  }
+
+  /// A node, of those chained from `first` on, that has all the times of `zone`.
+  @inline(never)
+  private func coveringNode<M>(
+    of zone: borrowing Zone, from first: UInt32, _ alphabet: borrowing Alphabet<M>
+  ) -> Int32? {
+    var other = first
+    while other != NodeStore.nowhere {
+      let candidate = node(at: other)
+      if nodes[Int(candidate)].covered < 0 && covers(candidate, zone, alphabet) { return candidate }
+      other = similar(to: other)
+    }
+    return nil
   }
 
   /// The last record added with the control state and pending events of the one whose header is at `offset`.
@@ -245,11 +360,14 @@ struct NodeStore: ~Copyable {
     for i in 0..<zone.pastCount * n { at[i] = UInt64(bitPattern: zone.since[i]) }
   }
 
-  /// Whether two records of the same size agree in everything but links.
-  private func isSame(_ a: Int, _ b: Int, _ size: Int) -> Bool {
+  /// Whether two records of the same size, and with the same key, agree in everything but links.
+  @inline(__always)
+  private func isSame(_ a: Int, _ b: Int, _ keySize: Int, _ size: Int) -> Bool {
     let (a, b) = (a + NodeStore.linkSize, b + NodeStore.linkSize)
-    for i in 0..<size where words[a + i] != words[b + i] { return false }
-    return true
+    if words[a] != words[b] { return false }
+    var i = keySize
+    while i < size, words[a + i] == words[b + i] { i += 1 }
+    return i == size
   }
 
   private mutating func append(_ node: Node) -> Int32 {
@@ -266,13 +384,27 @@ struct NodeStore: ~Copyable {
     return Int32(count - 1)
   }
 
-  private mutating func reserve(_ more: Int) {
-    if wordCount + more <= wordCapacity { return }
-    while wordCapacity < wordCount + more { wordCapacity *= 2 }
+  @inline(__always)
+  private mutating func reserve(upTo end: Int) {
+    if end > wordCapacity { grow(upTo: end) }
+  }
+
+  @inline(never)
+  private mutating func grow(upTo end: Int) {
+    while wordCapacity < end { wordCapacity *= 2 }
     let larger = UnsafeMutablePointer<UInt64>.allocate(capacity: wordCapacity)
-    larger.moveInitialize(from: words, count: wordCount)
+    larger.moveInitialize(from: words, count: Swift.max(stagedEnd, wordCount))
     words.deallocate()
     words = larger
+  }
+
+  @inline(never)
+  private mutating func growStaged() {
+    let larger = UnsafeMutablePointer<Staged>.allocate(capacity: stagedCapacity * 2)
+    larger.moveInitialize(from: staged, count: stagedCount)
+    staged.deallocate()
+    staged = larger
+    stagedCapacity *= 2
   }
 
   /// A multiply-and-fold hash; the same in every process, as the order of exploration must not depend on it.
@@ -295,6 +427,7 @@ struct NodeStore: ~Copyable {
   ) -> Bool {
     let times = Times(words + header(of: node))
     guard let bounds = times.bounds else { return true }
+    zone.fillIn()
     let n = zone.count
     for i in 0..<n * n where zone.bound[i] > bounds[i] { return false }
     for h in 0..<times.pastCount {

@@ -56,7 +56,7 @@ struct Search<M: Model>: ~Copyable {
   mutating func expandAll(covering: Bool = true) {
     if nodes.count == 0 {
       child.reset(count: 0, pastCount: 0)
-      _ = add(states.intern(model.start()), parent: -1, via: -1, depth: 0)
+      _ = add(intern(model.start()), parent: -1, via: -1, depth: 0)
     }
     while Int(next) < nodes.count, !isOutOfBudget {
       if nodes[next].covered < 0, nodes[next].firstEdge < 0 {
@@ -80,6 +80,7 @@ struct Search<M: Model>: ~Copyable {
       for k in 0..<parent.count where choice.isChosen[k] && !isOutOfBudget {
         take(k, from: node, depth, covering)
       }
+      addStaged(from: node, depth, covering)
     }
     nodes[node].edgeCount = Int32(edges.count) - nodes[node].firstEdge
   }
@@ -98,21 +99,32 @@ struct Search<M: Model>: ~Copyable {
     parent.reset(count: 0, pastCount: 0)
     step.plan(out, parent, taking: -1, &alphabet)
     step.build(&child, from: parent, taking: -1)
-    connect(add(states.intern(state), parent: node, via: -1, depth: nodes[node].depth + 1, covering), -1)
+    connect(add(intern(state), parent: node, via: -1, depth: nodes[node].depth + 1, covering), -1)
   }
 
   /// Takes the pending event at position `k`, if it can be the next one.
   private mutating func take(_ k: Int, from node: Int32, _ depth: Int32, _ covering: Bool) {
     let event = parent.events[k]
+    var state = states[nodes.state(of: node)]
+    out.empty()
+    // Without bounds there is nothing to demand, so the event can be the next one.
+    let isBlank = parent.isBlank
+    if isBlank {
+      model.handle(alphabet[event], &state, &out)
+      if step.buildBlank(&child, out, from: parent, taking: k, &alphabet) {
+        nodes.stage(state: intern(state), child, via: Int32(k))
+        return
+      }
+    }
+    addStaged(from: node, depth, covering)
+    if isOutOfBudget { return }
     let footprint = alphabet.footprint(event)
     let lead = choice.leads(of: k, parent, alphabet)
     work.copy(parent)
     scratch.reserve(parent.count)
     if !work.demand(k, lead: lead, footprint: footprint, &scratch) { return }
 
-    var state = states[nodes.state(of: node)]
-    out.empty()
-    model.handle(alphabet[event], &state, &out)
+    if !isBlank { model.handle(alphabet[event], &state, &out) }
     step.plan(out, work, taking: k, &alphabet)
     if step.cancelled.contains(where: { lead[$0] > 0 }) {
       // A model with honest footprints never comes here: cancelling is a conflict.
@@ -123,25 +135,47 @@ struct Search<M: Model>: ~Copyable {
     step.build(&child, from: work, taking: k)
     step.remember(&child, from: work, taking: k, footprint)
     child.simplifyPast(alphabet)
-    connect(add(states.intern(state), parent: node, via: Int32(k), depth: depth + 1, covering), Int32(k))
+    connect(add(intern(state), parent: node, via: Int32(k), depth: depth + 1, covering), Int32(k))
+  }
+
+  @inline(__always)
+  private mutating func intern(_ state: M.State) -> Int32 {
+    states.intern(state, hash: model.hash(of: state))
+  }
+
+  /// Adds the states staged since the last time.
+  @inline(__always)
+  private mutating func addStaged(from node: Int32, _ depth: Int32, _ covering: Bool) {
+    if nodes.stagedCount == 0 { return }
+    nodes.readAhead()
+    for number in 0..<nodes.stagedCount where !isOutOfBudget {
+      let (addition, via) = nodes.addStaged(
+        number, &child, alphabet, parent: node, depth: depth + 1, merging: options.merges,
+        covering: covering, budget: options.budget)
+      if addition == nil { isOutOfBudget = true }
+      connect(addition, via)
+    }
+    nodes.unstage()
   }
 
   private mutating func add(
     _ state: Int32, parent: Int32, via: Int32, depth: Int32, _ covering: Bool = true
   ) -> NodeStore.Addition? {
     let addition = nodes.add(
-      state: state, child, alphabet, parent: parent, via: via, depth: depth, merging: options.merges,
+      state: state, &child, alphabet, parent: parent, via: via, depth: depth, merging: options.merges,
       covering: covering, budget: options.budget)
     if addition == nil { isOutOfBudget = true }
     return addition
   }
 
   private mutating func connect(_ addition: NodeStore.Addition?, _ position: Int32) {
+    guard let addition else { return }
+    transitions += 1
+    // Edges are for finding loops.
+    if !options.findsEndless { return }
     switch addition {
     case .added(let target), .same(let target): edges.append(target, position, isExact: true)
     case .covered(let target): edges.append(target, position, isExact: false)
-    case nil: return
     }
-    transitions += 1
   }
 }

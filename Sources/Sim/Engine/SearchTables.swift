@@ -81,9 +81,9 @@ struct InternTable<Value: Hashable>: ~Copyable {
   subscript(number: Int32) -> Value { values[Int(number)] }
 
   /// The number of a value.
-  mutating func intern(_ value: Value) -> Int32 {
-    // Swift's hashes differ from process to process; nothing but the speed of the search depends on them.
-    let hash = UInt64(bitPattern: Int64(value.hashValue))
+  ///
+  /// - Parameter hash: may differ from process to process; nothing but the speed of the search depends on it.
+  mutating func intern(_ value: Value, hash: UInt64) -> Int32 {
     var probe = index.find(hash)
     while let number = index.next(&probe) {
       if values[Int(number)] == value { return Int32(number) }
@@ -106,11 +106,23 @@ struct InternTable<Value: Hashable>: ~Copyable {
 
 /// What leads from one state to another.
 struct Edge {
-  var target: Int32
+  let target: Int32
+  /// The position of the event taken, and in the lowest bit whether the edge is exact: an edge is eight bytes.
+  private let packed: Int32
+
+  @inline(__always)
+  init(target: Int32, position: Int32, isExact: Bool) {
+    self.target = target
+    packed = position << 1 | (isExact ? 1 : 0)
+  }
+
   /// The position of the event taken; -1 for a step of the story.
-  var position: Int32
+  @inline(__always)
+  var position: Int32 { packed >> 1 }
+
   /// False when the target only covers the state that the event led to.
-  var isExact: Bool
+  @inline(__always)
+  var isExact: Bool { packed & 1 != 0 }
 }
 
 /// A growing list of edges; those of one state are neighbours.

@@ -52,14 +52,21 @@ public enum Simulation {
         guard model.resume(&state, &out) else { break }
         let entry = run.record(nil, at: now, cause: -1, out.notes)
         run.phases += 1
-        pending.apply(out, now, cause: entry, replacingFirst: false, &random)
+        pending.apply(out, from: 0, now, cause: entry, &random)
       } else {
-        let (event, time, cause) = pending.first
-        now = time
+        let first = pending.first
+        now = first.time
         events &+= 1
-        model.handle(event, &state, &out)
-        let entry = tracing ? run.record(event, at: now, cause: cause, out.notes) : -1
-        pending.apply(out, now, cause: entry, replacingFirst: true, &random)
+        model.handle(first.event, &state, &out)
+        let entry = tracing ? run.record(first.event, at: now, cause: first.cause, out.notes) : -1
+        if out.count > 0, !out[0].cancels {
+          // The commonest case: the event's successor takes over its slot, and its place in the heap.
+          pending.replaceFirst(in: first.slot, by: out[0], now, cause: entry, &random)
+          if out.count > 1 { pending.apply(out, from: 1, now, cause: entry, &random) }
+        } else {
+          pending.removeFirst(in: first.slot)
+          pending.apply(out, from: 0, now, cause: entry, &random)
+        }
       }
       out.empty()
     }
@@ -90,11 +97,12 @@ extension Run {
 struct PendingEvents<Event: Hashable>: ~Copyable {
   private struct Slot {
     var event: Event
-    /// The trace's entry that scheduled the event; -1 when the slot holds no live event.
-    var cause: Int32
-    var isLive: Bool
-    /// The next free slot, when this one is free.
-    var nextFree: Int32
+    /// Of a live event the trace's entry that scheduled it, -1 for none; of a slot that is free, or is to be so
+    /// when its time comes, -3 less the next free slot.
+    var link: Int32
+
+    @inline(__always)
+    var isLive: Bool { link >= -1 }
   }
 
   private var queue = EventQueue()
@@ -119,9 +127,19 @@ struct PendingEvents<Event: Hashable>: ~Copyable {
   @inline(__always)
   var isEmpty: Bool { live == 0 }
 
-  /// The next event, its time and the trace's entry that scheduled it. Something must be pending.
+  /// What happens next, and what is known about it.
+  struct First {
+    let event: Event
+    let time: Int64
+    /// The trace's entry that scheduled the event; -1 for none.
+    let cause: Int32
+    /// Where the event is.
+    let slot: Int
+  }
+
+  /// The next event. Something must be pending.
   @inline(__always)
-  var first: (event: Event, time: Int64, cause: Int32) {
+  var first: First {
     mutating get {
       var slot = queue.firstSlot
       while !slots[slot].isLive {
@@ -129,42 +147,40 @@ struct PendingEvents<Event: Hashable>: ~Copyable {
         release(slot)
         slot = queue.firstSlot
       }
-      return (slots[slot].event, queue.firstTime, slots[slot].cause)
+      return First(event: slots[slot].event, time: queue.firstTime, cause: slots[slot].link, slot: slot)
     }
   }
 
-  /// Carries out what a handler asked for, after removing the first event when that is the one it handled.
+  /// Removes the first event and schedules another one.
   @inline(__always)
-  mutating func apply<Note>(
-    _ out: borrowing Outbox<Event, Note>, _ now: Int64, cause: Int32, replacingFirst: Bool,
+  mutating func replaceFirst<Note>(
+    in slot: Int, by request: Outbox<Event, Note>.Request, _ now: Int64, cause: Int32,
     _ random: inout RandomSource?
   ) {
-    var index = 0
-    let count = out.count
-    if replacingFirst {
-      let slot = queue.firstSlot
-      if count > 0, !out[0].cancels {
-        // The commonest case: the event's successor takes over its slot, and its place in the heap.
-        let request = out[0]
-        slots[slot].event = request.event
-        slots[slot].cause = cause
-        queue.replaceFirst(time: PendingEvents.time(request.window, now, &random), slot: slot)
-        index = 1
-      } else {
-        queue.removeFirst()
-        slots[slot].isLive = false
-        release(slot)
-        live &-= 1
-      }
-    }
-    while index < count {
+    slots[slot].event = request.event
+    slots[slot].link = cause
+    queue.replaceFirst(time: PendingEvents.time(request.window, now, &random), slot: slot)
+  }
+
+  /// Removes the first event.
+  mutating func removeFirst(in slot: Int) {
+    queue.removeFirst()
+    release(slot)
+    live &-= 1
+  }
+
+  /// Carries out what a handler asked for, from a request on.
+  mutating func apply<Note>(
+    _ out: borrowing Outbox<Event, Note>, from start: Int, _ now: Int64, cause: Int32,
+    _ random: inout RandomSource?
+  ) {
+    for index in start..<out.count {
       let request = out[index]
       if request.cancels {
         cancel(request.event)
       } else {
         add(request.event, time: PendingEvents.time(request.window, now, &random), cause: cause)
       }
-      index &+= 1
     }
     if live == 0, queue.count > 0 { removeAll() }
   }
@@ -182,13 +198,13 @@ struct PendingEvents<Event: Hashable>: ~Copyable {
   private mutating func add(_ event: Event, time: Int64, cause: Int32) {
     var slot = Int(free)
     if slot >= 0 {
-      free = slots[slot].nextFree
-      slots[slot] = Slot(event: event, cause: cause, isLive: true, nextFree: -1)
+      free = -3 &- slots[slot].link
+      slots[slot] = Slot(event: event, link: cause)
     } else {
       if used == capacity { grow() }
       slot = used
       used &+= 1
-      (slots + slot).initialize(to: Slot(event: event, cause: cause, isLive: true, nextFree: -1))
+      (slots + slot).initialize(to: Slot(event: event, link: cause))
     }
     live &+= 1
     queue.push(time: time, slot: slot)
@@ -197,14 +213,14 @@ struct PendingEvents<Event: Hashable>: ~Copyable {
   /// Looks at every slot: few events are pending at once, and cancelling is rare next to scheduling.
   private mutating func cancel(_ event: Event) {
     for slot in 0..<used where slots[slot].isLive && slots[slot].event == event {
-      slots[slot].isLive = false
+      slots[slot].link = -2
       live &-= 1
     }
   }
 
   @inline(__always)
   private mutating func release(_ slot: Int) {
-    slots[slot].nextFree = free
+    slots[slot].link = -3 &- free
     free = Int32(truncatingIfNeeded: slot)
   }
 

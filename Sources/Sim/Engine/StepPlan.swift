@@ -52,6 +52,38 @@ struct StepPlan {
     }
   }
 
+  /// Writes the events after a step from a blank zone, if the zone after it is blank too and nothing is cancelled.
+  ///
+  /// Without bounds before the step, and without deadlines for what is scheduled, there is nothing to demand of
+  /// the event taken, nothing to remember of it, and no bound afterwards.
+  ///
+  /// - Returns: whether the step is such a one; if not, nothing has been done.
+  mutating func buildBlank<M: Model>(
+    _ result: inout Zone, _ out: borrowing Outbox<M.Event, M.Note>, from zone: borrowing Zone, taking k: Int,
+    _ alphabet: inout Alphabet<M>
+  ) -> Bool {
+    for i in 0..<out.count where out[i].cancels || !out[i].window.latest.isUnbounded { return false }
+    result.resetBlank(count: zone.count &- 1 &+ out.count)
+    let events = result.events
+    var count = 0
+    for x in 0..<zone.count where x != k {
+      events[count] = zone.events[x]
+      count &+= 1
+    }
+    for i in 0..<out.count {
+      longest = Swift.max(longest, out[i].window.earliest.microseconds)
+      let event = alphabet.number(of: out[i].event)
+      var at = count
+      while at > 0, events[at &- 1] > event {
+        events[at] = events[at &- 1]
+        at &-= 1
+      }
+      events[at] = event
+      count &+= 1
+    }
+    return true
+  }
+
   private func number(of source: Int, _ zone: borrowing Zone) -> Int32 {
     source >= 0 ? zone.events[source] : children[~source].event
   }

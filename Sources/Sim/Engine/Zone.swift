@@ -21,6 +21,8 @@ struct Zone: ~Copyable {
 
   private(set) var count = 0
   var pastCount = 0
+  /// Whether nothing is known about times and the bounds are not even written, until ``fillIn()`` does.
+  private(set) var isBlank = false
   private(set) var events: UnsafeMutablePointer<Int32>
   private(set) var bound: UnsafeMutablePointer<Int64>
   private(set) var past: UnsafeMutablePointer<Footprint>
@@ -58,6 +60,20 @@ struct Zone: ~Copyable {
     }
     self.count = count
     self.pastCount = pastCount
+    isBlank = false
+  }
+
+  /// Makes room for `count` events about whose times nothing is known.
+  mutating func resetBlank(count: Int) {
+    reset(count: count, pastCount: 0)
+    isBlank = true
+  }
+
+  /// Writes the bounds of a blank zone, each of which is none.
+  func fillIn() {
+    if !isBlank { return }
+    bound.update(repeating: Zone.infinity, count: count &* count)
+    for i in 0..<count { bound[i &* count &+ i] = 0 }
   }
 
   /// The sum of two bounds.
@@ -71,6 +87,7 @@ struct Zone: ~Copyable {
 
   /// Whether nothing is known about times: no event has a deadline or is known to be later than another one.
   var isTimeless: Bool {
+    if isBlank { return true }
     if pastCount > 0 { return false }
     var at = bound
     for i in 0..<count {
@@ -162,8 +179,9 @@ struct Zone: ~Copyable {
     }
   }
 
-  /// Makes this a copy of `other`.
+  /// Makes this a copy of `other`, with its bounds written.
   mutating func copy(_ other: borrowing Zone) {
+    other.fillIn()
     reset(count: other.count, pastCount: other.pastCount)
     events.update(from: other.events, count: count)
     bound.update(from: other.bound, count: count &* count)
