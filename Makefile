@@ -13,9 +13,9 @@ all: build
 demo: setup
 	$(BUILD) --product bootsim
 	@echo
-	-@$(BOOTSIM) run Scenarios/modern/lab-h-auto-dhcp.json
+	@$(BOOTSIM) run Scenarios/modern/lab-h-auto-dhcp.json || test $$? = 1
 	@echo
-	-@$(BOOTSIM) run Scenarios/modern/lab-c-usb-takes-sda.json
+	@$(BOOTSIM) run Scenarios/modern/lab-c-usb-takes-sda.json || test $$? = 1
 	@echo
 	@echo "Both are real boots, seen in the laboratory. Try your own: $(BOOTSIM) init > mine.json"
 

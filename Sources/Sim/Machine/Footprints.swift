@@ -25,7 +25,15 @@ extension MachineModel {
       guard let program = library.program(event.c), program.tasks.indices.contains(Int(event.a)),
         program.tasks[Int(event.a)].ops.indices.contains(Int(event.b))
       else { return Footprint(reads: Part.machine, writes: Part.machine) }
-      return footprint(of: program.tasks[Int(event.a)].ops[Int(event.b)])
+      // What follows in the same instant is handled with it; only a pause is sure to end that.
+      var whole = Footprint(reads: Part.machine, writes: Part.machine)
+      for op in program.tasks[Int(event.a)].ops[Int(event.b)...] {
+        if case .pause = op, whole != .all { return whole }
+        whole = whole.union(footprint(of: op))
+        if whole == .all { return whole }
+      }
+      // The task's end starts others; they are events of their own.
+      return whole
     case .notice, .relogin, .daemonSync, .writeback:
       return Footprint(reads: Part.machine, writes: Part.machine)
     default:

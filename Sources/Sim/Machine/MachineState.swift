@@ -28,8 +28,8 @@ struct MachineState: Hashable, Sendable {
   /// The initramfs has waited for its root as long as it will.
   var rootWaitOver = false
   var program = ProgramState()
-  /// What is armed to happen when a stage is reached (a bit for each step of the story).
-  var armed: UInt32 = 0
+  /// Outages that happen when a stage is reached: bits for the story's steps that arm them, in order.
+  var armed: UInt64 = 0
   var results = ResultsState()
 }
 

@@ -102,7 +102,7 @@ extension MachineModel {
       switch steps[step] {
       case .linkDown(_, _, let at?), .targetDown(_, _, let at?):
         _ = at
-        if step < 32 { s.armed |= 1 << UInt32(step) }
+        if step < 64 { s.armed |= 1 << UInt64(step) }
       case .boot, .shutdown, .reboot: return
       default: break
       }
@@ -114,10 +114,10 @@ extension MachineModel {
   func enter(_ stage: Stage, _ s: inout MachineState, _ out: inout Out) {
     s.stage = UInt8(Stage.allCases.firstIndex(of: stage) ?? 0)
     guard s.armed != 0 else { return }
-    for index in steps.indices.prefix(32) where s.armed >> UInt32(index) & 1 == 1 {
+    for index in steps.indices.prefix(64) where s.armed >> UInt64(index) & 1 == 1 {
       switch steps[index] {
       case .linkDown(_, _, stage), .targetDown(_, _, stage):
-        s.armed &= ~(1 << UInt32(index))
+        s.armed &= ~(1 << UInt64(index))
         s.iscsi.loss = lossCause(of: steps[index]).rawValue
         beginOutage(step: index, &s, &out)
       default: break

@@ -47,21 +47,30 @@ extension MachineModel {
   func runTask(_ task: Int, at counter: Int, program number: Int, _ s: inout MachineState, _ out: inout Out) {
     guard Int(s.program.number) == number, let program = library.program(UInt16(number)) else { return }
     let ops = program.tasks[task].ops
-    guard counter < ops.count else { return finish(task, &s, &out) }
-    let timedOut = s.program.timedOut >> UInt32(task) & 1 == 1
+    var counter = counter
+    var timedOut = s.program.timedOut >> UInt32(task) & 1 == 1
     s.program.timedOut &= ~(1 << UInt32(task))
-    let flow = execute(ops[counter], part: program.part, timedOut: timedOut, &s, &out)
-    // The instruction may have ended the program (halt, panic) or started another.
-    guard Int(s.program.number) == number else { return }
-    switch flow {
-    case .next(let window): go(task, to: counter + 1, window, &s, &out)
-    case .to(let target, let window): go(task, to: target, window, &s, &out)
-    case .wait(let limit):
-      s.program.waiting |= 1 << UInt32(task)
-      if let limit { out.schedule(MachineEvent(.timeout, task, counter, number), limit) }
-    case .stop:
-      break
+    // Instructions that take no time belong to one instant: nothing comes between them.
+    for _ in 0...ops.count {
+      guard counter < ops.count else { return finish(task, &s, &out) }
+      s.program.counters[task] = UInt8(truncatingIfNeeded: counter)
+      let flow = execute(ops[counter], part: program.part, timedOut: timedOut, &s, &out)
+      timedOut = false
+      // The instruction may have ended the program (halt, panic) or started another.
+      guard Int(s.program.number) == number else { return }
+      switch flow {
+      case .next(let window) where window == Self.instant: counter += 1
+      case .to(let target, let window) where window == Self.instant: counter = target
+      case .next(let window): return go(task, to: counter + 1, window, &s, &out)
+      case .to(let target, let window): return go(task, to: target, window, &s, &out)
+      case .wait(let limit):
+        s.program.waiting |= 1 << UInt32(task)
+        if let limit { out.schedule(MachineEvent(.timeout, task, counter, number), limit) }
+        return
+      case .stop: return
+      }
     }
+    go(task, to: counter, Self.instant, &s, &out)
   }
 
   private func go(_ task: Int, to counter: Int, _ window: Window, _ s: inout MachineState, _ out: inout Out) {

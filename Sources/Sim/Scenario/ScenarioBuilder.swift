@@ -4,13 +4,16 @@ import LinuxConfig
 /// together.
 struct ScenarioBuilder {
   let draft: ScenarioDraft
+  /// Where the document begins.
+  private let place: SourcePlace
   let resources: ScenarioResources
   let problems: ProblemList
   /// The directories of the tree that partitions hold, with where that was said.
   private var held: [String: SourcePlace] = [:]
 
-  init(draft: ScenarioDraft, resources: ScenarioResources, problems: ProblemList) {
+  init(draft: ScenarioDraft, place: SourcePlace, resources: ScenarioResources, problems: ProblemList) {
     self.draft = draft
+    self.place = place
     self.resources = resources
     self.problems = problems
   }
@@ -19,11 +22,32 @@ struct ScenarioBuilder {
     let machine = machine()
     let targets = draft.targets.map { target(in: $0) }
     let story = story(of: machine, targets)
+    checkLimits(machine, targets)
     return Scenario(
       title: draft.title, sources: draft.sources, profile: draft.profile, machine: machine,
       network: draft.network,
       targets: targets, files: files(), initrds: draft.system.initrds, story: story, vary: [],
       expect: draft.expect)
+  }
+
+  /// What the simulator's state has room for.
+  private func checkLimits(_ machine: MachineSpec, _ targets: [TargetSpec]) {
+    func check(_ count: Int, _ limit: Int, _ what: String, _ path: String, _ place: SourcePlace?) {
+      guard count > limit else { return }
+      problems.report(
+        "\(count) \(what), and no more than \(limit) can be simulated", at: place ?? self.place, path: path)
+    }
+    let units = targets.map(\.luns.count).reduce(0, +)
+    check(
+      machine.disks.count + units, 64, "disks and LUs",
+      units > machine.disks.count ? "targets" : "machine.disks", nil)
+    check(targets.count, 16, "targets", "targets", nil)
+    check(machine.nics.count, 32, "adapters", "machine.nics", draft.machine.nics.last?.place)
+    check(draft.story.count, 32, "steps", "story", draft.story.last?.place)
+    let boots = draft.story.filter { [.boot, .reboot, .installer].contains($0.value) }
+    check(boots.count, 8, "boots", "story", boots.last?.place)
+    let downs = draft.story.filter { [.shutdown, .reboot].contains($0.value) }
+    check(downs.count, 8, "shutdowns", "story", downs.last?.place)
   }
 
   // MARK: Machine
@@ -108,7 +132,7 @@ struct ScenarioBuilder {
     return spec
   }
 
-  /// What is on a disk: the image's, completed and overruled by what the document says.
+  /// What is on a disk: what an image has is taken from there, whatever a profile or the document says; they complete it.
   private mutating func content(_ draft: ContentDraft, path: String) -> (DiskContent, Int64) {
     // A copy of a directory on another disk is a fact of life (a stick with /boot); twice on one disk is a
     // mistake.
@@ -120,11 +144,17 @@ struct ScenarioBuilder {
         let read = try resources.image(image.value, image.place.file)
         content = read.content
         for note in read.notes { problems.add(.warning, note, at: image.place, path: image.path) }
-        size = draft.size?.value ?? read.size
-        if size < read.size, let said = draft.size {
+        size = read.size
+        if let said = draft.size, said.place.file == image.place.file, said.value != read.size {
           problems.report(
-            "smaller than the image, which has \(Quantity.text(size: read.size))", at: said.place,
-            path: said.path)
+            "the image has \(Quantity.text(size: read.size))", at: said.place, path: said.path,
+            hint: "leave it out")
+        }
+        if draft.bootCode == .grub || draft.grub != nil, read.content.bootCode != .grub {
+          problems.add(
+            .warning, "the image's first sector holds no GRUB; the scenario says that it does",
+            at: image.place,
+            path: image.path)
         }
       } catch {
         problems.report(
@@ -154,10 +184,13 @@ struct ScenarioBuilder {
     var partition =
       index.map { content.partitions[$0] }
       ?? PartitionSpec(number: said.number, fileSystem: nil, uuid: nil, label: nil, holds: nil, size: 0)
-    if let fileSystem = said.fileSystem { partition.fileSystem = fileSystem }
-    partition.uuid = said.uuid ?? partition.uuid
-    partition.label = said.label ?? partition.label
-    partition.size = said.size ?? partition.size
+    let isReal = hasImage && index != nil
+    if !isReal {
+      if let fileSystem = said.fileSystem { partition.fileSystem = fileSystem }
+      partition.uuid = said.uuid ?? partition.uuid
+      partition.label = said.label ?? partition.label
+      partition.size = said.size ?? partition.size
+    }
     if let holds = said.holds {
       partition.holds = holds.value
       if let first = held[holds.value] {

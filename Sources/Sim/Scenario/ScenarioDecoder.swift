@@ -110,7 +110,8 @@ public struct ScenarioDecoder: Sendable {
     guard let draft = ScenarioFormat.scenario.read(document, "", problems) else {
       return Parsed(nil, problems: problems.problems)
     }
-    var builder = ScenarioBuilder(draft: draft, resources: resources, problems: problems)
+    var builder = ScenarioBuilder(
+      draft: draft, place: document.place, resources: resources, problems: problems)
     var scenario = builder.build()
     scenario.vary = AxisBuilder(scenario: scenario, document: document, problems: problems).axes(draft.vary)
     let variation = Variation(scenario.vary, of: document, decoder: self)
@@ -143,7 +144,8 @@ public struct ScenarioDecoder: Sendable {
     guard let draft = ScenarioFormat.scenario.read(document, "", problems) else {
       return Parsed(nil, problems: problems.problems)
     }
-    var builder = ScenarioBuilder(draft: draft, resources: resources, problems: problems)
+    var builder = ScenarioBuilder(
+      draft: draft, place: document.place, resources: resources, problems: problems)
     let scenario = builder.build()
     let isBad = problems.problems.contains { $0.severity == .error }
     return Parsed(isBad ? nil : scenario, problems: problems.problems)

@@ -15,7 +15,7 @@ public enum Bootsim {
     }
 
     /// States that the explorer may store before it gives up and says so.
-    public var budget = 200_000
+    public var budget = 400_000
     /// Runs that the shares of the outcomes are taken from.
     public var samples = 1000
     /// The seed of the sampled runs: the same seed, the same bytes.

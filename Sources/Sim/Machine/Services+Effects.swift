@@ -1,0 +1,216 @@
+import LinuxConfig
+
+/// What single commands do to interfaces, firewall, sessions, file systems and power.
+extension CommandCompiler {
+  // MARK: - Network
+
+  mutating func interfacesDown(_ words: [String], _ place: String) {
+    let wanted = words.filter { !$0.hasPrefix("-") }
+    let all = words.contains("-a") || words.contains("--all")
+    for entry in model.interfaces(tree)
+    where (all && entry.automatic || wanted.contains(entry.name)) && entry.name != "lo" {
+      let says =
+        "\(place): ifdown takes \(entry.name) down (\(entry.place): iface \(entry.name) inet \(entry.method))"
+      switch entry.method {
+      case "dhcp":
+        ops.add(.say("DHCPRELEASE of \(entry.name)"))
+        ops.add(.link(interface: entry.name, up: false, says: says))
+      case "manual" where !model.manualMovesLink(tree):
+        ops.add(
+          .tell(
+            "\(place): ifdown of \(entry.name) does nothing: its method is manual (\(entry.place))",
+            because: []))
+        continue
+      default:
+        ops.add(.link(interface: entry.name, up: false, says: says))
+      }
+      let end = ops.label()
+      ops.add(
+        .read(
+          "/etc/network/if-post-down.d/\(entry.name)",
+          says: "run-parts: failed to open directory /etc/network/if-post-down.d: Input/output error",
+          failTo: end))
+      ops.place(end)
+    }
+  }
+
+  mutating func interfacesUp(_ words: [String], _ place: String) {
+    let wanted = words.filter { !$0.hasPrefix("-") }
+    let all = words.contains("-a") || words.contains("--all")
+    let hotplug = words.contains("--allow=hotplug")
+    for entry in model.interfaces(tree)
+    where (all && (entry.onBoot || hotplug && entry.automatic) || wanted.contains(entry.name))
+      && entry.name != "lo"
+    {
+      switch entry.method {
+      case "dhcp": dhclient(entry.name, entry.place)
+      case "static":
+        ops.add(.link(interface: entry.name, up: true, says: "ifup raises \(entry.name)"))
+        ops.add(
+          .setAddress(interface: entry.name, says: "\(entry.place): \(entry.name) gets its static address"))
+      case "manual" where !model.manualMovesLink(tree): break
+      default: ops.add(.link(interface: entry.name, up: true, says: "ifup raises \(entry.name)"))
+      }
+    }
+  }
+
+  /// dhclient calls its script with PREINIT, asks, then calls it with BOUND: what the script does in between decides whether the root lives.
+  mutating func dhclient(_ interface: String, _ place: String) {
+    ops.add(.say("DHCPDISCOVER on \(interface)"))
+    let path = ["/sbin/dhclient-script", "/etc/dhclient-script"].first { tree.exists($0) }
+    if let path { dhclientScript(path, interface, "PREINIT") }
+    let end = ops.label()
+    ops.add(.pause(Pace.between(500, 3000, seen: 1000)))
+    if let path {
+      ops.add(.say("DHCPACK on \(interface)"))
+      dhclientScript(path, interface, "BOUND")
+    } else {
+      ops.add(.configure(interface: interface, .dhcp, limit: Pace.about(60_000), failTo: end))
+    }
+    ops.place(end)
+  }
+
+  mutating func dhclientScript(_ path: String, _ interface: String, _ reason: String) {
+    guard nesting < 8, let text = tree.text(path) else { return }
+    nesting += 1
+    var interpreter = ShellInterpreter(tree: tree, delegate: self)
+    let run = interpreter.run(
+      ShellScript.parse(text, file: path), file: path,
+      environment: [
+        "reason": reason, "interface": interface, "new_ip_address": "10.0.2.15",
+        "new_subnet_mask": "255.255.255.0",
+      ])
+    self = interpreter.delegate
+    nesting -= 1
+    for note in run.notLookedAt { model.library.notLooked(note.description) }
+  }
+
+  mutating func ifconfig(_ words: [String], _ place: String) {
+    guard let interface = words.first, interface != "lo" else { return }
+    let rest = words.dropFirst()
+    if rest.contains("down") {
+      ops.add(.link(interface: interface, up: false, says: "\(place): ifconfig takes \(interface) down"))
+    } else if rest.contains("0") || rest.contains("0.0.0.0") {
+      ops.add(
+        .dropAddress(interface: interface, says: "\(place): ifconfig takes the address of \(interface) away"))
+    } else if rest.contains(where: { $0.contains(".") }) {
+      ops.add(.setAddress(interface: interface, says: "\(place): ifconfig gives \(interface) its address"))
+    } else if rest.contains("up") {
+      ops.add(.link(interface: interface, up: true, says: "\(place): ifconfig raises \(interface)"))
+    }
+  }
+
+  mutating func ip(_ words: [String], _ place: String) {
+    let plain = words.filter { !$0.hasPrefix("-") }
+    guard let object = plain.first, plain.count >= 2 else { return }
+    let names = model.scenario.machine.nics.map(\.interface)
+    guard let interface = plain.first(where: { names.contains($0) }) else { return }
+    switch object {
+    case "link", "l":
+      if plain.contains("down") {
+        ops.add(.link(interface: interface, up: false, says: "\(place): ip takes \(interface) down"))
+      } else if plain.contains("up") {
+        ops.add(.link(interface: interface, up: true, says: "\(place): ip raises \(interface)"))
+      }
+    case "addr", "address", "a":
+      if plain.contains("flush") || plain.contains("del") {
+        guard !words.contains("label") else { return }
+        ops.add(
+          .dropAddress(interface: interface, says: "\(place): ip takes the address of \(interface) away"))
+      } else if plain.contains("add") || plain.contains("replace") {
+        ops.add(.setAddress(interface: interface, says: "\(place): ip gives \(interface) its address"))
+      }
+    default: break
+    }
+  }
+
+  // MARK: - Firewall
+
+  mutating func iptables(_ words: [String], _ place: String) {
+    firewall.apply(words)
+    ops.add(
+      .firewall(
+        firewall.lets(model.scenario) ? .accept : .drop,
+        says: "\(place): iptables " + words.joined(separator: " ")
+          + (firewall.lets(model.scenario) ? " lets" : " keeps") + " the target's packets "
+          + (firewall.lets(model.scenario) ? "in" : "out")))
+  }
+
+  /// All rules at once; a running connection is picked up where ESTABLISHED is let in (nf_conntrack_tcp_loose, lab s8c).
+  mutating func iptablesRestore(_ text: String?, _ place: String) {
+    guard let text else { return }
+    var rules = FirewallRules()
+    for line in text.split(separator: "\n") {
+      if line.hasPrefix(":INPUT") {
+        rules.apply([
+          "-P", "INPUT", line.split(separator: " ").dropFirst().first.map(String.init) ?? "ACCEPT",
+        ])
+      }
+      if line.hasPrefix("-A") { rules.apply(line.split(separator: " ").map(String.init)) }
+    }
+    firewall = rules
+    ops.add(
+      .firewall(
+        rules.lets(model.scenario) ? .accept : .drop, says: "\(place): iptables-restore loads its rules"))
+  }
+
+  // MARK: - Sessions
+
+  mutating func iscsiadm(_ words: [String], _ place: String) {
+    let records = model.nodeRecords(tree)
+    if let all = words.lazy.compactMap({ $0.dropping("--logoutall=") }).first {
+      let chosen = all == "automatic" ? records.filter { $0.startup == "automatic" } : records
+      if !chosen.isEmpty {
+        ops.add(
+          .logout(
+            keepRoot: false, says: "\(place): iscsiadm logs out of every session of the records (\(all))"))
+      }
+    } else if words.contains("-u") || words.contains("--logout") || words.contains("-U") {
+      if words.contains("session") || !records.isEmpty {
+        ops.add(
+          .logout(keepRoot: false, says: "\(place): iscsiadm logs out of every session, the root's too"))
+      }
+    } else if words.contains(where: { $0.hasPrefix("--loginall") }) || words.contains("-L") {
+      let chosen = words.contains("--loginall=all") ? records : records.filter { $0.startup == "automatic" }
+      ops.add(.loginNodes(chosen.map(\.login)))
+    } else if words.contains("-l") || words.contains("--login") {
+      ops.add(.loginNodes(records.map(\.login)))
+    }
+  }
+
+  // MARK: - File systems and power
+
+  mutating func mount(_ words: [String], _ place: String) {
+    let options = words.joined(separator: ",").split(separator: ",").map(String.init)
+    if options.contains("remount") {
+      guard words.contains("/") else { return }
+      let end = ops.label()
+      ops.add(.remountRoot(readWrite: !options.contains("ro"), failTo: end))
+      ops.place(end)
+    } else if words.contains("-a") {
+      let noNetwork = options.contains("no_netdev") || options.contains("nonetwork")
+      for entry in model.fstabMounts(tree, systemd: false) where !(noNetwork && entry.network) {
+        ops.add(.mountEntry(entry.mount, failTo: ops.count + 1))
+      }
+    }
+  }
+
+  mutating func fsck(_ words: [String], _ place: String) {
+    guard words.contains(where: { $0.hasPrefix("-") && !$0.hasPrefix("--") && $0.contains("A") }) else {
+      return
+    }
+    for entry in model.fstabMounts(tree, systemd: false) where entry.pass > 0 && !entry.network {
+      ops.add(.mountEntry(entry.mount, failTo: ops.count + 1))
+    }
+  }
+
+  mutating func halt(_ name: String, _ words: [String], _ text: String) {
+    let flags = words.filter { $0.hasPrefix("-") && !$0.hasPrefix("--") }.joined()
+    guard !flags.contains("w") else { return }
+    ops.add(
+      .halt(
+        HaltRequest(
+          interfacesDown: flags.contains("i"), sync: !flags.contains("n"), reboot: name == "reboot",
+          commandLine: text)))
+  }
+}
