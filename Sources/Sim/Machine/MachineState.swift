@@ -103,6 +103,8 @@ struct InitiatorState: Hashable, Sendable {
   /// Sessions of the boot ROM that the target still counts.
   var romSessions: Set64 = []
   var daemon = false
+  /// The files that iscsid last read when it took the sessions over: index into the model's trees + 1; 0: it never did.
+  var timersTree: UInt8 = 0
   /// sendsigs leaves the daemon alone (/run/sendsigs.omit.d).
   var daemonSpared = false
   /// Why there is no session: `LoginProblem` raw value.
