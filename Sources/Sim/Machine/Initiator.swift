@@ -293,10 +293,13 @@ extension MachineModel {
   }
 
   /// `iscsiadm --logout`: the devices go at once, whoever uses them.
-  func logout(keepRoot: Bool, _ why: String, _ s: inout MachineState, _ out: inout Out) {
+  func logout(
+    of names: [String]?, keepRoot: Bool, _ why: String, _ s: inout MachineState, _ out: inout Out
+  ) {
     let rootTarget = s.root.disk > 0 ? inventory.disks[Int(s.root.disk) - 1].target : nil
     for target in scenario.targets.indices where s.iscsi.session(target) != .none {
       if keepRoot && target == rootTarget { continue }
+      if let names, !names.contains(scenario.targets[target].iqn) { continue }
       say("kernel", "Logging out of session [sid: 1, target: \(scenario.targets[target].iqn)]", &out)
       explain("initiator", why, because: [.program], sets: .session, .path, to: &out)
       if target == rootTarget { s.iscsi.loss = LossCause.logout.rawValue }

@@ -79,8 +79,8 @@ struct NetworkState: Hashable, Sendable {
   var address: Set64 = []
   /// Cables that the story pulled.
   var unplugged: Set64 = []
-  /// Packets from the targets' ports are dropped.
-  var dropped = false
+  /// Targets whose packets, or packets to whom, the firewall drops.
+  var dropped: Set64 = []
   /// Targets whose daemon runs.
   var targets: Set64 = []
 }
