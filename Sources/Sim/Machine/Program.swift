@@ -149,6 +149,8 @@ struct FstabMount: Hashable, Sendable {
   var type: String
   /// The boot goes on without it.
   var optional: Bool
+  /// What is said where it cannot be mounted and the boot goes on; nil: the boot ends there.
+  var complaint: String?
   /// How long init waits for the device: systemd 90 s, SysV not at all.
   var wait: Window?
   var line: Int

@@ -211,7 +211,10 @@ extension CommandCompiler {
     } else if words.contains("-a") {
       let noNetwork = options.contains("no_netdev") || options.contains("nonetwork")
       for entry in model.fstabMounts(tree, systemd: false) where !(noNetwork && entry.network) {
-        ops.add(.mountEntry(entry.mount, failTo: ops.count + 1))
+        // A mount that fails is a line on the console; what stops a boot is fsck before it.
+        var mount = entry.mount
+        mount.complaint = "mount: \(mount.mountPoint): can't mount \(mount.device.text)"
+        ops.add(.mountEntry(mount, failTo: ops.count + 1))
       }
     }
   }

@@ -56,6 +56,8 @@ extension MachineModel {
         mount: FstabMount(
           device: RootName(entry.specification), mountPoint: entry.mountPoint, type: entry.type,
           optional: entry.has("nofail"),
+          // remote-fs.target is wanted, not required, and has no OnFailure=; local-fs.target starts emergency.target.
+          complaint: systemd && entry.isNetwork ? "[FAILED] Failed to mount \(entry.mountPoint)." : nil,
           wait: systemd ? Window(.seconds(90)) : nil, line: entry.line),
         network: entry.isNetwork, pass: entry.pass)
     }
@@ -155,6 +157,11 @@ extension MachineModel {
     _ finding: Finding.Code, _ entry: FstabMount, _ sentence: String, _ facts: [Fact], _ part: String,
     _ s: inout MachineState, _ out: inout Out
   ) -> Flow {
+    if let complaint = entry.complaint {
+      say(part, complaint, &out)
+      explain(part, sentence + "; the boot goes on without it", because: facts, to: &out)
+      return .next(Pace.about(150))
+    }
     if part == "systemd" {
       say(part, "[FAILED] Failed to mount \(entry.mountPoint).", &out)
       say(part, "You are in emergency mode. After logging in, type \"journalctl -xb\" to view", &out)
