@@ -56,7 +56,7 @@ final class MachineModel: Model, @unchecked Sendable {
     case .tryBoot: tryBoot(Int(event.a), &s, &out)
     case .romAddress: romAddress(Int(event.a), &s, &out)
     case .romLogin: romLogin(Int(event.a), &s, &out)
-    case .loader: runBootLoader(Int(event.a), &s, &out)
+    case .loader: runBootLoader(Int(event.a), try: Int(event.b), &s, &out)
     case .kernel: kernelStarted(&s, &out)
     case .task: runTask(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
     case .timeout: taskTimedOut(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
@@ -168,6 +168,8 @@ struct BootSelection: Hashable, Sendable {
   var commandLine: String
   /// Device that kernel and initramfs were read from.
   var disk: Int
+  /// The menu names an initrd that could not be read, and GRUB 2 went on without it.
+  var missesInitrd = false
 }
 
 /// How one boot of the story ended.
