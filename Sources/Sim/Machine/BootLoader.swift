@@ -71,7 +71,7 @@ extension MachineModel {
   }
 
   /// GRUB's own directory on the partition it starts from: "/grub" where that holds /boot, else "/boot/grub".
-  private func grubDirectory(_ device: GrubDevice, _ s: MachineState) -> String {
+  func grubDirectory(_ device: GrubDevice, _ s: MachineState) -> String {
     partition(device, s)?.partition?.holds == "/boot" ? "/grub" : "/boot/grub"
   }
 

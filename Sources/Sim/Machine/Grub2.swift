@@ -115,7 +115,7 @@ extension MachineModel {
     let config = library.parsed("grub.cfg \(s.tree) \(path)") { GrubConfig.parse(text, file: path).value }
     let device = Drives.bare(prefix.name(.grub2))
     var evaluator = GrubEvaluator(
-      delegate: Drives(model: self, state: s), root: device, prefix: "(\(device))\(TreePath.parent(path))")
+      delegate: Drives(model: self, state: s), root: device, prefix: "(\(device))\(grubDirectory(prefix, s))")
     evaluator.run(config, file: path)
     evaluator.delegate.failed = nil
     guard evaluator.bootDefault() != nil else {
