@@ -59,10 +59,31 @@ enum Input {
   /// Files of more bytes are taken to be there and empty: no file that the simulator reads is so large, and a
   /// real machine's root has many that are.
   private static let contentLimit = 4 << 20
+  /// Programs are only looked for by name; what is short enough to be a script is read.
+  private static let scriptLimit = 64 << 10
+
+  /// Where a system keeps what the simulator looks at. The rest of a real root (homes, packages, kernel modules, what the
+  /// running kernel shows) is not walked.
+  private static let looked = [
+    "/etc", "/boot", "/sbin", "/bin", "/usr/sbin", "/usr/bin", "/lib/systemd", "/usr/lib/systemd", "/lib/lsb",
+    "/usr/lib/lsb", "/lib/init", "/lib/open-iscsi", "/usr/lib/open-iscsi", "/usr/share/initramfs-tools",
+    "/var/lib/dpkg/status", "/var/lib/iscsi",
+  ]
+
+  private static func isLookedAt(_ path: String) -> Bool {
+    looked.contains { path == $0 || path.hasPrefix($0 + "/") || $0.hasPrefix(path + "/") }
+  }
+
+  private static func isProgram(_ path: String) -> Bool {
+    ["/sbin/", "/bin/", "/usr/sbin/", "/usr/bin/", "/usr/lib/systemd/systemd", "/lib/systemd/systemd"]
+      .contains {
+        path.hasPrefix($0)
+      }
+  }
   private static let entryLimit = 500_000
 
-  /// A folder as a tree; links stay links, and lead inside the tree. What is no file, folder or link is left
-  /// out.
+  /// A folder as a tree, as far as the simulator looks at a system; links stay links, and lead inside the tree. What is no
+  /// file, folder or link is left out.
   static func folder(_ root: String) throws(Failure) -> MemoryFileTree {
     var information = stat()
     guard stat(root, &information) == 0 else { throw Failure(Output.message(errno)) }
@@ -77,6 +98,7 @@ enum Input {
         entries += 1
         guard entries <= entryLimit else { throw Failure("has more than \(entryLimit) files") }
         let path = "\(folder)/\(name)"
+        guard isLookedAt(path) else { continue }
         guard lstat(root + path, &information) == 0 else {
           throw Failure("\(path): \(Output.message(errno))")
         }
@@ -86,7 +108,8 @@ enum Input {
           pending.append(path)
         case S_IFLNK: tree.link(path, to: try target(root + path))
         case S_IFREG:
-          tree[path] = .file(information.st_size > contentLimit ? [] : try bytes(root + path))
+          let limit = isProgram(path) && !path.contains("/systemd/system/") ? scriptLimit : contentLimit
+          tree[path] = .file(information.st_size > limit ? [] : try bytes(root + path))
         default: continue
         }
       }

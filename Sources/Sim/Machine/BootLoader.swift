@@ -137,7 +137,8 @@ extension MachineModel {
       switch boot(menu.entries[index], menuPath, prefix, s) {
       case .success(let selection):
         return hand(
-          over: selection, readTime: Pace.about(600), menu: Pace.about(Int64(menu.timeout ?? 0) * 1000 + 150),
+          over: selection, readTime: Pace.about(600),
+          menu: Pace.about(Pace.milliseconds(ofSeconds: Int64(menu.timeout ?? 0)) + 150),
           &s, &out)
       case .failure(let error):
         if failure == nil { failure = (error.finding, error.console, error.sentence) }
@@ -332,7 +333,8 @@ extension MachineModel {
     switch evaluateGrub2(text, path, prefix, s) {
     case .success(let result):
       hand(
-        over: result.selection, readTime: Pace.about(5200), menu: Pace.about(result.timeout * 1000 + 300), &s,
+        over: result.selection, readTime: Pace.about(5200),
+        menu: Pace.about(Pace.milliseconds(ofSeconds: result.timeout) + 300), &s,
         &out)
     case .failure(let error):
       say("GRUB", error.console, &out)

@@ -92,8 +92,8 @@ extension MachineModel {
       return switchRoot(path, part: part, &s, &out)
     case .remountRoot(let readWrite, let failTo):
       return executeRemount(readWrite: readWrite, failTo: failTo, part: part, &s, &out)
-    case .mountEntry(let entry, let failTo):
-      return executeMount(entry, failTo: failTo, part: part, timedOut: timedOut, &s, &out)
+    case .mountEntries(let entries):
+      return executeMounts(entries, part: part, timedOut: timedOut, &s, &out)
     case .startDaemon:
       startDaemon(&s, &out)
       return .next(Pace.between(20, 200, seen: 80))
@@ -180,7 +180,8 @@ extension MachineModel {
     case .login(let logins, _): return loginCanGoOn(logins, s)
     case .loginFromFirmware: return firmwareLogin(s).map { loginCanGoOn([$0], s) } ?? true
     case .waitRoot(let root): return rootThere(root, s)
-    case .mountEntry(let entry, _): return rootIO(s) != .blocked && resolve(entry.device, s) != nil
+    case .mountEntries(let entries):
+      return rootIO(s) != .blocked && entries.allSatisfy { $0.optional || resolve($0.device, s) != nil }
     case .halt: return haltCanGoOn(s)
     default: return true
     }

@@ -40,7 +40,9 @@ struct FirewallRules: Sendable {
     switch command {
     case "-P", "--policy": chain.policyDrops = rest.first == "DROP"
     case "-F", "--flush": chain.rules = []
-    case "-A", "--append": chain.rules.append(rest)
+    case "-A", "--append":
+      // A rule that stands there already decides nothing the second time.
+      if !chain.rules.contains(rest) { chain.rules.append(rest) }
     case "-I", "--insert":
       let number = rest.first.flatMap { Int($0) }
       let rule = number == nil ? rest : Array(rest.dropFirst())

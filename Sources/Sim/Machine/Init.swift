@@ -106,7 +106,9 @@ extension MachineModel {
   /// Pieces one after the other, as few tasks as their counters allow.
   static func chain(_ pieces: [[Op]]) -> [Program.Task] {
     var tasks: [Program.Task] = []
-    for piece in pieces where piece.count <= Program.opLimit {
+    for var piece in pieces {
+      // What a script does beyond that is left out, and said (CommandCompiler.take).
+      piece = Array(piece.prefix(Program.opLimit))
       if let last = tasks.last,
         last.ops.count + piece.count <= Program.opLimit || tasks.count == Program.taskLimit
       {

@@ -153,8 +153,8 @@ extension MachineModel {
     } else if s.iscsi.watched.has(target) {
       // A NOP-Out every `noop_out_interval`, to be answered within `noop_out_timeout` (5 s and 5 s; seen: 9 to 11 s).
       let timers = timers(of: target, s)
-      let interval = Int64(max(timers.noopInterval, 1)) * 1000,
-        limit = Int64(max(timers.noopTimeout, 1)) * 1000
+      let interval = Pace.milliseconds(ofSeconds: Int64(max(timers.noopInterval, 1))),
+        limit = Pace.milliseconds(ofSeconds: Int64(max(timers.noopTimeout, 1)))
       out.schedule(
         MachineEvent(.notice, target), Pace.between(limit, interval + limit + 1000, seen: interval + limit))
     }

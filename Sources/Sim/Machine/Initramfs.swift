@@ -184,7 +184,7 @@ extension MachineModel {
     ops.add(.pause(Pace.about(400)))
     ops.add(.say("Begin: Loading essential drivers ... done."))
     let delay = Int64(KernelCommandLine(selection.commandLine).last("rootdelay") ?? "") ?? 0
-    let wait = max(30, delay) * 1000
+    let wait = Pace.milliseconds(ofSeconds: max(30, delay))
     ops.add(.startRootWait(Pace.between(wait + 700, wait + 2300, seen: wait + 1000)))
     ops.add(.pause(Pace.about(200)))
     ops.add(.say("Begin: Mounting root file system ... Begin: Running /scripts/local-top ..."))
@@ -330,6 +330,7 @@ struct OpList {
   mutating func place(_ label: Int) { places[-label - 1] = ops.count }
   mutating func add(_ op: Op) { ops.append(op) }
   mutating func add(_ list: [Op], failTo label: Int) { ops.append(contentsOf: list) }
+  mutating func removeLast() { ops.removeLast() }
   var count: Int { ops.count }
 
   /// With labels replaced by positions.
@@ -348,7 +349,6 @@ extension Op {
     case .loginFromFirmware(let to): .loginFromFirmware(failTo: map(to))
     case .unlessIBFT(let to): .unlessIBFT(map(to))
     case .remountRoot(let readWrite, let to): .remountRoot(readWrite: readWrite, failTo: map(to))
-    case .mountEntry(let entry, let to): .mountEntry(entry, failTo: map(to))
     default: self
     }
   }

@@ -37,18 +37,18 @@ struct MachineEvent: Hashable, Sendable {
 
   var kind: Kind
   var a: UInt8 = 0
-  var b: UInt8 = 0
+  var b: UInt16 = 0
   var c: UInt16 = 0
 
   init(_ kind: Kind, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0) {
     self.kind = kind
     self.a = UInt8(truncatingIfNeeded: a)
-    self.b = UInt8(truncatingIfNeeded: b)
+    self.b = UInt16(truncatingIfNeeded: b)
     self.c = UInt16(truncatingIfNeeded: c)
   }
 
   /// Canonical 64-bit form, for sorting and witnesses.
-  var code: UInt64 { UInt64(kind.rawValue) << 32 | UInt64(a) << 24 | UInt64(b) << 16 | UInt64(c) }
+  var code: UInt64 { UInt64(kind.rawValue) << 40 | UInt64(a) << 32 | UInt64(b) << 16 | UInt64(c) }
 }
 
 /// What a trace keeps of an event's handling.

@@ -193,11 +193,21 @@ struct ShutdownResult: Hashable, Sendable {
 enum Pace {
   /// From 70 % to 160 % of what was seen.
   static func about(_ milliseconds: Int64) -> Window {
-    Window(
-      .milliseconds(milliseconds * 7 / 10), .milliseconds(milliseconds * 16 / 10),
-      nominal: .milliseconds(milliseconds))
+    let seen = bounded(milliseconds)
+    return between(seen * 7 / 10, seen * 16 / 10, seen: seen)
   }
+
   static func between(_ low: Int64, _ high: Int64, seen: Int64) -> Window {
-    Window(.milliseconds(low), .milliseconds(high), nominal: .milliseconds(seen))
+    Window(
+      .milliseconds(bounded(low)), .milliseconds(bounded(high)), nominal: .milliseconds(bounded(seen)))
   }
+
+  /// Milliseconds of a number of seconds that stood in a file: as long as anybody waits.
+  static func milliseconds(ofSeconds seconds: Int64) -> Int64 {
+    bounded(max(-1, min(seconds, longest / 1000)) * 1000)
+  }
+
+  /// Some thirty years: longer is for ever, and sums stay far from overflowing.
+  private static let longest: Int64 = 1_000_000_000_000
+  private static func bounded(_ milliseconds: Int64) -> Int64 { max(0, min(milliseconds, longest)) }
 }

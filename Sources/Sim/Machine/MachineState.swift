@@ -148,7 +148,7 @@ struct ProgramState: Hashable, Sendable {
   var waiting: UInt32 = 0
   /// Tasks whose wait has timed out.
   var timedOut: UInt32 = 0
-  var counters = SIMD32<UInt8>()
+  var counters = SIMD32<UInt16>()
   /// `halt` is past its own work: only the kernel's is left.
   var haltBegun = false
 }

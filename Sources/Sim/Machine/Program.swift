@@ -13,7 +13,7 @@ struct Program: Sendable {
 
   /// As many as the state has counters for.
   static let taskLimit = 32
-  static let opLimit = 250
+  static let opLimit = 4000
 
   /// Who prints its lines: "initramfs", "systemd", "rc".
   var part: String
@@ -82,8 +82,8 @@ indirect enum Op: Sendable {
   /// The root's init takes over.
   case switchRoot(initPath: String)
   case remountRoot(readWrite: Bool, failTo: Int)
-  /// A file system of fstab is checked and mounted.
-  case mountEntry(FstabMount, failTo: Int)
+  /// File systems of fstab are checked and mounted, those whose devices are there at once, the others when they come.
+  case mountEntries([FstabMount])
   case startDaemon
   case stopDaemon(says: String)
   case spareDaemon

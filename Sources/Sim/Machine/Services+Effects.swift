@@ -129,6 +129,8 @@ extension CommandCompiler {
   mutating func iptables(_ words: [String], _ place: String) {
     firewall.apply(words)
     let drops = firewall.drops(model.scenario)
+    guard drops != firewallDrops else { return }
+    firewallDrops = drops
     ops.add(
       .firewall(
         drops: drops,
@@ -152,6 +154,7 @@ extension CommandCompiler {
       }
     }
     firewall = rules
+    firewallDrops = rules.drops(model.scenario)
     ops.add(
       .firewall(drops: rules.drops(model.scenario), says: "\(place): iptables-restore loads its rules"))
   }
@@ -210,12 +213,13 @@ extension CommandCompiler {
       ops.place(end)
     } else if words.contains("-a") {
       let noNetwork = options.contains("no_netdev") || options.contains("nonetwork")
-      for entry in model.fstabMounts(tree, systemd: false) where !(noNetwork && entry.network) {
-        // A mount that fails is a line on the console; what stops a boot is fsck before it.
-        var mount = entry.mount
-        mount.complaint = "mount: \(mount.mountPoint): can't mount \(mount.device.text)"
-        ops.add(.mountEntry(mount, failTo: ops.count + 1))
-      }
+      // A mount that fails is a line on the console; what stops a boot is fsck before it.
+      mountAll(
+        model.fstabMounts(tree, systemd: false).filter { !(noNetwork && $0.network) }.map { line in
+          var line = line
+          line.mount.complaint = "mount: \(line.mount.mountPoint): can't mount \(line.mount.device.text)"
+          return line
+        })
     }
   }
 
@@ -223,9 +227,11 @@ extension CommandCompiler {
     guard words.contains(where: { $0.hasPrefix("-") && !$0.hasPrefix("--") && $0.contains("A") }) else {
       return
     }
-    for entry in model.fstabMounts(tree, systemd: false) where entry.pass > 0 && !entry.network {
-      ops.add(.mountEntry(entry.mount, failTo: ops.count + 1))
-    }
+    mountAll(model.fstabMounts(tree, systemd: false).filter { $0.pass > 0 && !$0.network })
+  }
+
+  private mutating func mountAll(_ lines: [MachineModel.MountLine]) {
+    if !lines.isEmpty { ops.add(.mountEntries(lines.map(\.mount))) }
   }
 
   mutating func halt(_ name: String, _ words: [String], _ text: String) {

@@ -9,6 +9,8 @@ struct CommandCompiler: ShellDelegate {
   var ops = OpList()
   /// Rules that the commands so far have set.
   var firewall = FirewallRules()
+  /// What the last command here let the firewall drop; nil: no command here has touched it.
+  var firewallDrops: Set64?
   var nesting = 0
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []
@@ -26,6 +28,10 @@ struct CommandCompiler: ShellDelegate {
   /// What has been compiled so far; the next script starts with an empty list and the same firewall.
   mutating func take() -> [Op] {
     defer { ops = OpList() }
+    if ops.count > Program.opLimit {
+      model.library.notLooked(
+        "more than \(Program.opLimit) instructions come from one script or unit; the rest is left out")
+    }
     return ops.finished
   }
 
@@ -160,7 +166,10 @@ struct CommandCompiler: ShellDelegate {
     case "sync": effect(call) { $0.ops.add(.sync) }
     case "sleep", "usleep":
       let length = Int64(words.first ?? "") ?? 1
-      ops.add(.pause(Window(.milliseconds(name == "sleep" ? length * 1000 : length / 1000))))
+      ops.add(
+        .pause(
+          Window(
+            .milliseconds(name == "sleep" ? Pace.milliseconds(ofSeconds: length) : max(0, length / 1000)))))
     case "iptables": effect(call) { $0.iptables(words, place) }
     case "iptables-restore": effect(call) { $0.iptablesRestore(call.input?.known, place) }
     case "halt", "poweroff", "reboot": effect(call) { $0.halt(name, words, call.text) }
@@ -191,9 +200,7 @@ struct CommandCompiler: ShellDelegate {
         return ShellOutcome(.zero)
       }
       // Of other commands only one thing matters: they, too, have to be read from the disk.
-      if !call.isCaptured, !Self.computed.contains(name), readBefore.insert(name).inserted {
-        effect(call) { _ in }
-      }
+      if !call.isCaptured, !Self.computed.contains(name) { effect(call) { _ in } }
       return nil
     }
     return ShellOutcome(.zero)
@@ -201,12 +208,13 @@ struct CommandCompiler: ShellDelegate {
 
   /// A command with an effect: its program has to be read; where that fails the script goes on with the next one.
   private mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
+    let name = TreePath.name(call.name ?? "?")
+    let start = ops.count
     let end = ops.label()
-    let name = call.name ?? "?"
-    ops.add(
-      .read(TreePath.name(name), says: "\(call.file): \(call.line): \(name): Input/output error", failTo: end)
-    )
+    ops.add(.read(name, says: "\(call.file): \(call.line): \(name): Input/output error", failTo: end))
     body(&self)
+    // A command that changed nothing is only read, and once in memory not even that.
+    if ops.count == start + 1, !readBefore.insert(name).inserted { ops.removeLast() }
     ops.place(end)
   }
 

@@ -120,10 +120,19 @@ extension MachineModel {
 
   // MARK: - fstab at boot
 
-  func executeMount(
-    _ entry: FstabMount, failTo: Int, part: String, timedOut: Bool, _ s: inout MachineState, _ out: inout Out
+  func executeMounts(
+    _ entries: [FstabMount], part: String, timedOut: Bool, _ s: inout MachineState, _ out: inout Out
   ) -> Flow {
-    let next = Pace.about(150)
+    for entry in entries {
+      if let flow = mount(entry, part: part, timedOut: timedOut, &s, &out) { return flow }
+    }
+    return .next(Pace.about(150))
+  }
+
+  /// One of them: nil when it is mounted or the boot goes on without it.
+  private func mount(
+    _ entry: FstabMount, part: String, timedOut: Bool, _ s: inout MachineState, _ out: inout Out
+  ) -> Flow? {
     if let place = resolve(entry.device, s) {
       let type = place.partition?.fileSystem
       let fits =
@@ -134,16 +143,16 @@ extension MachineModel {
         place.partition?.holds == nil || place.partition?.holds == entry.mountPoint
           || place.partition?.holds == "/" && entry.mountPoint == "/"
       {
-        return .next(next)
+        return nil
       }
-      if entry.optional { return .next(next) }
+      if entry.optional { return nil }
       say("kernel", "EXT4-fs: VFS: Can't find \(entry.type) filesystem on \(entry.device.text)", &out)
       return mountFails(
         .fstabDeviceRenamed, entry,
         "/etc/fstab:\(entry.line) mounts \(entry.device.text) on \(entry.mountPoint), and that is "
           + "\(inventory.disks[place.disk].name) this time", [.letter(place.disk)], part, &s, &out)
     }
-    if entry.optional { return .next(next) }
+    if entry.optional { return nil }
     if let wait = entry.wait, !timedOut { return .wait(wait) }
     let finding: Finding.Code =
       if case .node = entry.device { .fstabDeviceRenamed } else { .fstabDeviceMissing }
@@ -156,11 +165,11 @@ extension MachineModel {
   private func mountFails(
     _ finding: Finding.Code, _ entry: FstabMount, _ sentence: String, _ facts: [Fact], _ part: String,
     _ s: inout MachineState, _ out: inout Out
-  ) -> Flow {
+  ) -> Flow? {
     if let complaint = entry.complaint {
       say(part, complaint, &out)
       explain(part, sentence + "; the boot goes on without it", because: facts, to: &out)
-      return .next(Pace.about(150))
+      return nil
     }
     if part == "systemd" {
       say(part, "[FAILED] Failed to mount \(entry.mountPoint).", &out)

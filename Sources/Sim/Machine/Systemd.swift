@@ -107,12 +107,10 @@ extension MachineModel {
       }
       edges["multi-user.target", default: []].insert(unit.name)
     }
-    for mount in fstabMounts(tree, systemd: true) {
-      let name = mountUnit(mount.mount)
-      edges[name, default: []].formUnion(
-        mount.network ? ["remote-fs-pre.target", "network-online.target"] : ["systemd-remount-fs.service"])
-      edges[mount.network ? "remote-fs.target" : "local-fs.target", default: []].insert(name)
-    }
+    edges["local mounts"] = ["systemd-remount-fs.service"]
+    edges["remote mounts"] = ["remote-fs-pre.target", "network-online.target"]
+    edges["local-fs.target", default: []].insert("local mounts")
+    edges["remote-fs.target", default: []].insert("remote mounts")
     var closure: [String: Set<String>] = [:]
     func reach(_ name: String, _ path: Set<String>) -> Set<String> {
       if let known = closure[name] { return known }
@@ -128,14 +126,35 @@ extension MachineModel {
     return closure
   }
 
-  private func mountUnit(_ mount: FstabMount) -> String {
-    mount.mountPoint.split(separator: "/").joined(separator: "-") + ".mount"
+  /// Mount units in two groups, each mounted as its devices come; within a group no order matters.
+  private func mountGroups(_ tree: MemoryFileTree) -> [(name: String, mounts: [FstabMount])] {
+    let lines = fstabMounts(tree, systemd: true).filter { $0.mount.mountPoint != "/" }
+    return [
+      ("local mounts", lines.filter { !$0.network }.map(\.mount)),
+      ("remote mounts", lines.filter(\.network).map(\.mount)),
+    ]
+  }
+
+  /// Does a unit's program do anything but be there?
+  private func hasEffect(_ ops: [Op]) -> Bool {
+    ops.contains { op in
+      switch op {
+      case .read, .say, .tell, .pause, .jump: false
+      default: true
+      }
+    }
   }
 
   private func tasks(_ nodes: [(name: String, ops: [Op])], _ before: (String, String) -> Bool) -> [Program
     .Task]
   {
-    let kept = Array(nodes.filter { !$0.ops.isEmpty }.prefix(Program.taskLimit))
+    // Units that touch nothing we model run beside the rest without being followed; the last node is the end of all.
+    let acting = nodes.dropLast().filter { hasEffect($0.ops) }
+    for node in acting.dropFirst(Program.taskLimit - 1) {
+      library.notLooked(
+        "\(node.name): more than \(Program.taskLimit) units act on what is modelled; this one is left out")
+    }
+    let kept = Array(acting.prefix(Program.taskLimit - 1)) + nodes.suffix(1)
     return kept.map { node in
       var after: UInt32 = 0
       for (index, other) in kept.enumerated() where other.name != node.name && before(other.name, node.name) {
@@ -159,9 +178,9 @@ extension MachineModel {
         ]
       ),
     ]
-    for mount in fstabMounts(tree, systemd: true) where mount.mount.mountPoint != "/" {
-      // The device has to come through the real root's udev first.
-      nodes.append((mountUnit(mount.mount), [.pause(Pace.about(9000)), .mountEntry(mount.mount, failTo: 2)]))
+    for (name, group) in mountGroups(tree) where !group.isEmpty {
+      // The devices have to come through the real root's udev first.
+      nodes.append((name, [.pause(Pace.about(9000)), .mountEntries(group)]))
     }
     for unit in units { nodes.append((unit.name, unit.start)) }
     nodes.append(

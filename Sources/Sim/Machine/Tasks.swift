@@ -53,7 +53,7 @@ extension MachineModel {
     // Instructions that take no time belong to one instant: nothing comes between them.
     for _ in 0...ops.count {
       guard counter < ops.count else { return finish(task, &s, &out) }
-      s.program.counters[task] = UInt8(truncatingIfNeeded: counter)
+      s.program.counters[task] = UInt16(truncatingIfNeeded: counter)
       let flow = execute(ops[counter], part: program.part, timedOut: timedOut, &s, &out)
       timedOut = false
       // The instruction may have ended the program (halt, panic) or started another.
@@ -74,7 +74,7 @@ extension MachineModel {
   }
 
   private func go(_ task: Int, to counter: Int, _ window: Window, _ s: inout MachineState, _ out: inout Out) {
-    s.program.counters[task] = UInt8(truncatingIfNeeded: counter)
+    s.program.counters[task] = UInt16(truncatingIfNeeded: counter)
     out.schedule(MachineEvent(.task, task, counter, Int(s.program.number)), window)
   }
 

@@ -15,7 +15,7 @@ public enum Bootsim {
     }
 
     /// States that the explorer may store before it gives up and says so.
-    public var budget = 400_000
+    public var budget = 200_000
     /// Runs that the shares of the outcomes are taken from.
     public var samples = 1000
     /// The seed of the sampled runs: the same seed, the same bytes.
@@ -49,41 +49,47 @@ public enum Bootsim {
   }
 
   private static func explored(_ model: MachineModel, _ options: Options) -> Report {
-    let exploration = Explorer.explore(model, budget: options.budget)
+    let exploration = Explorer.explore(model, budget: budget(model, options))
     let nominal = Simulation.run(model, choosing: .nominal)
-    // Distinct ways to end, by what a report says of them; the nominal one first, then in the explorer's order.
-    var ends: [(key: MachineState.Ending, state: MachineState, witness: Witness?)] = [
-      (nominal.end.ending, nominal.end, nil)
-    ]
+    let usual = Ending(nominal.end, model.library)
+    // Distinct ways to end; the nominal one first, then in the explorer's order, each with its first witness.
+    var ends: [(key: Ending, witness: Witness?)] = [(usual, nil)]
+    var places: [Ending: Int] = [usual: 0]
     for end in exploration.ends {
-      if let known = ends.firstIndex(where: { $0.key == end.state.ending }) {
-        if ends[known].witness == nil, end.state == nominal.end || known > 0 {
+      let key = Ending(end.state, model.library)
+      if let known = places[key] {
+        if ends[known].witness == nil || (known == 0 && end.state == nominal.end) {
           ends[known].witness = end.witness
         }
-        if known == 0, ends[0].witness == nil { ends[0].witness = end.witness }
       } else {
-        ends.append((end.state.ending, end.state, end.witness))
+        places[key] = ends.count
+        ends.append((key, end.witness))
       }
     }
-    var shares: [MachineState.Ending: Int] = [:]
+    var counts = [Int](repeating: 0, count: ends.count)
     if ends.count > 1 {
       for sample in 0..<options.samples {
-        shares[
-          Simulation.run(model, choosing: .seed(options.seed &+ UInt64(sample))).end.ending, default: 0] += 1
+        let end = Simulation.run(model, choosing: .seed(options.seed &+ UInt64(sample))).end
+        if let place = places[Ending(end, model.library)] { counts[place] += 1 }
       }
     }
-    let outcomes = ends.map { end in
+    let outcomes = ends.enumerated().map { place, end in
       let choice = end.witness.map { Simulation.Choice.schedule($0) } ?? .nominal
-      let run = Simulation.run(
-        model, choosing: end.key == nominal.end.ending ? .nominal : choice, tracing: true)
-      let share = ends.count == 1 ? 1 : Double(shares[end.key] ?? 0) / Double(max(options.samples, 1))
+      let run = Simulation.run(model, choosing: place == 0 ? .nominal : choice, tracing: true)
+      let share = ends.count == 1 ? 1 : Double(counts[place]) / Double(max(options.samples, 1))
       return Narrator(model, run).outcome(witness: end.witness?.description ?? "", share: share)
     }
     return Report(
       title: model.scenario.title, sources: model.scenario.sources, verdict: verdict(outcomes),
-      states: exploration.states,
-      complete: exploration.complete && !exploration.isEndless, outcomes: outcomes, fixes: [], notLookedAt: []
-    )
+      states: exploration.states, complete: exploration.complete && !exploration.isEndless,
+      outcomes: outcomes,
+      fixes: [], notLookedAt: [])
+  }
+
+  /// A state with many disks on their way is larger, and there are more of them: the budget is one of work.
+  private static func budget(_ model: MachineModel, _ options: Options) -> Int {
+    let disks = model.inventory.disks.count { $0.target == nil && $0.attachedAtStart }
+    return max(2000, options.budget / max(1, disks * disks / 16))
   }
 
   /// What is wrong with a schedule for a scenario: it asks for what cannot happen there. Nil: it can be replayed.
@@ -120,11 +126,28 @@ extension Outcome {
   }
 }
 
-extension MachineState {
-  /// What of an end state a report shows: two ends that agree in this are one outcome.
-  struct Ending: Hashable {
-    var results: ResultsState
-    var up: Bool
+/// What of an end state a report tells apart: two ends that agree in this are one way to end.
+///
+/// Which letters play no part is not told apart, nor how many writes were lost: the report shows them for each
+/// outcome's own witness.
+struct Ending: Hashable {
+  var boots: [BootResult]
+  var shutdowns: [ShutdownResult]
+  var up: Bool
+
+  init(_ state: MachineState, _ library: Library) {
+    boots = (0..<Int(state.results.bootCount)).compactMap { library.boot(state.results.boots[$0]) }.map {
+      var result = $0
+      result.letters = SIMD64<UInt8>()
+      return result
+    }
+    shutdowns = (0..<Int(state.results.shutdownCount)).compactMap {
+      library.shutdown(state.results.shutdowns[$0])
+    }.map {
+      var result = $0
+      result.lostWrites = 0
+      return result
+    }
+    up = state.phase == .up
   }
-  var ending: Ending { Ending(results: results, up: phase == .up) }
 }
