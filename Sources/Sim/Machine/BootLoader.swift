@@ -10,14 +10,41 @@ extension MachineModel {
     case noFile
   }
 
-  func runBootLoader(_ disk: Int, _ s: inout MachineState, _ out: inout Out) {
-    enter(.bootLoader, &s, &out)
+  func runBootLoader(_ disk: Int, try count: Int, _ s: inout MachineState, _ out: inout Out) {
+    if count == 0 { enter(.bootLoader, &s, &out) }
+    guard romReaches(disk, s) else { return readFails(disk, try: count, &s, &out) }
     guard let installation = grub(of: disk, s) else {
       return dead(
         .bootSectorHangs, .bootLoader, because: [.disk(disk)],
         "the boot sector of \(inventory.disks[disk].name) belongs to no loader", &s, &out)
     }
     if installation.legacy { runLegacy(installation, &s, &out) } else { runGrub2(installation, &s, &out) }
+  }
+
+  /// Can the option ROM read the LU that it exposes?
+  private func romReaches(_ disk: Int, _ s: MachineState) -> Bool {
+    guard let target = inventory.disks[disk].target else { return true }
+    return s.network.targets.has(target)
+      && scenario.machine.nics.indices.contains { nic in
+        let spec = scenario.machine.nics[nic]
+        return spec.optionROM?.target == scenario.targets[target].iqn && spec.cable
+          && !s.network.unplugged.has(nic)
+      }
+  }
+
+  /// A read gets no answer: the ROM tries again, 15 s each time and ten times (iPXE, src/core/sanboot.c); then INT13 fails.
+  private func readFails(_ disk: Int, try count: Int, _ s: inout MachineState, _ out: inout Out) {
+    guard count >= 10 else {
+      return out.schedule(MachineEvent(.loader, disk, count + 1), Pace.between(15_000, 20_000, seen: 15_000))
+    }
+    say(
+      "GRUB",
+      grub(of: disk, s)?.legacy == true ? "Error 25" : "error: failure reading sector 0x0 from `hd0'.", &out)
+    dead(
+      .optionROMTargetUnreachable, .bootLoader, because: [.path, .bootDevice],
+      "the boot loader reads from \(inventory.disks[disk].name), and the option ROM gets no answer any more",
+      &s,
+      &out)
   }
 
   // MARK: - Drives and files
@@ -44,7 +71,7 @@ extension MachineModel {
   }
 
   /// GRUB's own directory on the partition it starts from: "/grub" where that holds /boot, else "/boot/grub".
-  private func grubDirectory(_ device: GrubDevice, _ s: MachineState) -> String {
+  func grubDirectory(_ device: GrubDevice, _ s: MachineState) -> String {
     partition(device, s)?.partition?.holds == "/boot" ? "/grub" : "/boot/grub"
   }
 
@@ -93,7 +120,11 @@ extension MachineModel {
     let menu = library.parsed("menu \(s.tree) \(menuPath)") {
       GrubLegacyMenu.parse(text, file: menuPath).value
     }
-    var candidates = [menu.entryToBoot(saved: nil)].compactMap { $0 } + menu.fallback
+    var saved: Int?
+    if case .found(let path, _) = driveFile(prefix, directory + "/default", s) {
+      saved = tree(s).text(path)?.split(separator: "\n").first.flatMap { Int($0.prefix { $0.isNumber }) }
+    }
+    var candidates = [menu.entryToBoot(saved: saved)].compactMap { $0 } + menu.fallback
     candidates = candidates.filter { menu.entries.indices.contains($0) }
     guard !candidates.isEmpty else {
       say("GRUB", "grub>", &out)
@@ -142,6 +173,12 @@ extension MachineModel {
             LoaderError(
               finding: .menuDriveMissing, console: "Error 21: Selected disk does not exist",
               sentence: "\(place) says `root \(device.name(.legacy))`, and \(filesSeen(s))"))
+        }
+        if device.partition != nil, found.partition == nil {
+          return .failure(
+            LoaderError(
+              finding: .menuDriveMissing, console: "Error 22: No such partition",
+              sentence: "\(place) says `root \(device.name(.legacy))`, and there is no such partition"))
         }
         if command.name == "root", found.partition?.fileSystem == nil {
           return .failure(

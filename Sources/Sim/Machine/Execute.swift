@@ -108,12 +108,12 @@ extension MachineModel {
       if s.root.dirty == 0 { write(&s, &out) }  // logs and state files of those that end
       if !s.iscsi.daemonSpared { stopDaemon("all processes are killed, iscsid with them", &s, &out) }
       return .next(Pace.between(500, 6000, seen: 1000))
-    case .logout(let keepRoot, let why):
+    case .logout(let names, let keepRoot, let why):
       guard s.iscsi.daemon else {
         say(part, "iscsiadm: initiator reported error (2 - session not found)", &out)
         return .next(Self.instant)
       }
-      logout(keepRoot: keepRoot, why, &s, &out)
+      logout(of: names, keepRoot: keepRoot, why, &s, &out)
       return .next(Pace.between(50, 200, seen: 100))
     case .loginNodes(let logins):
       for login in logins {
@@ -126,11 +126,13 @@ extension MachineModel {
         }
       }
       return .next(Pace.between(50, 500, seen: 150))
-    case .firewall(let action, let why):
-      let drops = action == .drop
+    case .firewall(let drops, let why):
       if s.network.dropped != drops {
+        let cut = drops.subtracting(s.network.dropped).members
         s.network.dropped = drops
-        if drops { s.iscsi.loss = LossCause.firewall.rawValue }
+        if cut.contains(where: { s.iscsi.session($0) != .none }) {
+          s.iscsi.loss = LossCause.firewall.rawValue
+        }
         explain(part, why, because: [.program], sets: .path, to: &out)
       }
       return .next(Pace.between(10, 200, seen: 50))

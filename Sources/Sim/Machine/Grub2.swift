@@ -53,7 +53,16 @@ extension MachineModel {
       return model.tree(state).node(full)
     }
 
-    mutating func environmentBlock(device: String, path: String) -> [String: String]? { nil }
+    /// grubenv: a comment, then name=value lines, then `#` up to 1024 bytes.
+    mutating func environmentBlock(device: String, path: String) -> [String: String]? {
+      guard case .file(let bytes)? = node(device: device, path: path) else { return nil }
+      var block: [String: String] = [:]
+      for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where !line.hasPrefix("#") {
+        guard let equals = line.firstIndex(of: "=") else { continue }
+        block[String(line[..<equals])] = String(line[line.index(after: equals)...])
+      }
+      return block
+    }
 
     mutating func run(_ call: GrubCall) -> Bool {
       switch call.name {
@@ -106,13 +115,18 @@ extension MachineModel {
     let config = library.parsed("grub.cfg \(s.tree) \(path)") { GrubConfig.parse(text, file: path).value }
     let device = Drives.bare(prefix.name(.grub2))
     var evaluator = GrubEvaluator(
-      delegate: Drives(model: self, state: s), root: device, prefix: "(\(device))\(TreePath.parent(path))")
+      delegate: Drives(model: self, state: s), root: device, prefix: "(\(device))\(grubDirectory(prefix, s))")
     evaluator.run(config, file: path)
     evaluator.delegate.failed = nil
     guard evaluator.bootDefault() != nil else {
       return .failure(
         LoaderError(
           finding: .menuMissing, console: "grub>", sentence: "\(path) has no entry that could be booted"))
+    }
+    // The entries to try where the default could not be booted (normal/menu.c, grub_menu_execute_with_fallback).
+    for name in (evaluator.variables["fallback"] ?? "").split(separator: " ")
+    where evaluator.delegate.kernel == nil {
+      if let index = evaluator.entryIndex(String(name)) { _ = evaluator.boot(evaluator.entries[index]) }
     }
     guard let kernel = evaluator.delegate.kernel else {
       return .failure(
@@ -124,7 +138,8 @@ extension MachineModel {
     let selection = BootSelection(
       kernelPath: kernel.path, kernelVersion: Self.version(ofKernel: kernel.path),
       initrdPath: evaluator.delegate.initrd,
-      commandLine: kernel.line, disk: kernel.disk)
+      commandLine: kernel.line, disk: kernel.disk,
+      missesInitrd: evaluator.delegate.initrd == nil && evaluator.delegate.failed != nil)
     return .success(
       Grub2Result(selection: selection, timeout: max(0, Int64(evaluator.variables["timeout"] ?? "0") ?? 0)))
   }

@@ -152,7 +152,7 @@ extension MachineModel {
       out.schedule(MachineEvent(.notice, target), Pace.between(0, 100, seen: 20))
     } else if s.iscsi.watched.has(target) {
       // A NOP-Out every `noop_out_interval`, to be answered within `noop_out_timeout` (5 s and 5 s; seen: 9 to 11 s).
-      let timers = timers(s)
+      let timers = timers(of: target, s)
       let interval = Pace.milliseconds(ofSeconds: Int64(max(timers.noopInterval, 1))),
         limit = Pace.milliseconds(ofSeconds: Int64(max(timers.noopTimeout, 1)))
       out.schedule(
@@ -200,7 +200,9 @@ extension MachineModel {
   }
 
   private func startRecovery(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
-    if let timeout = recoveryTimeout(s) { out.schedule(MachineEvent(.recoveryTimeout, target), timeout) }
+    if let timeout = recoveryTimeout(of: target, s) {
+      out.schedule(MachineEvent(.recoveryTimeout, target), timeout)
+    }
     if reachableTargets(s).has(target), s.iscsi.daemon || recoversByItself(s) {
       out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
     }
@@ -208,7 +210,7 @@ extension MachineModel {
 
   func recoveryTimedOut(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard s.iscsi.session(target) == .failed else { return }
-    say("kernel", "session1: session recovery timed out after \(recoverySeconds(s)) secs", &out)
+    say("kernel", "session1: session recovery timed out after \(recoverySeconds(of: target, s)) secs", &out)
     explain(
       "initiator",
       s.iscsi.daemon || recoversByItself(s)
@@ -275,7 +277,8 @@ extension MachineModel {
   /// from then on NOPs watch the connection, also after the daemon's death.
   func daemonSyncs(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard s.iscsi.daemon, s.iscsi.session(target) == .loggedIn else { return }
-    s.iscsi.watched.set(target, timers(s).noopInterval > 0)
+    s.iscsi.timersTree = s.tree + 1
+    s.iscsi.watched.set(target, timers(of: target, s).noopInterval > 0)
     say("kernel", "sd \(target + 2):0:0:1: Power-on or device reset occurred", &out)
     explain("initiator", "iscsid takes the session over and redoes its login", because: [.daemon], to: &out)
     if !reachableTargets(s).has(target) {
@@ -290,10 +293,13 @@ extension MachineModel {
   }
 
   /// `iscsiadm --logout`: the devices go at once, whoever uses them.
-  func logout(keepRoot: Bool, _ why: String, _ s: inout MachineState, _ out: inout Out) {
+  func logout(
+    of names: [String]?, keepRoot: Bool, _ why: String, _ s: inout MachineState, _ out: inout Out
+  ) {
     let rootTarget = s.root.disk > 0 ? inventory.disks[Int(s.root.disk) - 1].target : nil
     for target in scenario.targets.indices where s.iscsi.session(target) != .none {
       if keepRoot && target == rootTarget { continue }
+      if let names, !names.contains(scenario.targets[target].iqn) { continue }
       say("kernel", "Logging out of session [sid: 1, target: \(scenario.targets[target].iqn)]", &out)
       explain("initiator", why, because: [.program], sets: .session, .path, to: &out)
       if target == rootTarget { s.iscsi.loss = LossCause.logout.rawValue }

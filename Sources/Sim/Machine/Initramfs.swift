@@ -154,7 +154,9 @@ extension MachineModel {
 
   func initramfsProgram(_ selection: BootSelection, _ s: MachineState) -> UInt16 {
     let built = buildTree(of: selection, before: Int(s.tree))
-    return library.program("initramfs \(s.firmware.selection) \(built)") {
+    return library.program(
+      "initramfs \(selection.initrdPath ?? "-") \(selection.kernelPath) \(selection.commandLine) \(built)"
+    ) {
       let image = image(selection, tree: trees[built])
       let ops: [Op] =
         switch image.maker {

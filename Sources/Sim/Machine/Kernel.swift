@@ -72,6 +72,14 @@ extension MachineModel {
     say("kernel", "Linux version \(selection.kernelVersion)", &out)
     say("kernel", "Command line: \(selection.commandLine)", &out)
     if s.firmware.ibft > 0 { say("kernel", "iBFT found", &out) }
+    guard selection.initrdPath != nil else {
+      say("kernel", "VFS: Cannot open root device", &out)
+      say("kernel", "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)", &out)
+      return dead(
+        selection.missesInitrd ? .kernelFileMissing : .initiatorNotInInitramfs, .rootMount,
+        because: [.selection],
+        "the kernel has no initramfs, and nothing else could log in to the root's target", &s, &out)
+    }
     startProgram(initramfsProgram(selection, s), &s, &out, after: Pace.about(3100))
   }
 

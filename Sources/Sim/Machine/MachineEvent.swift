@@ -7,7 +7,7 @@ struct MachineEvent: Hashable, Sendable {
     case romAddress
     /// The option ROM of adapter `a` logs in to its target.
     case romLogin
-    /// Boot code of device `a` runs (loader stages `b`).
+    /// Boot code of device `a` runs (after `b` reads in vain).
     case loader
     /// The kernel has decompressed and initialised.
     case kernel

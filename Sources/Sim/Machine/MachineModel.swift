@@ -43,7 +43,12 @@ final class MachineModel: Model, @unchecked Sendable {
     return state
   }
 
-  func code(of event: MachineEvent) -> UInt64 { event.code }
+  /// Witnesses hold codes: they must not depend on which program was made first, so a program stands for its name.
+  func code(of event: MachineEvent) -> UInt64 {
+    guard event.kind == .task || event.kind == .timeout else { return event.code }
+    return UInt64(event.kind.rawValue) << 48 | UInt64(event.a) << 40 | UInt64(event.b) << 32
+      | UInt64(library.fingerprint(event.c))
+  }
 
   func handle(_ event: MachineEvent, _ s: inout MachineState, _ out: inout Out) {
     let before = reachableTargets(s)
@@ -51,7 +56,7 @@ final class MachineModel: Model, @unchecked Sendable {
     case .tryBoot: tryBoot(Int(event.a), &s, &out)
     case .romAddress: romAddress(Int(event.a), &s, &out)
     case .romLogin: romLogin(Int(event.a), &s, &out)
-    case .loader: runBootLoader(Int(event.a), &s, &out)
+    case .loader: runBootLoader(Int(event.a), try: Int(event.b), &s, &out)
     case .kernel: kernelStarted(&s, &out)
     case .task: runTask(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
     case .timeout: taskTimedOut(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
@@ -93,6 +98,7 @@ final class Library {
   private var selections: [BootSelection] = []
   private var programs: [Program] = []
   private var programNumbers: [String: Int] = [:]
+  private var fingerprints: [UInt32] = []
   private var boots: [BootResult] = []
   private var shutdowns: [ShutdownResult] = []
   private var installations: [GrubInstallation] = []
@@ -114,10 +120,18 @@ final class Library {
   func program(_ key: String, make: () -> Program) -> UInt16 {
     if let known = programNumbers[key] { return UInt16(known) }
     programs.append(make())
+    fingerprints.append(Self.hash(key))
     programNumbers[key] = programs.count
     return UInt16(programs.count)
   }
   func program(_ number: UInt16) -> Program? { Self.value(number, programs) }
+  /// A number that depends on a program's name alone; 0 where there is none.
+  func fingerprint(_ number: UInt16) -> UInt32 { Self.value(number, fingerprints) ?? 0 }
+
+  /// FNV-1a, 32 bits.
+  private static func hash(_ text: String) -> UInt32 {
+    text.utf8.reduce(2_166_136_261) { ($0 ^ UInt32($1)) &* 16_777_619 }
+  }
 
   /// The bit of a file in the page cache; nil beyond the 64 that are told apart (then it counts as never cached).
   func cacheBit(_ path: String) -> Int? {
@@ -154,6 +168,8 @@ struct BootSelection: Hashable, Sendable {
   var commandLine: String
   /// Device that kernel and initramfs were read from.
   var disk: Int
+  /// The menu names an initrd that could not be read, and GRUB 2 went on without it.
+  var missesInitrd = false
 }
 
 /// How one boot of the story ended.

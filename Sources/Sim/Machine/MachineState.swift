@@ -79,8 +79,8 @@ struct NetworkState: Hashable, Sendable {
   var address: Set64 = []
   /// Cables that the story pulled.
   var unplugged: Set64 = []
-  /// Packets from the targets' ports are dropped.
-  var dropped = false
+  /// Targets whose packets, or packets to whom, the firewall drops.
+  var dropped: Set64 = []
   /// Targets whose daemon runs.
   var targets: Set64 = []
 }
@@ -103,6 +103,8 @@ struct InitiatorState: Hashable, Sendable {
   /// Sessions of the boot ROM that the target still counts.
   var romSessions: Set64 = []
   var daemon = false
+  /// The files that iscsid last read when it took the sessions over: index into the model's trees + 1; 0: it never did.
+  var timersTree: UInt8 = 0
   /// sendsigs leaves the daemon alone (/run/sendsigs.omit.d).
   var daemonSpared = false
   /// Why there is no session: `LoginProblem` raw value.

@@ -15,10 +15,9 @@ extension MachineModel {
 
   /// The targets that the running system can exchange packets with.
   func reachableTargets(_ s: MachineState) -> Set64 {
-    guard !s.network.dropped,
-      scenario.machine.nics.indices.contains(where: { linkUp($0, s) && s.network.address.has($0) })
+    guard scenario.machine.nics.indices.contains(where: { linkUp($0, s) && s.network.address.has($0) })
     else { return [] }
-    return s.network.targets
+    return s.network.targets.subtracting(s.network.dropped)
   }
 
   /// Follows what a change of links, addresses, firewall or targets means for the sessions.

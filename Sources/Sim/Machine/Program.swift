@@ -38,9 +38,6 @@ struct Login: Hashable, Sendable {
   var chap: Credentials?
 }
 
-/// What the firewall does with packets of the sessions.
-enum Firewall: Hashable, Sendable { case accept, drop }
-
 /// What `halt`, `reboot` and systemd-shutdown ask of the kernel.
 struct HaltRequest: Hashable, Sendable {
   /// `halt -i`: all interfaces down first, in the same process.
@@ -92,9 +89,11 @@ indirect enum Op: Sendable {
   case spareDaemon
   /// All processes are killed (sendsigs, killall5): the daemon with them unless it is spared.
   case killAll
-  case logout(keepRoot: Bool, says: String)
+  /// Sessions are ended: those with targets of these names (nil: all of them), the root's too unless it is kept.
+  case logout(of: [String]? = nil, keepRoot: Bool = false, says: String)
   case loginNodes([Login])
-  case firewall(Firewall, says: String)
+  /// From now on the firewall drops the packets of these targets' sessions.
+  case firewall(drops: Set64, says: String)
   case sync
   case write
   /// Boot code is written to the first sector of what a device node names.
@@ -150,6 +149,8 @@ struct FstabMount: Hashable, Sendable {
   var type: String
   /// The boot goes on without it.
   var optional: Bool
+  /// What is said where it cannot be mounted and the boot goes on; nil: the boot ends there.
+  var complaint: String?
   /// How long init waits for the device: systemd 90 s, SysV not at all.
   var wait: Window?
   var line: Int

@@ -82,9 +82,26 @@ extension MachineModel {
       return firstPartition(s) { $0.uuid?.lowercased() == uuid.lowercased() }
     case .label(let label):
       return firstPartition(s) { $0.label == label }
-    case .partuuid, .other:
+    case .other(let text):
+      return text.dropping("/dev/disk/by-path/").flatMap { path(ofName: $0, s) }
+    case .partuuid:
       return nil
     }
+  }
+
+  /// What udev's link for a LU leads to: `ip-10.0.2.2:3260-iscsi-iqn.2024-01.lab:disk-lun-1-part2` (seen in the lab).
+  private func path(ofName name: String, _ s: MachineState) -> Inventory.Location? {
+    for (_, disk) in namedDisks(s) {
+      guard let target = inventory.disks[disk].target, let lun = inventory.disks[disk].lun else { continue }
+      let spec = scenario.targets[target]
+      let whole = "ip-\(Self.fullPortal(spec.portal))-iscsi-\(spec.iqn)-lun-\(lun)"
+      guard let rest = name.dropping(whole) else { continue }
+      if rest.isEmpty { return Inventory.Location(disk: disk) }
+      guard let number = rest.dropping("-part").flatMap({ Int($0) }) else { continue }
+      return inventory.disks[disk].content.partitions.first { $0.number == number }
+        .map { Inventory.Location(disk: disk, partition: $0) }
+    }
+    return nil
   }
 
   private func firstPartition(_ s: MachineState, _ matches: (PartitionSpec) -> Bool) -> Inventory.Location? {

@@ -127,57 +127,79 @@ extension CommandCompiler {
   // MARK: - Firewall
 
   mutating func iptables(_ words: [String], _ place: String) {
-    let before = firewall.lets(model.scenario)
     firewall.apply(words)
-    guard firewall.lets(model.scenario) != before else { return }
+    let drops = firewall.drops(model.scenario)
+    guard drops != firewallDrops else { return }
+    firewallDrops = drops
     ops.add(
       .firewall(
-        firewall.lets(model.scenario) ? .accept : .drop,
+        drops: drops,
         says: "\(place): iptables " + words.joined(separator: " ")
-          + (firewall.lets(model.scenario) ? " lets" : " keeps") + " the target's packets "
-          + (firewall.lets(model.scenario) ? "in" : "out")))
+          + (drops.isEmpty ? " lets the targets' packets through" : " drops packets of the targets")))
   }
 
   /// All rules at once; a running connection is picked up where ESTABLISHED is let in (nf_conntrack_tcp_loose, lab s8c).
   mutating func iptablesRestore(_ text: String?, _ place: String) {
     guard let text else { return }
     var rules = FirewallRules()
+    var isFilter = true
     for line in text.split(separator: "\n") {
-      if line.hasPrefix(":INPUT") {
-        rules.apply([
-          "-P", "INPUT", line.split(separator: " ").dropFirst().first.map(String.init) ?? "ACCEPT",
-        ])
+      let words = line.split(separator: " ").map(String.init)
+      if line.hasPrefix("*") { isFilter = line == "*filter" }
+      guard isFilter, let first = words.first else { continue }
+      if first.hasPrefix(":"), words.count > 1 {
+        rules.apply(["-P", String(first.dropFirst()), words[1]])
+      } else if first.hasPrefix("-") {
+        rules.apply(words)
       }
-      if line.hasPrefix("-A") { rules.apply(line.split(separator: " ").map(String.init)) }
     }
     firewall = rules
+    firewallDrops = rules.drops(model.scenario)
     ops.add(
-      .firewall(
-        rules.lets(model.scenario) ? .accept : .drop, says: "\(place): iptables-restore loads its rules"))
+      .firewall(drops: rules.drops(model.scenario), says: "\(place): iptables-restore loads its rules"))
   }
 
   // MARK: - Sessions
 
   mutating func iscsiadm(_ words: [String], _ place: String) {
-    let records = model.nodeRecords(tree)
-    if let all = words.lazy.compactMap({ $0.dropping("--logoutall=") }).first {
-      let chosen = all == "automatic" ? records.filter { $0.startup == "automatic" } : records
-      if !chosen.isEmpty {
+    func value(_ names: String...) -> String? {
+      for (index, word) in words.enumerated() {
+        if names.contains(word), words.indices.contains(index + 1) { return words[index + 1] }
+        for name in names where name.hasPrefix("--") {
+          if let value = word.dropping(name + "=") { return value }
+        }
+      }
+      return nil
+    }
+    let named = value("-T", "--targetname", "--target")
+    let records = model.nodeRecords(tree).filter { named == nil || $0.login.target == named }
+    if let mode = value("-U", "--logoutall") {
+      let names = Self.startingWith(mode, records).map(\.login.target)
+      if !names.isEmpty {
+        ops.add(
+          .logout(of: names, says: "\(place): iscsiadm logs out of the sessions of its records (\(mode))"))
+      }
+    } else if let mode = value("-L", "--loginall") {
+      ops.add(.loginNodes(Self.startingWith(mode, records).map(\.login)))
+    } else if words.contains("-u") || words.contains("--logout") {
+      if value("-m", "--mode") == "session" {
+        ops.add(.logout(says: "\(place): iscsiadm logs out of every session, the root's too"))
+      } else if !records.isEmpty {
         ops.add(
           .logout(
-            keepRoot: false, says: "\(place): iscsiadm logs out of every session of the records (\(all))"))
+            of: records.map(\.login.target),
+            says: "\(place): iscsiadm logs out of the sessions that it has records of"))
       }
-    } else if words.contains("-u") || words.contains("--logout") || words.contains("-U") {
-      if words.contains("session") || !records.isEmpty {
-        ops.add(
-          .logout(keepRoot: false, says: "\(place): iscsiadm logs out of every session, the root's too"))
-      }
-    } else if words.contains(where: { $0.hasPrefix("--loginall") }) || words.contains("-L") {
-      let chosen = words.contains("--loginall=all") ? records : records.filter { $0.startup == "automatic" }
-      ops.add(.loginNodes(chosen.map(\.login)))
     } else if words.contains("-l") || words.contains("--login") {
       ops.add(.loginNodes(records.map(\.login)))
     }
+  }
+
+  /// The records that `--loginall` and `--logoutall` mean: never those that something else sees to on boot
+  /// (usr/iscsiadm.c, match_startup_mode).
+  private static func startingWith(_ mode: String, _ records: [MachineModel.Record]) -> [MachineModel.Record]
+  {
+    records.filter { $0.startup != "onboot" && (mode == "all" || $0.startup == mode) }
   }
 
   // MARK: - File systems and power
@@ -191,7 +213,13 @@ extension CommandCompiler {
       ops.place(end)
     } else if words.contains("-a") {
       let noNetwork = options.contains("no_netdev") || options.contains("nonetwork")
-      mountAll(model.fstabMounts(tree, systemd: false).filter { !(noNetwork && $0.network) })
+      // A mount that fails is a line on the console; what stops a boot is fsck before it.
+      mountAll(
+        model.fstabMounts(tree, systemd: false).filter { !(noNetwork && $0.network) }.map { line in
+          var line = line
+          line.mount.complaint = "mount: \(line.mount.mountPoint): can't mount \(line.mount.device.text)"
+          return line
+        })
     }
   }
 

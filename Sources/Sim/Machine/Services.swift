@@ -9,6 +9,8 @@ struct CommandCompiler: ShellDelegate {
   var ops = OpList()
   /// Rules that the commands so far have set.
   var firewall = FirewallRules()
+  /// What the last command here let the firewall drop; nil: no command here has touched it.
+  var firewallDrops: Set64?
   var nesting = 0
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []

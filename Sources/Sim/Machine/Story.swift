@@ -6,7 +6,11 @@ extension MachineModel {
       let index = Int(s.step)
       s.step += 1
       s.tree = s.step < 255 ? UInt8(min(index + 1, trees.count - 1)) : s.tree
-      if begin(steps[index], index, &s, &out) {
+      let before = reachableTargets(s)
+      let isUnderWay = begin(steps[index], index, &s, &out)
+      // An outage may begin with the step, or with the stage that the step enters.
+      pathsChanged(from: before, &s, &out)
+      if isUnderWay {
         wakeTasks(&s, &out)
         return true
       }
@@ -75,10 +79,8 @@ extension MachineModel {
       return s.phase == .up
     case .linkDown(_, _, let at), .targetDown(_, _, let at):
       guard at == nil else { return false }
-      let before = reachableTargets(s)
       s.iscsi.loss = lossCause(of: step).rawValue
       beginOutage(step: index, &s, &out)
-      pathsChanged(from: before, &s, &out)
       return true
     }
   }

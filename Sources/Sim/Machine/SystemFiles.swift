@@ -56,6 +56,8 @@ extension MachineModel {
         mount: FstabMount(
           device: RootName(entry.specification), mountPoint: entry.mountPoint, type: entry.type,
           optional: entry.has("nofail"),
+          // remote-fs.target is wanted, not required, and has no OnFailure=; local-fs.target starts emergency.target.
+          complaint: systemd && entry.isNetwork ? "[FAILED] Failed to mount \(entry.mountPoint)." : nil,
           wait: systemd ? Window(.seconds(90)) : nil, line: entry.line),
         network: entry.isNetwork, pass: entry.pass)
     }
@@ -85,25 +87,34 @@ extension MachineModel {
     }
   }
 
-  /// The timers that iscsid applies to the root's session: of its record, else of iscsid.conf.
-  func timers(_ s: MachineState) -> ISCSITimers {
-    let key = "timers \(s.tree)"
-    return library.parsed(key) {
-      let tree = tree(s)
-      return nodeRecords(tree).first?.timers ?? read(IscsidConf.self, "/etc/iscsi/iscsid.conf", tree)?.timers
-        ?? ISCSITimers()
+  /// The timers of a session: iscsistart's until iscsid takes the session over, then those of its record, else of
+  /// iscsid.conf, as they were at that moment.
+  func timers(of target: Int, _ s: MachineState) -> ISCSITimers {
+    guard s.iscsi.timersTree > 0 else { return recoversByItself(s) ? ISCSITimers() : .iscsistart }
+    return library.parsed("timers \(target) \(s.iscsi.timersTree)") {
+      let tree = trees[Int(s.iscsi.timersTree) - 1]
+      let record = nodeRecords(tree).first { isRecord($0, of: target) }
+      return record?.timers ?? read(IscsidConf.self, "/etc/iscsi/iscsid.conf", tree)?.timers ?? ISCSITimers()
     }
   }
 
-  /// node.session.timeo.replacement_timeout; negative: for ever.
-  func recoverySeconds(_ s: MachineState) -> Int64 { Int64(timers(s).replacementTimeout) }
+  private func isRecord(_ record: Record, of target: Int) -> Bool {
+    let spec = scenario.targets[target]
+    return record.login.target == spec.iqn
+      && Self.fullPortal(record.login.portal) == Self.fullPortal(spec.portal)
+  }
 
-  func recoveryTimeout(_ s: MachineState) -> Window? {
+  /// node.session.timeo.replacement_timeout; negative: for ever.
+  func recoverySeconds(of target: Int, _ s: MachineState) -> Int64 {
+    Int64(timers(of: target, s).replacementTimeout)
+  }
+
+  func recoveryTimeout(of target: Int, _ s: MachineState) -> Window? {
     if recoversByItself(s) {
       let seconds = read(LinuxISCSIConfig.self, "/etc/iscsi.conf", tree(s))?.seconds("ConnFailTimeout") ?? 0
       return seconds > 0 ? Window(.seconds(Int64(seconds))) : nil
     }
-    let seconds = recoverySeconds(s)
+    let seconds = recoverySeconds(of: target, s)
     return seconds < 0 ? nil : Window(.seconds(seconds))
   }
 
@@ -154,7 +165,12 @@ extension MachineModel {
   private func mountFails(
     _ finding: Finding.Code, _ entry: FstabMount, _ sentence: String, _ facts: [Fact], _ part: String,
     _ s: inout MachineState, _ out: inout Out
-  ) -> Flow {
+  ) -> Flow? {
+    if let complaint = entry.complaint {
+      say(part, complaint, &out)
+      explain(part, sentence + "; the boot goes on without it", because: facts, to: &out)
+      return nil
+    }
     if part == "systemd" {
       say(part, "[FAILED] Failed to mount \(entry.mountPoint).", &out)
       say(part, "You are in emergency mode. After logging in, type \"journalctl -xb\" to view", &out)

@@ -188,6 +188,7 @@ extension EmbeddedProfiles {
       "/etc/default/halt": ["# Default behaviour of shutdown -h / halt. Set to \"halt\" or \"poweroff\".", "HALT=poweroff", "# Take down network interfaces during halt/reboot?", "NETDOWN=yes"],
       "/etc/init.d/udev": ["#!/bin/sh", "case \"$1\" in", "    start)", "        udevadm trigger --type=devices --action=add", "        udevadm settle", "        sleep 9", "        ;;", "esac"],
       "/etc/init.d/checkroot.sh": ["#!/bin/sh", "case \"$1\" in", "  start|\"\")", "        sleep 3", "        mount -n -o remount,rw /", "        ;;", "esac"],
+      "/etc/init.d/checkfs.sh": ["#!/bin/sh", "case \"$1\" in", "  start|\"\")", "        fsck -C -R -A -a", "        ;;", "esac"],
       "/etc/init.d/mountall.sh": ["#!/bin/sh", "case \"$1\" in", "  start|\"\")", "        mount -a -t nonfs -O no_netdev", "        ;;", "esac"],
       "/etc/init.d/networking": [
         "#!/bin/sh -e",
@@ -318,6 +319,7 @@ extension EmbeddedProfiles {
       "/etc/rcS.d/S01hwclock.sh": { "link": "../init.d/hwclock.sh" },
       "/etc/rcS.d/S02udev": { "link": "../init.d/udev" },
       "/etc/rcS.d/S04checkroot.sh": { "link": "../init.d/checkroot.sh" },
+      "/etc/rcS.d/S05checkfs.sh": { "link": "../init.d/checkfs.sh" },
       "/etc/rcS.d/S07mountall.sh": { "link": "../init.d/mountall.sh" },
       "/etc/rcS.d/S10networking": { "link": "../init.d/networking" },
       "/etc/rcS.d/S11iscsid": { "link": "../init.d/iscsid" },
@@ -670,6 +672,7 @@ extension EmbeddedProfiles {
       ],
       "/etc/init.d/udev": ["#!/bin/sh", "case \"$1\" in", "    start)", "        udevadm trigger", "        udevadm settle", "        sleep 5", "        ;;", "esac"],
       "/etc/init.d/checkroot.sh": ["#!/bin/sh", "case \"$1\" in", "  start)", "        mount -n -o remount,rw /", "        ;;", "esac"],
+      "/etc/init.d/checkfs.sh": ["#!/bin/sh", "case \"$1\" in", "  start)", "        fsck -C -R -A -a", "        ;;", "esac"],
       "/etc/init.d/mountall.sh": ["#!/bin/sh", "case \"$1\" in", "  start)", "        mount -a -t nonfs", "        ;;", "esac"],
       "/etc/init.d/networking": [
         "#!/bin/sh -e",
@@ -708,6 +711,7 @@ extension EmbeddedProfiles {
       "/etc/init.d/reboot": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        log_action_msg \"Will now restart\"", "        reboot -d -f -i", "        ;;", "esac"],
       "/etc/rcS.d/S10udev": { "link": "../init.d/udev" },
       "/etc/rcS.d/S20checkroot.sh": { "link": "../init.d/checkroot.sh" },
+      "/etc/rcS.d/S30checkfs.sh": { "link": "../init.d/checkfs.sh" },
       "/etc/rcS.d/S35mountall.sh": { "link": "../init.d/mountall.sh" },
       "/etc/rcS.d/S40networking": { "link": "../init.d/networking" },
       "/etc/rcS.d/S45open-iscsi": { "link": "../init.d/open-iscsi" },
