@@ -176,7 +176,7 @@ extension MachineModel {
     case .waitInterface: return !s.network.present.isEmpty
     case .configure(let interface, let source, _, _):
       guard let nic = nic(interface) else { return false }
-      return linkUp(nic, s) && (source == .fixed || scenario.network.dhcp)
+      return linkUp(nic, s) && (effective(source, s) == .fixed || scenario.network.dhcp)
     case .login(let logins, _): return loginCanGoOn(logins, s)
     case .loginFromFirmware: return firmwareLogin(s).map { loginCanGoOn([$0], s) } ?? true
     case .waitRoot(let root): return rootThere(root, s)

@@ -128,7 +128,11 @@ extension MachineModel {
     library.program("command \(index)") {
       var compiler = CommandCompiler(model: self, tree: trees[index])
       compiler.line(line, from: "story")
-      return Program(part: "sh", tasks: [Program.Task(name: line, ops: compiler.take())])
+      let ops = compiler.take()
+      if !hasEffect(ops), !line.contains("update-initramfs"), !line.contains("mkinitrd") {
+        library.notLooked("story: `\(line)` does nothing that is modelled")
+      }
+      return Program(part: "sh", tasks: [Program.Task(name: line, ops: ops)])
     }
   }
 
@@ -136,7 +140,9 @@ extension MachineModel {
   func installerProgram() -> UInt16 {
     library.program("installer") {
       var ops: [Op] = [
-        .pause(Pace.about(20_000)), .modules(hardwareDrivers + ["iscsi_tcp"]), .pause(Window(.seconds(30))),
+        .pause(Pace.about(20_000)),
+        .modules(hardwareDrivers + ["scsi_transport_iscsi", "libiscsi", "iscsi_tcp"]),
+        .pause(Window(.seconds(30))),
       ]
       ops.append(.configure(interface: nil, .fixed, limit: Pace.about(10_000), failTo: ops.count + 1))
       let logins = scenario.targets.map { target in

@@ -10,6 +10,12 @@ extension MachineModel {
     KernelModules.selfRecovering.contains { loaded($0, s) }
   }
 
+  /// Are the initiator's modules in the kernel, with those they need?
+  private func initiatorReady(_ s: MachineState) -> Bool {
+    recoversByItself(s)
+      || ["iscsi_tcp", "libiscsi", "scsi_transport_iscsi", "crc32c"].allSatisfy { loaded($0, s) }
+  }
+
   /// One try of an initiator in the initramfs or of `iscsiadm`.
   enum Attempt {
     case loggedIn
@@ -21,6 +27,11 @@ extension MachineModel {
   func attempt(_ login: Login, target: Int, _ s: inout MachineState, _ out: inout Out) -> Attempt {
     guard reachableTargets(s).has(target) else { return .silent }
     if s.iscsi.session(target) == .loggedIn { return .loggedIn }
+    guard initiatorReady(s) else {
+      s.iscsi.problem = LoginProblem.unresolvedModules.rawValue
+      out.note(.set(.login))
+      return .refused(.unresolvedModules)
+    }
     if let problem = refusal(login, by: target, fromROM: false, s) {
       s.iscsi.problem = problem.rawValue
       out.note(.set(.login))
@@ -66,6 +77,13 @@ extension MachineModel {
         part,
         "there is no target named \(login.target) at \(login.portal); names are compared letter by letter",
         because: [.initramfs, .ibft], sets: .login, to: &out)
+    case .unresolvedModules:
+      say(
+        part, "iscsistart: can not connect to iSCSI daemon / modprobe: FATAL: Module iscsi_tcp not found",
+        &out)
+      explain(
+        part, "a module that the initiator needs is not in the initramfs", because: [.initramfs],
+        sets: .login, to: &out)
     case .sessionLimit:
       say(part, "connection1:0 login rejected: target error (03/02)", &out)
       explain(

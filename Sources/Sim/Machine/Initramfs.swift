@@ -108,10 +108,15 @@ extension MachineModel {
     return drivers
   }
 
+  /// What mkinitrd adds by itself: the disk driver and the root's file system, as fstab has it.
+  private func diskModules(_ tree: MemoryFileTree) -> [String] {
+    ["scsi_mod", "sd_mod"] + [read(Fstab.self, "/etc/fstab", tree)?.root?.type ?? "ext3"]
+  }
+
   /// mkinitrd of SLES 9: INITRD_MODULES, in order, and what /sbin/mkinitrd writes into the image's own files.
   private func madeBySUSE(_ tree: MemoryFileTree) -> InitramfsImage {
     let list = read(ShellVariables.self, "/etc/sysconfig/kernel", tree)?["INITRD_MODULES"] ?? ""
-    let modules = list.split(separator: " ").map(String.init)
+    let modules = diskModules(tree) + list.split(separator: " ").map(String.init)
     var files = MemoryFileTree()
     if let name = tree.bytes("/etc/initiatorname.iscsi") { files["/etc/initiatorname.iscsi"] = .file(name) }
     // The image has its own /etc/iscsi.conf: only what the script writes into it is there (S-11).
@@ -133,7 +138,7 @@ extension MachineModel {
   /// mkinitrd of RHEL 4: adapters of modprobe.conf in order; Intel's post-install script adds the initiator, its modules and files.
   private func madeByRedHat(_ tree: MemoryFileTree) -> InitramfsImage {
     let aliases = read(ModprobeConf.self, "/etc/modprobe.conf", tree) ?? ModprobeConf()
-    var modules: [String] = []
+    var modules = diskModules(tree)
     for (_, driver) in aliases.interfaces.sorted(by: { $0.key < $1.key }) { modules.append(driver) }
     for adapter in aliases.hostAdapters {
       if KernelModules.normalized(adapter) == "iscsi_sfnet" {
@@ -180,7 +185,7 @@ extension MachineModel {
     var ops = OpList()
     ops.add(.say("Loading, please wait..."))
     ops.add(.pause(Pace.about(1900)))
-    ops.add(.modules(image.available.filter { !isInitiator($0) } + ["sd_mod"]))
+    ops.add(.modules(image.available.filter { !isInitiator($0) }))
     ops.add(.pause(Pace.about(400)))
     ops.add(.say("Begin: Loading essential drivers ... done."))
     let delay = Int64(KernelCommandLine(selection.commandLine).last("rootdelay") ?? "") ?? 0
@@ -190,6 +195,7 @@ extension MachineModel {
     ops.add(.say("Begin: Mounting root file system ... Begin: Running /scripts/local-top ..."))
     let end = ops.label()
     let parameters = rootParameters(image.files, selection.commandLine)
+    let kernelLine = IPParameter(KernelCommandLine(selection.commandLine).last("ip") ?? "")
     if !image.hasInitiator {
       ops.add(.noteProblem(.noInitiator))
     } else if !parameters.isActive {
@@ -200,14 +206,17 @@ extension MachineModel {
         ops.add(.modules(["iscsi_ibft"]))
         ops.add(.waitInterface(limit: Pace.between(178_000, 184_000, seen: 180_000), failTo: end))
         ops.add(
-          .configure(interface: nil, .dhcp, limit: Pace.between(240_000, 290_000, seen: 265_000), failTo: end)
+          .configure(
+            interface: nil, .firmware, limit: Pace.between(240_000, 290_000, seen: 265_000), failTo: end)
         )
       } else {
         ops.add(.waitInterface(limit: Pace.between(178_000, 184_000, seen: 180_000), failTo: end))
         // Nothing has brought the interface up before: the first DHCP request goes nowhere (seen: 1.6 s once, 10 to 11 s three times).
         ops.add(.pause(Pace.between(1600, 11_000, seen: 10_000)))
         ops.add(
-          .configure(interface: nil, .dhcp, limit: Pace.between(240_000, 290_000, seen: 265_000), failTo: end)
+          .configure(
+            interface: nil, kernelLine.client == nil ? .dhcp : .fixed,
+            limit: Pace.between(240_000, 290_000, seen: 265_000), failTo: end)
         )
       }
       ops.add(.stage(.initramfsISCSI))

@@ -48,6 +48,7 @@ extension MachineModel {
       return .to(failTo, Self.instant)
     }
     let name = scenario.machine.nics[index].interface
+    let source = effective(source, s)
     s.network.up.put(index)
     if s.network.address.has(index) {
       return .next(source == .dhcp ? Pace.between(700, 1800, seen: 1010) : Self.instant)
@@ -68,6 +69,12 @@ extension MachineModel {
       return .to(failTo, Self.instant)
     }
     return .wait(limit)
+  }
+
+  func effective(_ source: AddressSource, _ s: MachineState) -> AddressSource {
+    guard source == .firmware else { return source }
+    guard s.firmware.ibft > 0 else { return .dhcp }
+    return scenario.machine.nics[Int(s.firmware.ibft) - 1].optionROM?.address == nil ? .dhcp : .fixed
   }
 
   var dhcpTime: Window {

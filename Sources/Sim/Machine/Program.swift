@@ -25,8 +25,10 @@ struct Program: Sendable {
 /// How an interface gets its address.
 enum AddressSource: Hashable, Sendable {
   case dhcp
-  /// Static settings, or those of the iBFT.
+  /// Static settings.
   case fixed
+  /// As the iBFT says: static, or by DHCP again; by DHCP where there is none.
+  case firmware
 }
 
 /// One login that an initiator tries.

@@ -94,6 +94,14 @@ extension MachineModel {
       dead(finding, stage, because: facts, sentence, &s, &out)
       return .stop
     }
+    if KernelModules.known.contains(type), !loaded(type, s) {
+      say(part, "mount: unknown filesystem type '\(type)'", &out)
+      say(part, "Target filesystem doesn't have requested /sbin/init.", &out)
+      dead(
+        .fileSystemDriverMissing, .rootMount, because: [.initramfs, .selection],
+        "the root file system is \(type), and the initramfs has no module for it", &s, &out)
+      return .stop
+    }
     s.root.disk = UInt8(place.disk + 1)
     s.root.partition = UInt8(truncatingIfNeeded: partition.number)
     s.root.mount = .readOnly

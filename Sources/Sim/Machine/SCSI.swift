@@ -10,7 +10,7 @@ extension MachineModel {
   }
 
   func name(_ disk: Int, _ s: inout MachineState, _ out: inout Out) {
-    guard s.scsi.letters[disk] == 0 else { return }
+    guard s.scsi.letters[disk] == 0, loaded("sd_mod", s) else { return }
     var taken = Set64()
     for other in 0..<inventory.count where s.scsi.letters[other] > 0 {
       taken.put(Int(s.scsi.letters[other]) - 1)

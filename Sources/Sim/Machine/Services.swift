@@ -165,11 +165,7 @@ struct CommandCompiler: ShellDelegate {
     case "fsck": effect(call) { $0.fsck(words, place) }
     case "sync": effect(call) { $0.ops.add(.sync) }
     case "sleep", "usleep":
-      let length = Int64(words.first ?? "") ?? 1
-      ops.add(
-        .pause(
-          Window(
-            .milliseconds(name == "sleep" ? Pace.milliseconds(ofSeconds: length) : max(0, length / 1000)))))
+      ops.add(.pause(Window(.milliseconds(Self.milliseconds(words, unit: name == "sleep" ? 1_000_000 : 1)))))
     case "iptables": effect(call) { $0.iptables(words, place) }
     case "iptables-restore": effect(call) { $0.iptablesRestore(call.input?.known, place) }
     case "halt", "poweroff", "reboot": effect(call) { $0.halt(name, words, call.text) }
@@ -216,6 +212,18 @@ struct CommandCompiler: ShellDelegate {
     // A command that changed nothing is only read, and once in memory not even that.
     if ops.count == start + 1, !readBefore.insert(name).inserted { ops.removeLast() }
     ops.place(end)
+  }
+
+  /// The arguments of `sleep`: numbers with a fraction and s, m, h or d, added up; "infinity".
+  private static func milliseconds(_ words: [String], unit: Double) -> Int64 {
+    var sum = 0.0
+    for word in words {
+      if word.lowercased().hasPrefix("inf") { return Pace.milliseconds(ofSeconds: .max) }
+      let factors: [Character: Double] = ["s": 1, "m": 60, "h": 3600, "d": 86400]
+      let factor = word.last.flatMap { factors[$0] }
+      sum += (Double(factor == nil ? word : String(word.dropLast())) ?? 0) * (factor ?? 1)
+    }
+    return Int64(max(0, min(sum * unit / 1000, 1e12)))
   }
 
   private func initScript(_ path: String) -> String? {

@@ -26,10 +26,13 @@ extension MachineModel {
   func interfaces(_ tree: MemoryFileTree) -> [Interface] {
     guard let file = Interfaces.load("/etc/network/interfaces", from: tree).map(read) else { return [] }
     let auto = Set(file.auto), hotplug = Set(file.hotplug)
+    // interfaces(5): meant for an interface that the root is behind.
+    let kept = Set(file.allowed.filter { $0.group == "no-auto-down" }.map(\.name))
     return file.interfaces.filter { $0.family == "inet" }.map {
       Interface(
         name: $0.name, method: $0.method, onBoot: auto.contains($0.name),
-        automatic: auto.contains($0.name) || hotplug.contains($0.name), place: "\($0.file):\($0.line)")
+        automatic: (auto.contains($0.name) || hotplug.contains($0.name)) && !kept.contains($0.name),
+        place: "\($0.file):\($0.line)")
     }
   }
 

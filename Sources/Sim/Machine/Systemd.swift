@@ -41,7 +41,10 @@ extension MachineModel {
   func unitCommands(_ name: String, _ tree: MemoryFileTree) -> (start: [UnitCommand], stop: [UnitCommand]) {
     guard let unit = unit(name, tree), !unit.isMasked else { return ([], []) }
     func commands(_ key: String) -> [UnitCommand] {
-      unit.settings.filter { $0.section == "Service" && $0.key == key && !$0.value.isEmpty }.map {
+      // An empty value, as a drop-in gives it, takes back those before it.
+      let given = unit.settings.filter { $0.section == "Service" && $0.key == key }
+      let last = given.lastIndex { $0.value.isEmpty }
+      return given[(last.map { $0 + 1 } ?? 0)...].map {
         UnitCommand(text: Self.withoutPrefix($0.value), place: "\($0.file):\($0.line)")
       }
     }
@@ -136,7 +139,7 @@ extension MachineModel {
   }
 
   /// Does a unit's program do anything but be there?
-  private func hasEffect(_ ops: [Op]) -> Bool {
+  func hasEffect(_ ops: [Op]) -> Bool {
     ops.contains { op in
       switch op {
       case .read, .say, .tell, .pause, .jump: false

@@ -163,7 +163,10 @@ struct ScenarioBuilder {
       }
     }
     if let grub = draft.grub { content.grub = grub }
-    content.bootCode = draft.bootCode ?? (draft.grub != nil ? .grub : content.bootCode)
+    // An image without a boot signature boots nothing, whatever a profile says.
+    let isBlank = draft.image != nil && content.bootCode == .none
+    if isBlank { content.grub = nil }
+    content.bootCode = isBlank ? .none : draft.bootCode ?? (draft.grub != nil ? .grub : content.bootCode)
     if let bootCode = draft.bootCode, bootCode != .grub { content.grub = nil }
     if content.bootCode == .grub, content.grub == nil, let image = draft.image {
       problems.report(
@@ -171,20 +174,23 @@ struct ScenarioBuilder {
         at: image.place,
         path: image.path, hint: "add \"grub\", as { \"version\": \"2\", \"prefix\": \"(hd0,msdos1)\" }")
     }
-    for partition in draft.partitions { lay(partition, over: &content, hasImage: draft.image != nil) }
+    for partition in draft.partitions { lay(partition, over: &content, image: draft.image) }
     content.partitions.sort { $0.number < $1.number }
     share(size, among: &content.partitions, draft, path: path)
     return (content, size)
   }
 
-  private mutating func lay(_ draft: Located<PartitionDraft>, over content: inout DiskContent, hasImage: Bool)
-  {
+  private mutating func lay(
+    _ draft: Located<PartitionDraft>, over content: inout DiskContent, image: Located<String>?
+  ) {
     let said = draft.value
     let index = content.partitions.firstIndex { $0.number == said.number }
     var partition =
       index.map { content.partitions[$0] }
       ?? PartitionSpec(number: said.number, fileSystem: nil, uuid: nil, label: nil, holds: nil, size: 0)
-    let isReal = hasImage && index != nil
+    let isReal = image != nil && index != nil
+    // What a profile says of another disk is not on this one.
+    if let image, !isReal, draft.place.file != image.place.file { return }
     if !isReal {
       if let fileSystem = said.fileSystem { partition.fileSystem = fileSystem }
       partition.uuid = said.uuid ?? partition.uuid

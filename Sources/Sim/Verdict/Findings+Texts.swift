@@ -145,6 +145,12 @@ extension Finding.Code {
         "the disk with the root file system is not there",
         "The login worked, but the LU with the root is not among those that it shows.",
         "ALERT! ... does not exist.", "Map the root's LU to this initiator.", ["F-24", "F-25"])
+    case .fileSystemDriverMissing:
+      return text(
+        "the initramfs cannot read the root's file system",
+        "The module of the root's file system is not in the initramfs.",
+        "mount: unknown filesystem type 'ext4'",
+        "List the module (/etc/initramfs-tools/modules, INITRD_MODULES) and rebuild.", ["F-48"])
     case .rootDeviceRenamed:
       return text(
         "root= names a device that is another one this time",

@@ -25,6 +25,7 @@ public struct Finding: Sendable {
     case initiatorNotAdmitted = "initiator-not-admitted"
     case sessionLimit = "session-limit"
     case rootDiskMissing = "root-disk-missing"
+    case fileSystemDriverMissing = "file-system-driver-missing"
     case rootDeviceRenamed = "root-device-renamed"
     case rootNotFoundByName = "root-not-found-by-name"
     case fstabDeviceRenamed = "fstab-device-renamed"

@@ -82,7 +82,8 @@ public enum Bootsim {
       let choice = end.witness.map { Simulation.Choice.schedule($0) } ?? .nominal
       let run = Simulation.run(model, choosing: place == 0 ? .nominal : choice, tracing: true)
       let share = ends.count == 1 ? 1 : Double(counts[end.key] ?? 0) / Double(max(options.samples, 1))
-      return Narrator(model, run).outcome(witness: (end.witness ?? Witness(run, model)).description, share: share)
+      return Narrator(model, run).outcome(
+        witness: (end.witness ?? Witness(run, model)).description, share: share)
     }
     return Report(
       title: model.scenario.title, sources: model.scenario.sources, verdict: verdict(outcomes),
