@@ -60,6 +60,11 @@ extension CommandCompiler {
     let path = ["/sbin/dhclient-script", "/etc/dhclient-script"].first { tree.exists($0) }
     if let path { dhclientScript(path, interface, "PREINIT") }
     let end = ops.label()
+    guard model.scenario.network.dhcp else {
+      ops.add(.pause(Pace.about(60_000)))
+      ops.add(.say("No DHCPOFFERS received."))
+      return ops.place(end)
+    }
     ops.add(.pause(Pace.between(500, 3000, seen: 1000)))
     if let path {
       ops.add(.say("DHCPACK on \(interface)"))

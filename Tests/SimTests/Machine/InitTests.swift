@@ -97,8 +97,13 @@ import Testing
     var rig = try Rig("debian-12", [.boot])
     rig.scenario.network.dhcp = false
     rig.scenario.machine.nics[0].optionROM?.address = "10.0.2.15/24"
-    let report = rig.explored()
-    #expect(report.summary == "fails: initramfs-network no-address", "the initramfs asks, too")
+    rig.write("/etc/network/interfaces", "auto ens3", "iface ens3 inet dhcp")
+    #expect(rig.explored().summary == "boots")
+    // An older script takes the address away before it asks: then nothing gives it back.
+    rig.write(
+      "/sbin/dhclient-script", "#!/bin/bash", "case \"$reason\" in", "PREINIT) ifconfig $interface 0 up ;;",
+      "BOUND) ifconfig $interface $new_ip_address ;;", "esac")
+    #expect(rig.explored().summary == "fails: init network-taken-from-root")
   }
 
   @Test("a firewall that drops what comes from the target cuts the root off; one that lets it in does not")

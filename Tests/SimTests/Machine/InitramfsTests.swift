@@ -57,7 +57,14 @@ import Testing
         { try $0.replace("MODULES=most", "MODULES=list", in: "/etc/initramfs-tools/initramfs.conf") }
       ),
       (
-        "a list with the adapter", "boots",
+        "a list with adapter, disk driver and file system", "boots",
+        {
+          try $0.replace("MODULES=most", "MODULES=list", in: "/etc/initramfs-tools/initramfs.conf")
+          $0.write("/etc/initramfs-tools/modules", "e1000", "sd_mod", "ext4")
+        }
+      ),
+      (
+        "a list without the disk driver, which nothing pulls in", "fails: root-mount root-disk-missing",
         {
           try $0.replace("MODULES=most", "MODULES=list", in: "/etc/initramfs-tools/initramfs.conf")
           $0.write("/etc/initramfs-tools/modules", "e1000", "ext4")
