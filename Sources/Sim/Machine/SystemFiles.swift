@@ -53,7 +53,8 @@ extension MachineModel {
     guard let file = read(Fstab.self, path, tree) else { return [] }
     return file.entries.compactMap { entry in
       if case .other = entry.source { return nil }
-      guard entry.isMountedAtBoot, !(systemd && entry.mountPoint == "/"), !Self.virtual.contains(entry.type)
+      guard entry.isMountedAtBoot, !entry.has("bind"), !entry.has("rbind"),
+        !(systemd && entry.mountPoint == "/"), !Self.virtual.contains(entry.type)
       else { return nil }
       return MountLine(
         mount: FstabMount(
