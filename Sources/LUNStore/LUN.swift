@@ -37,20 +37,9 @@ public final class LUN: Sendable {
   ///   end.
   public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(IOError) -> Int {
     let length = try inside(offset, buffer.count)
-    var done = 0
-    while done < length {
-      let count = retrying {
-        pread(data.raw, buffer.baseAddress! + done, length - done, off_t(offset + Int64(done)))
-      }
-      if count > 0 {
-        done += count
-      } else if done > 0 {
-        break
-      } else {
-        throw IOError(count < 0 ? errno : EIO)
-      }
+    return try transfer(length) { done in
+      pread(data.raw, buffer.baseAddress! + done, length - done, off_t(offset + Int64(done)))
     }
-    return done
   }
 
   /// Writes `buffer` at byte `offset`.
@@ -62,11 +51,17 @@ public final class LUN: Sendable {
   public func write(_ buffer: UnsafeRawBufferPointer, at offset: Int64) throws(IOError) -> Int {
     let length = try inside(offset, buffer.count)
     if length == 0 && buffer.count > 0 { throw IOError(ENOSPC) }
+    return try transfer(length) { done in
+      pwrite(data.raw, buffer.baseAddress! + done, length - done, off_t(offset + Int64(done)))
+    }
+  }
+
+  /// Repeats a transfer from where the one before ended, until all is done or the host does no more; fails where it did nothing.
+  @inline(__always)
+  private func transfer(_ length: Int, _ step: (_ done: Int) -> Int) throws(IOError) -> Int {
     var done = 0
     while done < length {
-      let count = retrying {
-        pwrite(data.raw, buffer.baseAddress! + done, length - done, off_t(offset + Int64(done)))
-      }
+      let count = retrying { step(done) }
       if count > 0 {
         done += count
       } else if done > 0 {

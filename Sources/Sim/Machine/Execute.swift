@@ -160,9 +160,6 @@ extension MachineModel {
     case .up:
       comesUp(&s, &out)
       return .next(Self.instant)
-    case .dead(let finding, let stage, let facts):
-      dead(finding, stage, because: facts, finding.info.title, &s, &out)
-      return .stop
     case .noProcessesLeft(let text):
       say(part, text, &out)
       return .stop

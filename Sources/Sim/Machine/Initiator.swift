@@ -1,6 +1,6 @@
 /// What takes a session away; kept to name the finding, explained by the trace.
 enum LossCause: UInt8, Sendable {
-  case none, interfaceDown, addressRemoved, firewall, cable, target, logout, restart
+  case none, interfaceDown, addressRemoved, firewall, cable, target, logout
 }
 
 /// The running system's sessions and their timers (FACTS.md 2.4, 2.5).
@@ -206,7 +206,10 @@ extension MachineModel {
     }
     s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
     if s.network.targets.has(target) {
-      say("kernel", "connection1:0: ping timeout of 5 secs expired, recv timeout 5", &out)
+      say(
+        "kernel",
+        "connection1:0: ping timeout of \(timers(of: target, s).noopTimeout) secs expired, recv timeout \(timers(of: target, s).noopInterval)",
+        &out)
       say("kernel", "connection1:0: detected conn error (1022)", &out)
     } else {
       say("kernel", "connection1:0: detected conn error (1020)", &out)
@@ -254,7 +257,7 @@ extension MachineModel {
     else { return }
     s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
     out.cancel(MachineEvent(.recoveryTimeout, target))
-    say("kernel", "sd \(target + 2):0:0:1: Power-on or device reset occurred", &out)
+    say("kernel", "sd \(firstAddress(of: target)): Power-on or device reset occurred", &out)
     explain(
       "initiator", "\(recoversByItself(s) ? "the kernel" : "iscsid") logs in again",
       because: [.path, .daemon], sets: .session, to: &out)
@@ -297,7 +300,7 @@ extension MachineModel {
     guard s.iscsi.daemon, s.iscsi.session(target) == .loggedIn else { return }
     s.iscsi.timersTree = s.tree + 1
     s.iscsi.watched.set(target, timers(of: target, s).noopInterval > 0)
-    say("kernel", "sd \(target + 2):0:0:1: Power-on or device reset occurred", &out)
+    say("kernel", "sd \(firstAddress(of: target)): Power-on or device reset occurred", &out)
     explain("initiator", "iscsid takes the session over and redoes its login", because: [.daemon], to: &out)
     if !reachableTargets(s).has(target) {
       s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue

@@ -28,7 +28,7 @@ extension MachineModel {
   }
 
   /// The tree an image was last built from: what a story's step writes afterwards is not in it (S-42).
-  func buildTree(of selection: BootSelection, before treeIndex: Int) -> Int {
+  func buildTree(before treeIndex: Int) -> Int {
     var built = 0
     for index in steps.indices where index < treeIndex {
       guard case .run(let line) = steps[index] else { continue }
@@ -158,7 +158,7 @@ extension MachineModel {
   // MARK: - Programs
 
   func initramfsProgram(_ selection: BootSelection, _ s: MachineState) -> UInt16 {
-    let built = buildTree(of: selection, before: Int(s.tree))
+    let built = buildTree(before: Int(s.tree))
     return library.program(
       "initramfs \(selection.initrdPath ?? "-") \(selection.kernelPath) \(selection.commandLine) \(built)"
     ) {
@@ -338,7 +338,6 @@ struct OpList {
   }
   mutating func place(_ label: Int) { places[-label - 1] = ops.count }
   mutating func add(_ op: Op) { ops.append(op) }
-  mutating func add(_ list: [Op], failTo label: Int) { ops.append(contentsOf: list) }
   mutating func removeLast() { ops.removeLast() }
   var count: Int { ops.count }
 

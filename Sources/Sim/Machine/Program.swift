@@ -18,8 +18,6 @@ struct Program: Sendable {
   /// Who prints its lines: "initramfs", "systemd", "rc".
   var part: String
   var tasks: [Task]
-
-  var allTasks: UInt32 { tasks.count >= 32 ? .max : (1 << UInt32(tasks.count)) - 1 }
 }
 
 /// How an interface gets its address.
@@ -103,8 +101,6 @@ indirect enum Op: Sendable {
   case halt(HaltRequest)
   /// The machine is up.
   case up
-  /// A prompt or panic: nothing more comes.
-  case dead(Finding.Code, Stage, because: [Fact])
   /// init has nothing left to run and nothing powers the machine off.
   case noProcessesLeft(says: String)
 }

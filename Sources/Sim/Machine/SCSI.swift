@@ -33,6 +33,11 @@ extension MachineModel {
     }
   }
 
+  /// The address of a target's first LU, as the kernel prints it.
+  func firstAddress(of target: Int) -> String {
+    inventory.lus(of: target).first.map(address) ?? "\(target + 2):0:0:0"
+  }
+
   /// host:channel:target:lun, as the kernel prints it.
   private func address(of disk: Int) -> String {
     let device = inventory.disks[disk]

@@ -194,7 +194,7 @@ extension MachineModel {
     case .interfaceDown, .addressRemoved:
       return stage == .shutdown ? .networkDownAtShutdown : .networkTakenFromRoot
     case .firewall: return .firewallCutsRoot
-    case .cable, .target, .restart, .none:
+    case .cable, .target, .none:
       return s.iscsi.daemon || recoversByItself(s) ? .outageTooLong : .nobodyLogsInAgain
     }
   }

@@ -106,12 +106,6 @@ extension MachineModel {
     }
   }
 
-  /// Is the program done, all of it?
-  func programDone(_ s: MachineState) -> Bool {
-    guard let program = library.program(s.program.number) else { return true }
-    return s.program.done == program.allTasks
-  }
-
   /// The instruction a stuck program waits at; for the explanation.
   func waitingOp(_ s: MachineState) -> Op? {
     guard let program = library.program(s.program.number) else { return nil }
