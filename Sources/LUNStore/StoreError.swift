@@ -1,9 +1,9 @@
 import Glibc
 
 /// What went wrong with a store, where, and what would be right.
-public struct StoreError: Error, Equatable, Sendable {
+public struct StoreError: Error, Equatable, Sendable, Codable {
   /// What a program may want to tell apart.
-  public enum Kind: Equatable, Sendable {
+  public enum Kind: Equatable, Sendable, Codable {
     /// A name, a size or an option that cannot be.
     case invalidInput
     /// There is no such store or LUN.
