@@ -18,6 +18,8 @@ public struct StoreError: Error, Equatable, Sendable {
     case exists
     /// Another process serves the store.
     case busy
+    /// The image that a LUN is based on is not what it was.
+    case baseChanged
     /// A system call failed with this `errno`.
     case system(Int32)
   }
