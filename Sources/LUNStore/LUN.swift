@@ -27,7 +27,10 @@ public final class LUN: Sendable {
     self.data = data
   }
 
-  private var size: Int64 { description.size.bytes }
+  /// The number of bytes.
+  public var size: Int64 { description.size.bytes }
+  /// The number of bytes of a logical block.
+  public var blockSize: Int64 { description.blockSize.rawValue }
 
   /// Reads into `buffer` from byte `offset` on.
   ///
