@@ -115,37 +115,47 @@ public protocol DiskLayer: Layer, AnyObject {
 }
 
 extension DiskLayer {
+  /// Passes on.
   public func read(
     into buffer: UnsafeMutableRawBufferPointer, at offset: Int64, from below: any BlockDevice
   ) throws(IOError) -> Int { try below.read(into: buffer, at: offset) }
 
+  /// Passes on.
   public func write(
     _ buffer: UnsafeRawBufferPointer, at offset: Int64, durably: Bool, to below: any BlockDevice
   ) throws(IOError) -> Int { try below.write(buffer, at: offset, durably: durably) }
 
+  /// Passes on.
   public func flush(_ below: any BlockDevice) throws(IOError) { try below.flush() }
 
+  /// Passes on.
   public func punchHole(at offset: Int64, length: Int64, in below: any BlockDevice) throws(IOError) {
     try below.punchHole(at: offset, length: length)
   }
 
+  /// Passes on.
   public func zero(at offset: Int64, length: Int64, in below: any BlockDevice) throws(IOError) {
     try below.zero(at: offset, length: length)
   }
 
+  /// Passes on.
   public func allocate(at offset: Int64, length: Int64, in below: any BlockDevice) throws(IOError) {
     try below.allocate(at: offset, length: length)
   }
 
+  /// Passes on.
   public func nextData(from offset: Int64, in below: any BlockDevice) throws(IOError) -> Int64? {
     try below.nextData(from: offset)
   }
 
+  /// Passes on.
   public func nextHole(from offset: Int64, in below: any BlockDevice) throws(IOError) -> Int64? {
     try below.nextHole(from: offset)
   }
 
+  /// Does nothing.
   public func powerFailed(_ cut: PowerCut, above below: any BlockDevice) {}
+  /// Does nothing.
   public func detach(from below: any BlockDevice) throws(IOError) {}
 }
 
