@@ -6,7 +6,7 @@ public struct ArmedLayer: Sendable {
   /// The layer's number in its stack, never given twice.
   public let id: Int
   /// The layer with what it has counted so far.
-  public let layer: any Layer
+  public let layer: any IOLayer
 }
 
 extension LayerStack {

@@ -4,7 +4,7 @@
 /// There are two kinds. A `RequestLayer` decides when and whether a request goes on, and never touches data. A
 /// `DiskLayer` stands behind all of those and before the LUN, and sees what reaches the disk, in the order in
 /// which it does.
-public protocol Layer: Sendable {
+public protocol IOLayer: Sendable {
   /// What it is, as it is called on the command line: `delay`.
   var kind: String { get }
   /// How it was set up, in the order of the command line: `read=5ms`.
@@ -15,7 +15,7 @@ public protocol Layer: Sendable {
   func warnings(on device: any BlockDevice) -> [String]
 }
 
-extension Layer {
+extension IOLayer {
   /// None.
   public var settings: [LayerSetting] { [] }
   /// None.
@@ -72,7 +72,7 @@ public struct PowerCut: Equatable, Sendable {
 /// A layer that decides when and whether a request goes on: a state machine without clock, threads or files.
 ///
 /// The same requests at the same times meet the same fate. It is called by one thread at a time.
-public protocol RequestLayer: Layer {
+public protocol RequestLayer: IOLayer {
   /// Whether `completed` is to be called.
   var observesCompletion: Bool { get }
   /// Decides about a request that has come to this layer; may add to its `mishap`.
@@ -92,7 +92,7 @@ extension RequestLayer {
 /// knows better; a layer that has to keep an order keeps it with a lock of its own.
 ///
 /// The operations mean what they mean on `BlockDevice` and are called from several threads at once.
-public protocol DiskLayer: Layer, AnyObject {
+public protocol DiskLayer: IOLayer, AnyObject {
   func read(
     into buffer: UnsafeMutableRawBufferPointer, at offset: Int64, from below: any BlockDevice
   ) throws(IOError) -> Int
