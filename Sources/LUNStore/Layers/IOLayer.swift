@@ -64,9 +64,11 @@ public enum Verdict: Equatable, Sendable {
 public struct PowerCut: Equatable, Sendable {
   /// Chooses what survives of what was not flushed.
   public var seed: UInt64
+  /// Whether it tears blocks of more than 512 bytes: each 512 bytes then have a fate of their own.
+  public var tearsBlocks: Bool
 
   /// A power cut.
-  public init(seed: UInt64) { self.seed = seed }
+  public init(seed: UInt64, tearsBlocks: Bool = false) { (self.seed, self.tearsBlocks) = (seed, tearsBlocks) }
 }
 
 /// A layer that decides when and whether a request goes on: a state machine without clock, threads or files.
@@ -75,6 +77,10 @@ public struct PowerCut: Equatable, Sendable {
 public protocol RequestLayer: IOLayer {
   /// Whether `completed` is to be called.
   var observesCompletion: Bool { get }
+  /// The layer is in its place from now on.
+  ///
+  /// - Returns: whether the power fails now, and how.
+  mutating func armed(at now: Instant) -> PowerCut?
   /// Decides about a request that has come to this layer; may add to its `mishap`.
   mutating func admit(_ request: inout IORequest, at now: Instant) -> Verdict
   /// A request that was in the stack has ended; not all of those have come to this layer.
@@ -84,6 +90,8 @@ public protocol RequestLayer: IOLayer {
 extension RequestLayer {
   /// No.
   public var observesCompletion: Bool { false }
+  /// It does not.
+  public mutating func armed(at _: Instant) -> PowerCut? { nil }
   /// Nothing.
   public mutating func completed(_: IORequest, _: Result<IOReply, IOError>, at _: Instant) {}
 }

@@ -34,7 +34,10 @@ extension LayerStack {
       return settle { state in
         state.lastID += 1
         let index = state.front.firstIndex { $0.id == before } ?? state.front.count
+        var layer = layer
+        let cut = layer.armed(at: scheduler.now)
         state.front.insert(State.Armed(id: state.lastID, layer: layer), at: index)
+        if let cut { state.cutPower(cut, at: scheduler.now) }
         return state.lastID
       }
     }
