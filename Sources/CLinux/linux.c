@@ -5,6 +5,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -28,3 +29,5 @@ int linux_block_device_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSI
 int linux_block_device_logical_block_size(int fd, int *bytes) { return ioctl(fd, BLKSSZGET, bytes); }
 
 int linux_set_io_flusher(void) { return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); }
+
+const char *linux_errno_name(int code) { return strerrorname_np(code); }

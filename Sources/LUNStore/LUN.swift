@@ -42,8 +42,8 @@ public final class LUN: @unchecked Sendable {
   /// The capacity in bytes.
   public var size: Int64 { gate.shared { chain.headRecord.size } }
 
-  /// The logical block size.
-  public var blockSize: BlockSize { record.blockSize }
+  /// The logical block size, in bytes.
+  public var blockSize: Int64 { record.blockSize.rawValue }
 
   /// Whether writes are refused: a snapshot, a LUN that is to be so, or one that was opened so.
   public var isReadOnly: Bool { access == .readOnly || gate.shared { record.properties.isReadOnly } }

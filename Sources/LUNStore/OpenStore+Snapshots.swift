@@ -169,7 +169,7 @@ extension OpenStore {
   public func resize(_ name: LUNName, to size: Int64) throws(StoreError) {
     try change { () throws(StoreError) in
       let lun = try lun(name)
-      let unit = lun.blockSize.rawValue
+      let unit = lun.blockSize
       guard size > 0, size % unit == 0 else {
         throw StoreError(
           .invalidInput, at: "size '\(size)'", "is not a whole number of blocks of \(unit) bytes, or none")

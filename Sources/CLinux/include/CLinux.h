@@ -25,4 +25,7 @@ int linux_block_device_logical_block_size(int fd, int *bytes);
 // makes it wait for that same write-back (PR_SET_IO_FLUSHER, Linux 5.6, needs CAP_SYS_RESOURCE).
 int linux_set_io_flusher(void);
 
+// The name of an error number in <errno.h>, or NULL if it has none (strerrorname_np, glibc 2.32).
+const char *linux_errno_name(int code);
+
 #endif
