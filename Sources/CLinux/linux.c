@@ -5,6 +5,7 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,3 +40,5 @@ int linux_peer_user(int fd, uint32_t *user) {
   *user = credentials.uid;
   return 0;
 }
+
+const char *linux_errno_name(int code) { return strerrorname_np(code); }

@@ -14,10 +14,14 @@ public struct StoreError: Error, Equatable, Sendable, Codable {
     case damaged
     /// Written by a later version of this program.
     case newer
+    /// Written by an earlier version of this program that it can no longer read.
+    case older
     /// The name is taken.
     case exists
-    /// Another process serves the store.
+    /// Something else uses it: another process serves the store, or a client has the LUN open.
     case busy
+    /// The image that a LUN is based on is not what it was.
+    case baseChanged
     /// A system call failed with this `errno`.
     case system(Int32)
   }

@@ -29,4 +29,7 @@ int linux_set_io_flusher(void);
 int linux_accept_cloexec(int fd);
 int linux_peer_user(int fd, uint32_t *user);
 
+// The name of an error number in <errno.h>, or NULL if it has none (strerrorname_np, glibc 2.32).
+const char *linux_errno_name(int code);
+
 #endif
