@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -42,3 +43,17 @@ int linux_peer_user(int fd, uint32_t *user) {
 }
 
 const char *linux_errno_name(int code) { return strerrorname_np(code); }
+
+int linux_syncfs(int fd) { return syncfs(fd); }
+
+int linux_freeze(int fd) { return ioctl(fd, FIFREEZE, 0); }
+
+int linux_thaw(int fd) { return ioctl(fd, FITHAW, 0); }
+
+int linux_loop_backing(int fd, uint64_t *device, uint64_t *inode) {
+  struct loop_info64 info;
+  if (ioctl(fd, LOOP_GET_STATUS64, &info) != 0) return -1;
+  *device = info.lo_device;
+  *inode = info.lo_inode;
+  return 0;
+}

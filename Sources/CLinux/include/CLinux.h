@@ -32,4 +32,13 @@ int linux_peer_user(int fd, uint32_t *user);
 // The name of an error number in <errno.h>, or NULL if it has none (strerrorname_np, glibc 2.32).
 const char *linux_errno_name(int code);
 
+// Writes back a whole file system; freezes one after that, so that it stays as it is until it is thawed
+// (FIFREEZE, FITHAW, <linux/fs.h>).
+int linux_syncfs(int fd);
+int linux_freeze(int fd);
+int linux_thaw(int fd);
+
+// Device and inode number of the file under a loop device (LOOP_GET_STATUS64, <linux/loop.h>).
+int linux_loop_backing(int fd, uint64_t *device, uint64_t *inode);
+
 #endif

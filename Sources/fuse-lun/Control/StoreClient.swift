@@ -61,9 +61,17 @@ struct StoreClient {
   private func performHere<Request: StoreRequest>(
     _ request: Request, _ openStore: OpenStore
   ) throws -> Request.Answer {
-    defer { openStore.release() }
     let bar = ProgressBar()
     defer { bar.erase() }
-    return try request.perform(on: StoreServer(openStore, mounted: nil)) { bar.show($0, of: $1) }
+    let answer: Request.Answer
+    do {
+      answer = try request.perform(on: StoreServer(openStore, mounted: nil)) { bar.show($0, of: $1) }
+    } catch {
+      // What is wrong with the request is more to the point than what is wrong with flushing after it.
+      try? openStore.release()
+      throw error
+    }
+    try openStore.release()
+    return answer
   }
 }
