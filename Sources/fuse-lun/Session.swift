@@ -39,7 +39,11 @@ struct Session {
       try? openStore.release()
       throw error
     }
-    try openStore.release()
+    do throws(StoreProblems) { try openStore.release() } catch {
+      // A daemon's standard error output is nowhere.
+      if Log.isInSystemLog { error.all.forEach { Log.error($0.description) } }
+      throw error
+    }
   }
 
   /// Takes the right to serve. A holder whose mount is gone already is flushing, and is waited for.
