@@ -36,7 +36,8 @@ struct ControlTests {
     defer { try? openStore.release() }
     let control = try ControlServer(store: store.path, requests: [EchoRequest.self])
     control.start(
-      StoreServer(openStore, mounted: MountedStore(openStore, isShared: false, whenReady: { _ in })))
+      StoreServer(
+        openStore, mounted: MountedStore(openStore, at: "/nowhere", MountOptions(), whenReady: { _ in })))
     defer { control.stop() }
     try body(store.path)
   }
