@@ -25,7 +25,9 @@ final class VirtualScheduler: Scheduler {
     let end = now + time
     while let body = state.withLock({ state -> (@Sendable () -> Void)? in
       let due = state.calls.indices.filter { state.calls[$0].at <= end }
-      guard let next = due.min(by: { (state.calls[$0].at, $0) < (state.calls[$1].at, $1) }) else { return nil }
+      guard let next = due.min(by: { (state.calls[$0].at, $0) < (state.calls[$1].at, $1) }) else {
+        return nil
+      }
       let call = state.calls.remove(at: next)
       state.now = max(state.now, call.at)
       return call.body
