@@ -116,7 +116,8 @@ struct RequestLayerTests {
       (["delay", "read=5", "write=9ms..5ms", "speed=1"], ["'5'", "'9ms..5ms'", "'speed'"]),
       (["rate", "bytes=fast", "iops=0"], ["'fast'", "'0'"]), (["pause", "for=5s"], ["has no options"]),
       (["power", "cache=0"], ["'0'"]), (["delay", "read=5ms", "read=6ms"], ["given twice"]),
-      (["compress"], ["no kind of layer", "stats, delay"]), (["protect", "lba=9-3"], ["'9-3'"]), (["protect", "lba=9-"], ["'9-'"]),
+      (["compress"], ["no kind of layer", "stats, delay"]), (["protect", "lba=9-3"], ["'9-3'"]),
+      (["protect", "lba=9-"], ["'9-'"]),
       (["delay", "any=99999999999999h"], ["'99999999999999h'"]),
       (["protect", "lba=9999999999999999999"], ["lba"]),
     ] as [([String], [String])])
