@@ -126,7 +126,7 @@ struct PowerLayerTests {
       for mark in marks { words += repeatElement(mark, count: 128) }
       return words.withUnsafeBytes { Array($0) }
     }
-    for _ in 0..<3000 {
+    for _ in 0..<2000 {
       let first = Int(random.next(below: 250))
       let length = 1 + Int(random.next(below: 6))
       let range = first..<first + length
@@ -152,9 +152,12 @@ struct PowerLayerTests {
         it.stack.cutPower(PowerCut(seed: random.next()))
         let disk = try it.onDisk(0, count * 512)
         for sector in 0..<count {
-          let part = Array(disk[sector * 512..<(sector + 1) * 512])
-          let found = part.withUnsafeBytes { $0.load(as: UInt32.self) }
-          if part != sectors([found]) { Issue.record("sector \(sector) is not of one piece") }
+          let (found, isWhole) = disk.withUnsafeBytes { bytes in
+            let start = bytes.baseAddress! + sector * 512
+            // Each word is like the next one.
+            return (start.load(as: UInt32.self), memcmp(start, start + 4, 508) == 0)
+          }
+          if !isWhole { Issue.record("sector \(sector) is not of one piece") }
           if !possible[sector].contains(found) {
             Issue.record("sector \(sector) has \(found), and not one of \(possible[sector])")
           }
