@@ -64,7 +64,7 @@ struct CommandTests {
       (["mount", "S", "/tmp"], "no such store"),
       (["mount", "S", "S"], "/store: cannot mount here"),
       (["mount", "S", "/tmp", "-o", "shiny,ro"], "'shiny'"), (["snapshot", "S", "a"], "snapshot"),
-      (["fault", "list", "S"], "fault"), (["list", "/dev/null"], "no store"), (["list", "/etc"], "no store"),
+      (["fault", "list", "S"], "no such store"), (["list", "/dev/null"], "no store"), (["list", "/etc"], "no store"),
       (["create", "/dev/null", "a", "--size", "1M"], "no store"),
       (["create", "", "a", "--size", "1M"], "path"),
       (["bogus"], "bogus"),
