@@ -179,7 +179,7 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
       // The kernel will not release what it does not know to be open.
       if cfuse_reply_open(request, UInt64(UInt(bitPattern: handle.toOpaque())), backing ?? 0) != 0 {
         handle.release()
-        node.close(forWriting: forWriting, giveBack: store.kernel.closeBacking)
+        node.close(forWriting: forWriting, giveBack: store.giveBack)
       }
       return nil
     }
@@ -189,7 +189,7 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
       guard let file, let handle = UnsafeRawPointer(bitPattern: UInt(file.pointee.fh)) else { return EBADF }
       let node = Unmanaged<Node>.fromOpaque(handle).takeRetainedValue()
       let forWriting = file.pointee.flags & O_ACCMODE != O_RDONLY
-      node.close(forWriting: forWriting, giveBack: mounted(request).kernel.closeBacking)
+      node.close(forWriting: forWriting, giveBack: mounted(request).giveBack)
       return 0
     }
   }

@@ -3,13 +3,6 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Whether a file can be put under a loop device here.
-private let whyNoLoop: String? = {
-  if let whyNoMount { return whyNoMount }
-  guard isRoot, hasTools("losetup", "mount") else { return "loop devices need root, losetup and mount" }
-  return run("losetup", "-f").status == 0 ? nil : "there is no free loop device"
-}()
-
 @Suite(
   "A file system on a mounted LUN",
   .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
