@@ -3,4 +3,5 @@
 let storeRequests: [any StoreRequest.Type] = [
   PingRequest.self, MountInfoRequest.self, SnapshotRequest.self, RollbackRequest.self, CloneRequest.self,
   DeleteRequest.self, ResizeRequest.self, SetRequest.self, CheckRequest.self,
+  ArmRequest.self, LayersRequest.self, DisarmRequest.self,
 ]
