@@ -33,10 +33,11 @@ struct ControlTests {
   private func withServer(_ body: (String) throws -> Void) throws {
     let store = try makeStore()
     let openStore = try OpenStore(store.path, at: "/nowhere")
-    defer { openStore.release() }
+    defer { try? openStore.release() }
     let control = try ControlServer(store: store.path, requests: [EchoRequest.self])
     control.start(
-      StoreServer(openStore, mounted: MountedStore(openStore, isShared: false, whenReady: { _ in })))
+      StoreServer(
+        openStore, mounted: MountedStore(openStore, at: "/nowhere", MountOptions(), whenReady: { _ in })))
     defer { control.stop() }
     try body(store.path)
   }
@@ -93,7 +94,7 @@ struct ControlTests {
   func concurrent() async throws {
     let store = try makeStore().path
     let openStore = try OpenStore(store, at: "/nowhere")
-    defer { openStore.release() }
+    defer { try? openStore.release() }
     let control = try ControlServer(store: store, requests: [EchoRequest.self])
     control.start(StoreServer(openStore, mounted: nil))
     let silent = try #require(try UnixSocket.connect(in: Folder(store)))

@@ -42,7 +42,7 @@ final class ControlServer: Sendable {
       state.isStopping = true
       state.connections.values.forEach { $0.shutDown() }
     }
-    _ = state.wait(until: { $0.connections.isEmpty }, then: { _ in })
+    state.wait(until: { $0.connections.isEmpty })
     UnixSocket.remove(from: folder)
   }
 

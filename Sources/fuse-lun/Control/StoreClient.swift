@@ -67,6 +67,7 @@ struct StoreClient {
     do {
       answer = try request.perform(on: StoreServer(openStore, mounted: nil)) { bar.show($0, of: $1) }
     } catch {
+      // What is wrong with the request is more to the point than what is wrong with flushing after it.
       try? openStore.release()
       throw error
     }

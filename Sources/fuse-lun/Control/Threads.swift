@@ -62,13 +62,14 @@ final class Monitor<State>: @unchecked Sendable {
     return try body(&state)
   }
 
-  /// Waits until `condition` holds.
+  /// Waits until `isMet`, and then works on the state in the same moment.
   ///
   /// - Parameter seconds: for how long at most; `nil` for as long as it takes.
-  /// - Returns: what `then` makes of the state, in the same moment; `nil` if it did not come to hold.
-  func wait<Result>(
-    _ seconds: Int? = nil, until isMet: (State) -> Bool, then body: (inout State) -> Result
-  ) -> Result? {
+  /// - Returns: whether it came to that.
+  @discardableResult
+  func wait(
+    _ seconds: Int? = nil, until isMet: (State) -> Bool, then body: (inout State) -> Void = { _ in }
+  ) -> Bool {
     var deadline = timespec()
     clock_gettime(CLOCK_MONOTONIC, &deadline)
     deadline.tv_sec += seconds ?? 0
@@ -78,10 +79,11 @@ final class Monitor<State>: @unchecked Sendable {
       if seconds == nil {
         pthread_cond_wait(condition, mutex)
       } else if pthread_cond_timedwait(condition, mutex, &deadline) == ETIMEDOUT, !isMet(state) {
-        return nil
+        return false
       }
     }
-    defer { pthread_cond_broadcast(condition) }
-    return body(&state)
+    body(&state)
+    pthread_cond_broadcast(condition)
+    return true
   }
 }
