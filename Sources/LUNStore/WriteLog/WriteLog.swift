@@ -75,6 +75,9 @@ public enum WriteLog {
     /// Where the next entry begins in the file, in bytes.
     var offset: Int64
 
+    /// How much of the log is before it, in bytes.
+    public var bytes: Int64 { offset }
+
     /// Before the first entry.
     public static let start = Position(number: 0, offset: Int64(headerLength))
   }
