@@ -37,7 +37,7 @@ public final class LayerStack: Sendable {
   /// Whether the caller may use the LUN itself because no layer is armed; then `endDirect` has to follow.
   @inline(__always)
   public func beginDirect() -> Bool {
-    guard direct.load(ordering: .relaxed) >= 0 else { return false }
+    guard !isDiverted else { return false }
     if direct.add(1, ordering: .sequentiallyConsistent).oldValue >= 0 { return true }
     endDirect()
     return false
@@ -58,6 +58,8 @@ public final class LayerStack: Sendable {
 
   /// Lets requests go straight to the LUN again.
   func undivert() { direct.bitwiseAnd(Int.max, ordering: .sequentiallyConsistent) }
+
+  var isDiverted: Bool { direct.load(ordering: .sequentiallyConsistent) < 0 }
 
   var isQuietOutside: Bool { direct.load(ordering: .sequentiallyConsistent) == Self.armedBit }
 
