@@ -28,7 +28,8 @@ let package = Package(
     .target(name: "CLinux"),
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CBlkid", pkgConfig: "blkid", providers: [.apt(["libblkid-dev"])]),
-    .target(name: "LUNStore", dependencies: ["CLinux"], exclude: ["FORMAT.md"]),
+    .target(name: "CNbd"),
+    .target(name: "LUNStore", dependencies: ["CLinux", "CNbd"], exclude: ["FORMAT.md"]),
     .target(name: "DiskImage", dependencies: ["CBlkid", "CLinux", "LUNStore"]),
     .executableTarget(
       name: "fuse-lun",

@@ -5,7 +5,9 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 _Static_assert(LINUX_FALLOC_FL_KEEP_SIZE == FALLOC_FL_KEEP_SIZE, "kernel ABI");
@@ -28,3 +30,14 @@ int linux_block_device_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSI
 int linux_block_device_logical_block_size(int fd, int *bytes) { return ioctl(fd, BLKSSZGET, bytes); }
 
 int linux_set_io_flusher(void) { return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); }
+
+const char *linux_errno_name(int code) { return strerrorname_np(code); }
+int linux_accept_cloexec(int fd) { return accept4(fd, NULL, NULL, SOCK_CLOEXEC); }
+
+int linux_peer_user(int fd, uint32_t *user) {
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return -1;
+  *user = credentials.uid;
+  return 0;
+}

@@ -66,11 +66,31 @@ final class Descriptor: Sendable {
     throw StoreError(.damaged, at: path, "is longer than \(limit) bytes")
   }
 
-  func writeAll(_ bytes: [UInt8]) throws(StoreError) {
+  /// The bytes from an offset on; fewer where the file ends.
+  func bytes(at offset: Int64, count: Int) throws(StoreError) -> [UInt8] {
+    var failure: Int32 = 0
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, length in
+      length = 0
+      while length < count {
+        let read = retrying {
+          pread(raw, buffer.baseAddress! + length, count - length, off_t(offset + Int64(length)))
+        }
+        if read < 0 { failure = errno }
+        if read <= 0 { break }
+        length += read
+      }
+    }
+    guard failure == 0 else { throw .system("read", path, code: failure) }
+    return bytes
+  }
+
+  func writeAll(_ bytes: [UInt8], at offset: Int64 = 0) throws(StoreError) {
     var written = 0
     while written < bytes.count {
       let count = bytes.withUnsafeBytes { raw in
-        retrying { pwrite(self.raw, raw.baseAddress! + written, raw.count - written, off_t(written)) }
+        retrying {
+          pwrite(self.raw, raw.baseAddress! + written, raw.count - written, off_t(offset + Int64(written)))
+        }
       }
       guard count >= 0 else { throw .system("write", path) }
       written += count

@@ -2,199 +2,248 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// An open LUN: a fixed number of bytes that can be read, written, zeroed and flushed.
+/// An open LUN, or a snapshot of one: bytes that can be read, written, zeroed and flushed.
 ///
 /// All operations may be used from any number of threads at once. As on a disk, what overlapping operations
 /// that run at the same time leave behind is not defined, and what was written is durable only after a later
 /// `flush`.
-public final class LUN: Sendable {
+public final class LUN: @unchecked Sendable {
   /// What a LUN is opened for.
   public enum Access: Sendable { case readOnly, readWrite }
 
-  /// What is fixed about it; `allocated` is as of opening.
-  public let description: LUNDescription
+  /// Its name, as a file in a mount has it.
+  public let volume: VolumeName
 
-  /// Identifies the LUN among those of its store while it exists; never 0 or 1.
+  /// Identifies the volume among those of its store while it exists; never 0 or 1.
   public let number: UInt64
 
-  private let data: Descriptor
-  private let flushHasFailed = Mutex(false)
+  let gate = Gate()
+  let stripes = Stripes()
+  let access: Access
+
+  // Changed by whoever is alone in the gate.
+  private(set) var chain: Chain
+  private(set) var record: LUNRecord
+  private var isGone = false
+
+  private struct Flushing {
+    var hasFailed = false
+    /// Whether the head's record says that its map may grow.
+    var mapIsOpen = false
+  }
+  private let flushing = Mutex(Flushing())
   private let flushesBegun = Atomic<UInt64>(0)
 
-  init(_ description: LUNDescription, number: UInt64, data: Descriptor) {
-    self.description = description
-    self.number = number
-    self.data = data
+  init(_ volume: VolumeName, number: UInt64, _ record: LUNRecord, _ chain: Chain, _ access: Access) {
+    (self.volume, self.number, self.record, self.chain, self.access) = (volume, number, record, chain, access)
+    flushing.withLock { $0.mapIsOpen = chain.headRecord.map == .open }
   }
 
-  private var size: Int64 { description.size.bytes }
+  /// The capacity in bytes.
+  public var size: Int64 { gate.shared { chain.headRecord.size } }
 
-  /// Reads into `buffer` from byte `offset` on.
-  ///
-  /// - Returns: the number of bytes read: all, or what there is up to the end of the LUN; 0 at or past the
-  ///   end.
-  /// - Throws: the host's error if not even one byte could be read; `EIO` where the data file has lost its
-  ///   end.
-  public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(IOError) -> Int {
-    let length = try inside(offset, buffer.count)
-    return try transfer(length) { done in
-      pread(data.raw, buffer.baseAddress! + done, length - done, off_t(offset + Int64(done)))
-    }
+  /// The logical block size, in bytes.
+  public var blockSize: Int64 { record.blockSize.rawValue }
+
+  /// Whether writes are refused: a snapshot, a LUN that is to be so, or one that was opened so.
+  public var isReadOnly: Bool { access == .readOnly || gate.shared { record.properties.isReadOnly } }
+
+  /// Whether the bytes are in one file in their order, so that the kernel could do without this program.
+  public var isFlat: Bool { gate.shared { chain.isFlat } }
+
+  /// How many layers the bytes are in.
+  public var depth: Int { gate.shared { chain.layers.count } }
+
+  /// The LUN, as its record has it now.
+  public var description: LUNDescription {
+    gate.shared { LUNDescription(record, chain.headRecord, allocated: chain.allocated) }
   }
 
-  /// Writes `buffer` at byte `offset`.
-  ///
-  /// - Returns: the number of bytes written: all, or fewer at the end of the LUN and where the host had no
-  ///   room for more.
-  /// - Throws: `ENOSPC` at or past the end, as a block device does; the host's error if not even one byte
-  ///   could be written.
-  public func write(_ buffer: UnsafeRawBufferPointer, at offset: Int64) throws(IOError) -> Int {
-    let length = try inside(offset, buffer.count)
-    if length == 0 && buffer.count > 0 { throw IOError(ENOSPC) }
-    return try transfer(length) { done in
-      pwrite(data.raw, buffer.baseAddress! + done, length - done, off_t(offset + Int64(done)))
-    }
+  /// Runs `body` while no request is under way.
+  func alone<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    try gate.alone(body)
   }
 
-  /// Repeats a transfer from where the one before ended, until all is done or the host does no more; fails where it did nothing.
-  @inline(__always)
-  private func transfer(_ length: Int, _ step: (_ done: Int) -> Int) throws(IOError) -> Int {
-    var done = 0
-    while done < length {
-      let count = retrying { step(done) }
-      if count > 0 {
-        done += count
-      } else if done > 0 {
-        break
-      } else {
-        throw IOError(count < 0 ? errno : EIO)
-      }
+  /// To be called alone: the LUN goes on with other layers, a new record, or both.
+  func replace(_ chain: Chain? = nil, record: LUNRecord? = nil) {
+    if let chain {
+      self.chain = chain
+      flushing.withLock { $0.mapIsOpen = chain.headRecord.map == .open }
     }
-    return done
+    if let record { self.record = record }
+  }
+
+  /// To be called alone: every operation fails with `ENODEV` from here on.
+  func retire() { isGone = true }
+
+  /// To be called inside the gate.
+  func requirePresent() throws(IOError) {
+    if isGone { throw IOError(ENODEV) }
+  }
+
+  /// To be called inside the gate.
+  func requireWritable() throws(IOError) {
+    try requirePresent()
+    if access == .readOnly || record.properties.isReadOnly { throw IOError(EROFS) }
   }
 
   /// Makes durable everything that was written before the call.
   ///
   /// Linux tells of a failed write-back once and then forgets it, with the data. A LUN does not: once a flush
   /// failed, every later one fails too, until the LUN is opened again, so that nobody takes for durable what
-  /// is lost.
+  /// is lost. Where the host has no room for the map of what was written, nothing is lost: a later flush may
+  /// succeed.
   ///
   /// - Throws: the host's error the first time, `EIO` from then on.
   public func flush() throws(IOError) {
     // Flushes go one after the other, so that none of them can miss that another one failed. A flush that
     // began after this call came in has done its work as well.
     let begunBefore = flushesBegun.load(ordering: .sequentiallyConsistent)
-    let code: Int32 = flushHasFailed.withLock { flushHasFailed in
-      if flushHasFailed { return EIO }
-      if flushesBegun.load(ordering: .sequentiallyConsistent) > begunBefore { return 0 }
-      flushesBegun.add(1, ordering: .sequentiallyConsistent)
-      // Size and blocks are what it takes to read the data back; fdatasync has those written too.
-      guard retrying({ Int(fdatasync(data.raw)) }) == 0 else {
-        let code = errno
-        flushHasFailed = true
-        return code
+    try gate.shared { () throws(IOError) in
+      let code: Int32 = flushing.withLock { flushing in
+        if flushing.hasFailed { return EIO }
+        if flushesBegun.load(ordering: .sequentiallyConsistent) > begunBefore { return 0 }
+        flushesBegun.add(1, ordering: .sequentiallyConsistent)
+        return flush(&flushing)
       }
+      guard code == 0 else { throw IOError(code) }
+    }
+  }
+
+  /// To be called alone: as `flush`, and the map's file then says how long it is.
+  func seal() throws(StoreError) {
+    let code: Int32 = flushing.withLock { flushing in
+      flushing.hasFailed ? EIO : flush(&flushing)
+    }
+    guard code == 0 else {
+      throw StoreError(.system(code), at: "LUN '\(volume)'", "cannot flush: \(errorText(code))")
+    }
+    guard let log = chain.log else { return }
+    try flushing.withLock { flushing throws(StoreError) in
+      guard flushing.mapIsOpen else { return }
+      var record = chain.headRecord
+      record.map = .sealed(log.extent.frames)
+      try chain.head.folder.install(LayerRecord.fileName, record.encoded)
+      chain.headRecord = record
+      flushing.mapIsOpen = false
+    }
+  }
+
+  /// Returns 0 or the error number.
+  private func flush(_ flushing: inout Flushing) -> Int32 {
+    guard access == .readWrite else { return 0 }
+    // Taken before the data is flushed: no block may be called present that is not on the medium.
+    let changed = chain.presence?.takeDirty() ?? []
+    // Size and blocks are what it takes to read the data back; fdatasync has those written too.
+    guard retrying({ Int(fdatasync(chain.head.data.raw)) }) == 0 else {
+      let code = errno
+      flushing.hasFailed = true
+      return code
+    }
+    guard !changed.isEmpty, let presence = chain.presence, let log = chain.log else { return 0 }
+    do throws(StoreError) {
+      if !flushing.mapIsOpen {
+        var record = chain.headRecord
+        record.map = .open
+        try chain.head.folder.install(LayerRecord.fileName, record.encoded)
+        // Not in `chain.headRecord`, which requests read meanwhile; `seal` comes before anybody else does.
+        flushing.mapIsOpen = true
+      }
+      try log.append(changed, leaves: presence.presentLeaves.load(ordering: .relaxed))
       return 0
-    }
-    guard code == 0 else { throw IOError(code) }
-  }
-
-  /// Gives the blocks of a range back to the host; the range then reads as zeros.
-  ///
-  /// - Throws: `EINVAL` if the range is not inside the LUN, `EOPNOTSUPP` if the host's file system cannot.
-  public func punchHole(at offset: Int64, length: Int64) throws(IOError) {
-    try change(LINUX_FALLOC_FL_PUNCH_HOLE | LINUX_FALLOC_FL_KEEP_SIZE, offset, length)
-  }
-
-  /// Makes a range read as zeros, and keeps or gets room for it.
-  ///
-  /// - Throws: `EINVAL` if the range is not inside the LUN, `ENOSPC` if the host has no room for it.
-  public func zero(at offset: Int64, length: Int64) throws(IOError) {
-    do throws(IOError) {
-      try change(LINUX_FALLOC_FL_ZERO_RANGE | LINUX_FALLOC_FL_KEEP_SIZE, offset, length)
     } catch {
-      guard error.code == EOPNOTSUPP else { throw error }
-      try writeZeros(at: offset, length: length)
+      presence.giveBack(changed)
+      if case .system(let code) = error.kind { return code }
+      return EIO
     }
   }
 
-  /// Gets room for a range, the contents of which stay as they are: later writes to it do not fail with
-  /// `ENOSPC`.
-  ///
-  /// - Throws: `EINVAL` if the range is not inside the LUN, `ENOSPC` if the host has no room for it.
-  public func allocate(at offset: Int64, length: Int64) throws(IOError) {
-    try change(LINUX_FALLOC_FL_KEEP_SIZE, offset, length)
-  }
-
-  /// The first byte at or after `offset` that may hold data; `nil` if there are only holes from there on.
-  public func nextData(from offset: Int64) throws(IOError) -> Int64? {
-    try seek(offset, LINUX_SEEK_DATA)
-  }
-
-  /// The first byte at or after `offset` that is in a hole or is the end of the LUN; `nil` past the end.
-  public func nextHole(from offset: Int64) throws(IOError) -> Int64? {
-    try seek(offset, LINUX_SEEK_HOLE)
-  }
-
-  /// The attributes of the data file: size, allocated blocks and times are those of the LUN.
+  /// The attributes of the LUN as a file: its size, what its layers take up, and the times of the last access
+  /// and the last change.
   public func status() throws(IOError) -> stat {
-    var status = stat()
-    guard fstat(data.raw, &status) == 0 else { throw IOError(errno) }
-    return status
+    try gate.shared { () throws(IOError) in
+      try requirePresent()
+      var status = stat()
+      guard fstat(chain.head.data.raw, &status) == 0 else { throw IOError(errno) }
+      status.st_size = off_t(chain.headRecord.size)
+      if chain.layers.count > 1 { status.st_blocks = blkcnt_t(chain.allocated / 512) }
+      return status
+    }
   }
 
   /// Sets the times of the last access and the last change; `UTIME_NOW` and `UTIME_OMIT` mean what they mean
   /// for `futimens`.
   public func setTimes(access: timespec, modification: timespec) throws(IOError) {
-    guard futimens(data.raw, [access, modification]) == 0 else { throw IOError(errno) }
+    try gate.shared { () throws(IOError) in
+      guard futimens(chain.head.data.raw, [access, modification]) == 0 else { throw IOError(errno) }
+    }
   }
 
-  /// Hands out the descriptor of the one file that holds the bytes of the LUN in their order, for libraries
-  /// that read files. It is valid for the duration of the call and is not to be written to.
+  /// Hands out the descriptor of the one file that holds the bytes of the LUN in their order; it is valid for
+  /// the duration of the call.
+  ///
+  /// - Returns: what `body` returns; `nil` without calling it if there is no such file, but several layers.
   public func withFlatFile<Result, Failure: Error>(
     _ body: (Int32) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    defer { withExtendedLifetime(data) {} }
-    return try body(data.raw)
+  ) throws(Failure) -> Result? {
+    guard let file = gate.shared({ chain.isFlat ? chain.head.data : nil }) else { return nil }
+    defer { withExtendedLifetime(file) {} }
+    return try body(file.raw)
   }
 
-  /// The part of a request that lies inside the LUN.
-  private func inside(_ offset: Int64, _ count: Int) throws(IOError) -> Int {
-    guard offset >= 0 else { throw IOError(EINVAL) }
-    return Int(max(0, min(Int64(count), size - offset)))
+  /// Hands out the descriptor of a copy of everything in the LUN, for libraries that read files: one without
+  /// a name, in the folder for temporary files, and with holes where there are holes.
+  public func withCopy<Result>(_ body: (Int32) -> Result) throws(StoreError) -> Result {
+    let file = try flattened()
+    defer { withExtendedLifetime(file) {} }
+    return body(file.raw)
   }
 
-  /// `fallocate`, limited as that of a block device is (blkdev_fallocate in the kernel's block/fops.c): a
-  /// range that begins inside and ends outside is cut at the end.
-  private func change(_ mode: Int, _ offset: Int64, _ length: Int64) throws(IOError) {
-    guard offset >= 0, length > 0, offset < size else { throw IOError(EINVAL) }
-    let length = min(length, size - offset)
-    guard retrying({ Int(linux_fallocate(data.raw, Int32(mode), offset, length)) }) == 0 else {
-      throw IOError(errno)
-    }
-  }
-
-  private func writeZeros(at offset: Int64, length: Int64) throws(IOError) {
-    let zeros = [UInt8](repeating: 0, count: 1 << 20)
-    var position = offset
-    let end = min(offset + min(length, Int64.max - offset), size)
-    while position < end {
-      let count = Int(min(Int64(zeros.count), end - position))
-      let written = zeros.withUnsafeBytes { bytes in
-        Result { () throws(IOError) in
-          try write(UnsafeRawBufferPointer(rebasing: bytes[..<count]), at: position)
+  private func flattened() throws(StoreError) -> Descriptor {
+    let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
+    // O_TMPFILE is hidden by the overlay; a name that nobody can guess, removed at once, is as good.
+    let path = "\(folder)/.fuse-lun-\(Identifier())"
+    let raw = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard raw >= 0 else { throw .system("create", path) }
+    unlink(path)
+    let file = Descriptor(raw: raw, path: path)
+    guard ftruncate(raw, off_t(size)) == 0 else { throw .system("enlarge", path) }
+    try copyData { offset, bytes throws(StoreError) in
+      var done = 0
+      while done < bytes.count {
+        let count = retrying {
+          pwrite(raw, bytes.baseAddress! + done, bytes.count - done, off_t(offset) + done)
         }
+        guard count > 0 else { throw .system("write", path) }
+        done += count
       }
-      position += Int64(try written.get())
     }
+    return file
   }
 
-  private func seek(_ offset: Int64, _ whence: Int) throws(IOError) -> Int64? {
-    guard offset >= 0 else { throw IOError(EINVAL) }
-    // The offset that the kernel keeps for the descriptor moves; nothing else here uses it.
-    let found = lseek(data.raw, off_t(offset), Int32(whence))
-    if found >= 0 { return min(Int64(found), size) }
-    if errno == ENXIO { return nil }
-    throw IOError(errno)
+  /// Hands out everything in the LUN that is not a hole, in pieces of at most a MiB.
+  public func copyData(
+    _ body: (_ offset: Int64, _ bytes: UnsafeRawBufferPointer) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    defer { piece.deallocate() }
+    func reading<Value>(_ step: () throws(IOError) -> Value) throws(StoreError) -> Value {
+      do throws(IOError) { return try step() } catch {
+        throw StoreError(.system(error.code), at: "LUN '\(volume)'", "cannot read: \(errorText(error.code))")
+      }
+    }
+    var position: Int64 = 0
+    while let data = try reading({ () throws(IOError) in try nextData(from: position) }) {
+      let end = try reading { () throws(IOError) in try nextHole(from: data) } ?? data
+      position = data
+      while position < end {
+        let part = UnsafeMutableRawBufferPointer(
+          rebasing: piece[..<Int(min(Int64(piece.count), end - position))])
+        let count = try reading { () throws(IOError) in try read(into: part, at: position) }
+        guard count > 0 else { return }
+        try body(position, UnsafeRawBufferPointer(rebasing: part[..<count]))
+        position += Int64(count)
+      }
+    }
   }
 }

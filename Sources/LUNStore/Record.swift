@@ -1,6 +1,6 @@
 /// A checksummed text file of the store: a headline, `key value` lines, and the CRC32C of all that.
 ///
-///     fuse-lun LUN 1
+///     fuse-lun LUN 2
 ///     name disk0
 ///     size 10737418240
 ///     crc32c 5d1f0a3b
@@ -9,10 +9,10 @@
 /// same reason. FORMAT.md is the specification.
 struct Record: Equatable {
   /// What the record describes, which is the second word of the headline.
-  enum Kind: String { case store, lun = "LUN" }
+  enum Kind: String { case store, lun = "LUN", snapshot, layer }
 
   /// The version of the format that this program writes, and the newest it reads.
-  static let version = 1
+  static let version = 2
 
   /// More than any record needs: what is longer is something else.
   static let maximumLength = 64 * 1024
@@ -66,6 +66,12 @@ struct Record: Equatable {
         "has format version \(version), and this program knows versions up to \(Self.version)",
         remedy: "use the release of fuse-lun that wrote it, or a later one")
     }
+    guard version == Self.version else {
+      throw StoreError(
+        .older, at: path,
+        "has format version \(version), which only builds before the first release wrote",
+        remedy: "copy the LUNs' data with the build that wrote them")
+    }
     self.kind = kind
     self.fields = []
     for line in lines {
@@ -98,7 +104,7 @@ struct Record: Equatable {
     return value
   }
 
-  /// A version 1 record has these keys and no others: what is not understood is not ignored.
+  /// A record has these keys and no others: what is not understood is not ignored.
   func requireKeys(_ keys: [String], path: String) throws(StoreError) {
     for field in fields where !keys.contains(field.key) {
       throw StoreError(

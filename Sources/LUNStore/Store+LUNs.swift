@@ -13,8 +13,24 @@ public struct LUNDescription: Equatable, Sendable {
   public let blockSize: BlockSize
   /// When it was created, in seconds since 1970.
   public let created: Int64
-  /// What the LUN takes up in the host's file system; less than `size` as long as it is thin.
+  /// What the LUN takes up in the host's file system, with what it shares with its snapshots and clones.
   public let allocated: ByteCount
+  /// What initiators see of it besides its bytes.
+  public let properties: LUNProperties
+  /// The image that it is a lazy copy of, as long as not everything is copied.
+  public let base: BaseReference?
+}
+
+/// What is fixed about a snapshot.
+public struct SnapshotDescription: Equatable, Sendable {
+  /// Its name, with that of the LUN.
+  public let name: SnapshotName
+  /// Identifies the snapshot.
+  public let identifier: Identifier
+  /// The capacity of the LUN at that time.
+  public let size: ByteCount
+  /// When it was taken, in seconds since 1970.
+  public let created: Int64
 }
 
 /// The logical block sizes that SCSI disks have in practice.
@@ -71,106 +87,169 @@ public struct LUNRequest: Sendable {
   }
 }
 
-extension Store {
-  static let lunRecordName = "lun"
-  static let dataName = "data"
-  static let lunKeys = ["name", "uuid", "size", "block-size", "created"]
+extension LUNDescription {
+  init(_ record: LUNRecord, _ head: LayerRecord, allocated: Int64) {
+    self.init(
+      name: record.name, identifier: record.identifier, size: ByteCount(head.size),
+      blockSize: record.blockSize, created: record.created, allocated: ByteCount(allocated),
+      properties: record.properties, base: head.base)
+  }
+}
 
+extension Store {
   /// Creates a thin LUN: all zeros, and taking up no space until it is written to.
   ///
   /// It is there with all its parts, durably, once this returns, or not at all. A store that is being served
   /// may be added to.
   ///
+  /// - Parameters:
+  ///   - change: what is not as it is by default.
+  ///   - base: the image that the LUN is to be a lazy copy of.
+  ///   - fill: writes the contents into a file that has the size of the LUN and is all a hole.
   /// - Throws: `exists`, or the failing system call.
   @discardableResult
-  public func createLUN(_ request: LUNRequest) throws(StoreError) -> LUNDescription {
-    // Creators take turns, and so what an interrupted one left behind is nobody's.
-    let turn = try root.open(Self.lunsName, O_RDONLY | O_DIRECTORY)
-    try turn.lock()
-    for (entry, _) in try luns.entries() where entry.hasPrefix(".new-") { removeFolder(entry) }
-
-    func taken() -> StoreError {
-      StoreError(
-        .exists, at: path, "already has a LUN '\(request.name)'",
-        remedy: "choose another name; 'fuse-lun list' shows those that are taken")
-    }
-    if try luns.openIfPresent(request.name.text, O_RDONLY) != nil { throw taken() }
-    let temporary = ".new-\(Identifier())"
+  public func createLUN(
+    _ request: LUNRequest, _ change: LUNProperties.Change = .init(), base: BaseReference? = nil,
+    fill: ((Int32) throws(StoreError) -> Void)? = nil
+  ) throws(StoreError) -> LUNDescription {
+    if !change.problems.isEmpty { throw change.problems[0] }
+    try requireFree(request.name)
+    let layerRecord = LayerRecord(size: request.size.bytes, base: base)
+    let layer = try makeLayer(layerRecord) { data throws(StoreError) in try fill?(data.raw) }
     do throws(StoreError) {
-      let folder = try luns.makeFolder(temporary)
-      let data = try folder.open(Self.dataName, O_RDWR | O_CREAT | O_EXCL)
-      guard retrying({ Int(ftruncate(data.raw, off_t(request.size.bytes))) }) == 0 else {
-        let code = errno
-        throw StoreError(
-          .system(code), at: path,
-          "cannot hold a LUN of \(request.size.bytes) bytes: \(errorText(code))",
-          remedy: code == EFBIG ? "the file system under the store has a lower limit for files" : nil)
+      try turn { () throws(StoreError) in
+        let identifier = Identifier()
+        try install(
+          LUNRecord(
+            name: request.name, identifier: identifier, head: layer.record.identifier,
+            blockSize: request.blockSize, created: Int64(time(nil)),
+            properties: LUNProperties(of: identifier).with(change)))
       }
-      try data.synchronize()
-      let record = Record(
-        kind: .lun,
-        fields: [
-          ("name", request.name.text), ("uuid", Identifier().description),
-          ("size", String(request.size.bytes)), ("block-size", String(request.blockSize.rawValue)),
-          ("created", String(time(nil))),
-        ])
-      try folder.install(Self.lunRecordName, record.encoded)
-      // Fails if the name is taken: a folder is only ever put in the place of an empty one.
-      guard renameat(luns.raw, temporary, luns.raw, request.name.text) == 0 else {
-        if errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR { throw taken() }
-        throw .system("create", "\(luns.path)/\(request.name)")
-      }
-      try luns.synchronize()
+      layer.folder.unlock()
     } catch {
-      removeFolder(temporary)
+      layers.removeFolder(layerRecord.identifier.description)
       throw error
     }
     return try openLUN(request.name, .readOnly).description
   }
 
-  private func removeFolder(_ name: String) {
-    if let folder = try? luns.open(name, O_RDONLY | O_DIRECTORY), let entries = try? folder.entries() {
-      for (entry, _) in entries { unlinkat(folder.raw, entry, 0) }
+  /// Refuses a name that is taken.
+  func requireFree(_ name: LUNName) throws(StoreError) {
+    if try luns.openIfPresent(name.text, O_RDONLY) != nil { throw taken(name) }
+  }
+
+  private func taken(_ name: LUNName) -> StoreError {
+    StoreError(
+      .exists, at: path, "already has a LUN '\(name)'",
+      remedy: "choose another name; 'fuse-lun list' shows those that are taken")
+  }
+
+  /// Whoever changes what there is in the store takes turns.
+  func turn<Result>(_ body: () throws(StoreError) -> Result) throws(StoreError) -> Result {
+    let turn = try root.open(Self.lunsName, O_RDONLY | O_DIRECTORY)
+    try turn.lock()
+    defer { withExtendedLifetime(turn) {} }
+    return try body()
+  }
+
+  /// Makes the folder of a new LUN, whose layers there are. In one's turn.
+  func install(_ record: LUNRecord) throws(StoreError) {
+    // In our turn: what an interrupted creator left behind is nobody's.
+    for (entry, _) in try luns.entries() where entry.hasPrefix(".new-") { luns.removeFolder(entry) }
+    try requireFree(record.name)
+    let temporary = ".new-\(record.identifier)"
+    do throws(StoreError) {
+      let folder = try luns.makeFolder(temporary)
+      try folder.install(LUNRecord.fileName, record.encoded)
+      // Fails if the name is taken: a folder is only ever put in the place of an empty one.
+      guard renameat(luns.raw, temporary, luns.raw, record.name.text) == 0 else {
+        if errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR { throw taken(record.name) }
+        throw .system("create", "\(luns.path)/\(record.name)")
+      }
+      try luns.synchronize()
+    } catch {
+      luns.removeFolder(temporary)
+      throw error
     }
-    unlinkat(luns.raw, name, AT_REMOVEDIR)
   }
 
   /// Opens a LUN.
   ///
   /// - Throws: `absent`, `damaged`, `newer`, or the failing system call.
   public func openLUN(_ name: LUNName, _ access: LUN.Access) throws(StoreError) -> LUN {
-    guard let folder = try openFolder(name) else {
-      throw StoreError(
-        .absent, at: path, "has no LUN '\(name)'", remedy: "'fuse-lun list' shows those that it has")
-    }
-    let file = try part(Self.lunRecordName, of: folder, O_RDONLY)
-    let record = try Record(decoding: file.contents(limit: Record.maximumLength), as: .lun, path: file.path)
-    try record.requireKeys(Self.lunKeys, path: file.path)
-    let recordedName = try record.value("name", path: file.path) { try? LUNName($0) }
-    guard recordedName == name else {
-      throw StoreError(
-        .damaged, at: folder.path, "is the folder of the LUN '\(recordedName)'",
-        remedy: "give the folder that name again")
-    }
-    let blockSize = try record.value("block-size", path: file.path) { Int64($0).flatMap(BlockSize.init) }
-    let size = try record.value("size", path: file.path) { text in
-      Int64(text).flatMap { $0 > 0 && $0 % blockSize.rawValue == 0 ? ByteCount($0) : nil }
-    }
-    let data = try part(Self.dataName, of: folder, access == .readOnly ? O_RDONLY : O_RDWR)
-    let status = try data.status()
-    guard Int64(status.st_size) == size.bytes else {
-      throw StoreError(
-        .damaged, at: data.path, "has \(status.st_size) bytes, and the LUN '\(name)' has \(size.bytes)",
-        remedy: "if the end is really lost, 'truncate -s \(size.bytes)' puts zeros there")
-    }
-    let description = LUNDescription(
-      name: name, identifier: try record.value("uuid", path: file.path, Identifier.init), size: size,
-      blockSize: blockSize, created: try record.value("created", path: file.path) { Int64($0) },
-      allocated: ByteCount(Int64(status.st_blocks) * 512))
-    return LUN(description, number: UInt64(try folder.status().st_ino), data: data)
+    try openLUN(name, access, nil)
   }
 
-  private func openFolder(_ name: LUNName) throws(StoreError) -> Descriptor? {
+  func openLUN(_ name: LUNName, _ access: LUN.Access, _ cache: LayerCache?) throws(StoreError) -> LUN {
+    let (record, folder) = try lunRecord(name)
+    let chain = try Chain(openLayers(record.head, access, cache), access)
+    return LUN(.lun(name), number: UInt64(try folder.status().st_ino), record, chain, access)
+  }
+
+  /// Opens a snapshot, which can only be read.
+  ///
+  /// - Throws: as `openLUN` does.
+  public func openSnapshot(_ name: SnapshotName) throws(StoreError) -> LUN {
+    try openSnapshot(name, nil)
+  }
+
+  func openSnapshot(_ name: SnapshotName, _ cache: LayerCache?) throws(StoreError) -> LUN {
+    var (record, folder) = try lunRecord(name.lun)
+    let file = try snapshotFile(name, in: folder)
+    let snapshot = try snapshotRecord(name, file)
+    let chain = try Chain(openLayers(snapshot.layer, .readOnly, cache), .readOnly)
+    (record.head, record.created, record.identifier) = (snapshot.layer, snapshot.created, snapshot.identifier)
+    return LUN(.snapshot(name), number: UInt64(try file.status().st_ino), record, chain, .readOnly)
+  }
+
+  /// Opens a LUN or a snapshot to read it.
+  public func open(_ name: VolumeName) throws(StoreError) -> LUN {
+    switch name {
+    case .lun(let name): try openLUN(name, .readOnly)
+    case .snapshot(let name): try openSnapshot(name)
+    }
+  }
+
+  func lunRecord(_ name: LUNName) throws(StoreError) -> (record: LUNRecord, folder: Descriptor) {
+    guard let folder = try openFolder(name) else { throw absent(name) }
+    let record = try LUNRecord(reading: folder.part(LUNRecord.fileName, O_RDONLY))
+    guard record.name == name else {
+      throw StoreError(
+        .damaged, at: folder.path, "is the folder of the LUN '\(record.name)'",
+        remedy: "give the folder that name again")
+    }
+    return (record, folder)
+  }
+
+  private func snapshotFile(_ name: SnapshotName, in folder: Descriptor) throws(StoreError) -> Descriptor {
+    let fileName = SnapshotRecord.fileName(name.label)
+    guard let file = try folder.openFileIfPresent(fileName, O_RDONLY) else {
+      throw StoreError(
+        .absent, at: path, "has no snapshot '\(name)'",
+        remedy: "'fuse-lun info STORE \(name.lun)' shows those that the LUN has")
+    }
+    return file
+  }
+
+  func snapshotRecord(_ name: SnapshotName, in folder: Descriptor) throws(StoreError) -> SnapshotRecord {
+    try snapshotRecord(name, snapshotFile(name, in: folder))
+  }
+
+  private func snapshotRecord(_ name: SnapshotName, _ file: Descriptor) throws(StoreError) -> SnapshotRecord {
+    let record = try SnapshotRecord(reading: file)
+    guard record.name == name else {
+      throw StoreError(
+        .damaged, at: file.path, "is the record of the snapshot '\(record.name)'",
+        remedy: "give the file the name that belongs to it")
+    }
+    return record
+  }
+
+  func absent(_ name: LUNName) -> StoreError {
+    StoreError(.absent, at: path, "has no LUN '\(name)'", remedy: "'fuse-lun list' shows those that it has")
+  }
+
+  func openFolder(_ name: LUNName) throws(StoreError) -> Descriptor? {
     do throws(StoreError) {
       return try luns.openIfPresent(name.text, O_RDONLY | O_DIRECTORY)
     } catch {
@@ -179,11 +258,5 @@ extension Store {
         .damaged, at: error.place, "is not the folder of a LUN",
         remedy: "nothing else belongs here; move it away")
     }
-  }
-
-  private func part(_ name: String, of folder: Descriptor, _ flags: Int32) throws(StoreError) -> Descriptor {
-    if let file = try folder.openFileIfPresent(name, flags) { return file }
-    throw StoreError(
-      .damaged, at: folder.path, "has no file '\(name)'", remedy: "restore it from a backup of the store")
   }
 }

@@ -12,9 +12,11 @@ public struct Store: Sendable {
 
   let root: Descriptor
   let luns: Descriptor
+  let layers: Descriptor
 
   static let recordName = "store"
   static let lunsName = "luns"
+  static let layersName = "layers"
   static let lockName = "lock"
 
   /// Opens a store that exists.
@@ -44,10 +46,13 @@ public struct Store: Sendable {
       decoding: file.contents(limit: Record.maximumLength), as: .store, path: file.path)
     try record.requireKeys(["uuid"], path: file.path)
     let identifier = try record.value("uuid", path: file.path, Identifier.init)
-    guard let luns = try root.openIfPresent(lunsName, O_RDONLY | O_DIRECTORY) else {
-      throw StoreError(.damaged, at: path, "has no folder '\(lunsName)'", remedy: "restore it from a backup")
+    func folder(_ name: String) throws(StoreError) -> Descriptor {
+      if let folder = try root.openIfPresent(name, O_RDONLY | O_DIRECTORY) { return folder }
+      throw StoreError(.damaged, at: path, "has no folder '\(name)'", remedy: "restore it from a backup")
     }
-    return Store(path: path, identifier: identifier, root: root, luns: luns)
+    return Store(
+      path: path, identifier: identifier, root: root, luns: try folder(lunsName),
+      layers: try folder(layersName))
   }
 
   /// What `openOrCreate` had to make.
@@ -72,10 +77,14 @@ public struct Store: Sendable {
       // One maker at a time; the second finds a store. A crash half way leaves no record, and the next one
       // goes on.
       try root.lock()
-      let ours = { (name: String) in name == lunsName || name == "lost+found" || name.hasPrefix(".new-") }
+      let ours = { (name: String) in
+        name == lunsName || name == layersName || name == "lost+found" || name.hasPrefix(".new-")
+      }
       if try !root.entries().allSatisfy({ ours($0.name) }) { return (try open(path), .nothing) }
       guard fchmod(root.raw, 0o700) == 0 else { throw .system("restrict to its owner", path) }
-      if try root.openIfPresent(lunsName, O_RDONLY | O_DIRECTORY) == nil { _ = try root.makeFolder(lunsName) }
+      for name in [lunsName, layersName] where try root.openIfPresent(name, O_RDONLY | O_DIRECTORY) == nil {
+        _ = try root.makeFolder(name)
+      }
       try root.install(
         recordName, Record(kind: .store, fields: [("uuid", Identifier().description)]).encoded)
       if madeFolder { try Descriptor.open(path: path + "/..", O_RDONLY | O_DIRECTORY).synchronize() }
@@ -92,12 +101,14 @@ public struct Store: Sendable {
   /// Takes back what `openOrCreate` made, unless there is a LUN in it by now.
   public func undo(_ made: Made) {
     guard made != .nothing, unlinkat(root.raw, Self.lunsName, AT_REMOVEDIR) == 0 else { return }
+    unlinkat(root.raw, Self.layersName, AT_REMOVEDIR)
     unlinkat(root.raw, Self.recordName, 0)
     if made == .folderAndContents { rmdir(path) }
   }
 
   private static func removeWhatIsEmpty(_ path: String) {
     rmdir(path + "/" + lunsName)
+    rmdir(path + "/" + layersName)
     rmdir(path)
   }
 
@@ -115,12 +126,41 @@ public struct Store: Sendable {
     return (found.sorted { $0.name < $1.name }, problems)
   }
 
-  /// The names of the LUNs, in order, with the number that identifies each while the store is in use; reads
-  /// no LUN's record.
-  public func names() throws(StoreError) -> [(name: LUNName, number: UInt64)] {
-    try luns.entries().compactMap { entry in
-      (try? LUNName(entry.name)).map { ($0, entry.inode) }
-    }.sorted { $0.0 < $1.0 }
+  /// The snapshots of a LUN, oldest first, and what among them is none.
+  public func snapshots(of lun: LUNName) throws(StoreError) -> (
+    snapshots: [SnapshotDescription], problems: [StoreError]
+  ) {
+    let (_, folder) = try lunRecord(lun)
+    var found: [SnapshotDescription] = []
+    var problems: [StoreError] = []
+    for (entry, _) in try folder.entries() where entry.hasPrefix("@") {
+      do throws(StoreError) {
+        let name = try SnapshotName(lun: lun, label: LUNName(String(entry.dropFirst())))
+        let record = try snapshotRecord(name, in: folder)
+        let layer = try layerRecord(record.layer).record
+        found.append(
+          SnapshotDescription(
+            name: name, identifier: record.identifier, size: ByteCount(layer.size), created: record.created))
+      } catch {
+        problems.append(error)
+      }
+    }
+    return (found.sorted { ($0.created, $0.name) < ($1.created, $1.name) }, problems)
+  }
+
+  /// The names of the LUNs and their snapshots, in order; reads no records.
+  public func names() throws(StoreError) -> [VolumeName] {
+    var found: [VolumeName] = []
+    for (entry, _) in try luns.entries() {
+      guard let lun = try? LUNName(entry) else { continue }
+      found.append(.lun(lun))
+      guard let folder = try? luns.openIfPresent(entry, O_RDONLY | O_DIRECTORY) else { continue }
+      for (entry, _) in try folder.entries() where entry.hasPrefix("@") {
+        guard let label = try? LUNName(String(entry.dropFirst())) else { continue }
+        if let name = try? SnapshotName(lun: lun, label: label) { found.append(.snapshot(name)) }
+      }
+    }
+    return found.sorted()
   }
 
   /// Room in the file system that holds the store.
@@ -139,4 +179,10 @@ extension Descriptor {
   func lock() throws(StoreError) {
     guard retrying({ Int(flock(raw, LOCK_EX)) }) == 0 else { throw .system("lock", path) }
   }
+
+  /// Whether the lock of a folder could be taken at once.
+  func tryLock() -> Bool { flock(raw, LOCK_EX | LOCK_NB) == 0 }
+
+  /// Gives the lock of a folder back.
+  func unlock() { flock(raw, LOCK_UN) }
 }

@@ -1,9 +1,9 @@
 import Glibc
 
 /// What went wrong with a store, where, and what would be right.
-public struct StoreError: Error, Equatable, Sendable {
+public struct StoreError: Error, Equatable, Sendable, Codable {
   /// What a program may want to tell apart.
-  public enum Kind: Equatable, Sendable {
+  public enum Kind: Equatable, Sendable, Codable {
     /// A name, a size or an option that cannot be.
     case invalidInput
     /// There is no such store or LUN.
@@ -14,10 +14,14 @@ public struct StoreError: Error, Equatable, Sendable {
     case damaged
     /// Written by a later version of this program.
     case newer
+    /// Written by an earlier version of this program that it can no longer read.
+    case older
     /// The name is taken.
     case exists
-    /// Another process serves the store.
+    /// Something else uses it: another process serves the store, or a client has the LUN open.
     case busy
+    /// The image that a LUN is based on is not what it was.
+    case baseChanged
     /// A system call failed with this `errno`.
     case system(Int32)
   }

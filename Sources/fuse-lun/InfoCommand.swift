@@ -30,7 +30,25 @@ struct InfoCommand: ParsableCommand {
     if let holder = try opened.holder() {
       let process = holder.process.map { "process \($0)" } ?? "another process"
       rows.append(["mounted", "\(holder.mountpoint)/\(report.name) by \(process)"])
+      if let mounted = try StoreClient(store: store).ask(MountInfoRequest(lun: report.name)) {
+        rows.append(["open", mounted.openCount == 1 ? "once" : "\(mounted.openCount) times"])
+      }
     }
     try writeTable(nil, rows)
+  }
+}
+
+/// What only the mount knows about a LUN.
+struct MountInfoRequest: StoreRequest {
+  struct Answer: Codable, Sendable {
+    /// How many times clients have it open.
+    var openCount: Int
+  }
+
+  static let name = "mount-info"
+  var lun: String
+
+  func perform(on server: StoreServer, progress: @escaping Progress) throws -> Answer {
+    Answer(openCount: server.mounted?.node(named: try LUNName(lun))?.openCount ?? 0)
   }
 }

@@ -7,11 +7,11 @@ import Synchronization
 /// LUNs are opened when they are first looked up and stay open until the end, so that an inode number that
 /// the kernel knows always leads somewhere. Several threads are in here at once.
 final class MountedStore: Sendable {
-  let store: Store
+  let openStore: OpenStore
   /// Whether users other than the one who mounted can see the mount (`-o allow_other`).
   let isShared: Bool
   /// Called once, when the kernel has taken the mount into use.
-  let whenReady: @Sendable () -> Void
+  let whenReady: @Sendable (MountedStore) -> Void
 
   private struct Table {
     var byName: [LUNName: Node] = [:]
@@ -20,8 +20,12 @@ final class MountedStore: Sendable {
 
   private let table = Mutex(Table())
 
-  init(store: Store, isShared: Bool, whenReady: @escaping @Sendable () -> Void) {
-    self.store = store
+  var store: Store { openStore.store }
+
+  init(
+    _ openStore: OpenStore, isShared: Bool, whenReady: @escaping @Sendable (MountedStore) -> Void
+  ) {
+    self.openStore = openStore
     self.isShared = isShared
     self.whenReady = whenReady
   }
@@ -34,7 +38,7 @@ final class MountedStore: Sendable {
     let outcome: Result<Node?, StoreError> = table.withLock { table in
       if let node = table.byName[name] { return .success(node) }
       do throws(StoreError) {
-        let node = Node(try store.openLUN(name, .readWrite))
+        let node = Node(try openStore.lun(name))
         table.byName[name] = node
         table.byNumber[node.lun.number] = node
         return .success(node)
@@ -51,18 +55,8 @@ final class MountedStore: Sendable {
     }
   }
 
-  /// Makes durable what all LUNs hold.
-  func flushAll() -> [String] {
-    let nodes = table.withLock { Array($0.byName.values) }
-    return nodes.sorted { $0.lun.description.name < $1.lun.description.name }.compactMap { node in
-      do throws(IOError) {
-        try node.lun.flush()
-        return nil
-      } catch {
-        return "LUN '\(node.lun.description.name)': cannot flush: \(errorText(error.code))"
-      }
-    }
-  }
+  /// The node of a name that the kernel has looked up.
+  func node(named name: LUNName) -> Node? { table.withLock { $0.byName[name] } }
 
   /// The attributes of the folder.
   func folderAttributes() -> stat {
@@ -89,7 +83,16 @@ final class Node: Sendable {
   /// As of this mount; the store does not keep them.
   private let permissions = Mutex(Permissions())
 
+  private let opened = Mutex(0)
+
   init(_ lun: LUN) { self.lun = lun }
+
+  /// How many times clients have it open.
+  var openCount: Int { opened.withLock { $0 } }
+
+  func noteOpened() { opened.withLock { $0 += 1 } }
+
+  func noteReleased() { opened.withLock { $0 -= 1 } }
 
   func attributes() throws(IOError) -> stat {
     var attributes = try lun.status()

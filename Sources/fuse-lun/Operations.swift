@@ -46,7 +46,8 @@ private func addSession(to table: inout fuse_lowlevel_ops) {
     connection?.pointee.max_background = 64
     connection?.pointee.congestion_threshold = 48
     guard let userData else { return }
-    Unmanaged<MountedStore>.fromOpaque(userData).takeUnretainedValue().whenReady()
+    let mounted = Unmanaged<MountedStore>.fromOpaque(userData).takeUnretainedValue()
+    mounted.whenReady(mounted)
   }
   table.statfs = { request, _ in
     do throws(StoreError) {
@@ -79,7 +80,8 @@ private func addNames(to table: inout fuse_lowlevel_ops) {
     do throws(StoreError) {
       guard number == FUSE_ROOT_ID, let file else { return _ = fuse_reply_err(request, ENOTDIR) }
       // The names as of now, so that a listing neither repeats nor skips one when a LUN is created meanwhile.
-      let listing = Listing(try mounted(request).store.names())
+      let listing = Listing(
+        try mounted(request).store.names().enumerated().map { ($1, UInt64($0 + 2)) })
       let handle = Unmanaged.passRetained(listing)
       file.pointee.fh = UInt64(UInt(bitPattern: handle.toOpaque()))
       // The kernel will not release what it does not know to be open.
@@ -170,11 +172,21 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
   table.open = { request, number, _ in
     // O_TRUNC is in the flags and means nothing, as on a block device: `dd of=LUN` does what it does there.
     guard let node = mounted(request).node(UInt64(number)) else { return _ = fuse_reply_err(request, ENOENT) }
-    // Not retained: the table keeps nodes for as long as there is a mount.
-    let handle = UInt64(UInt(bitPattern: Unmanaged.passUnretained(node).toOpaque()))
-    cfuse_reply_open_direct(request, handle)
+    let handle = Unmanaged.passRetained(node)
+    node.noteOpened()
+    // The kernel will not release what it does not know to be open.
+    if cfuse_reply_open_direct(request, UInt64(UInt(bitPattern: handle.toOpaque()))) != 0 {
+      node.noteReleased()
+      handle.release()
+    }
   }
-  table.release = { request, _, _ in fuse_reply_err(request, 0) }
+  table.release = { request, _, file in
+    if let file, let handle = UnsafeRawPointer(bitPattern: UInt(file.pointee.fh)) {
+      let node = Unmanaged<Node>.fromOpaque(handle).takeRetainedValue()
+      node.noteReleased()
+    }
+    fuse_reply_err(request, 0)
+  }
   // No flush: nothing is held back until a file is closed, and the kernel stops asking.
   table.read = { request, _, size, offset, file in
     answer(request) { () throws(IOError) in

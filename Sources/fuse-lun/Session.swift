@@ -24,22 +24,38 @@ struct Session {
   ///
   /// - Parameter whenReady: called once, from another thread, when clients can open the files.
   func run(whenReady: @escaping @Sendable () -> Void) throws {
-    let lock = try takeLock()
-    defer { lock.release() }
+    let openStore = try takeStore()
+    do {
+      try serve(openStore, whenReady)
+    } catch {
+      try? openStore.release()
+      throw error
+    }
+    do throws(StoreProblems) { try openStore.release() } catch {
+      error.all.forEach { Log.error($0.description) }
+      throw error
+    }
+  }
+
+  private func serve(_ openStore: OpenStore, _ whenReady: @escaping @Sendable () -> Void) throws {
     prepareProcess()
-    let mounted = MountedStore(store: store, isShared: options.isShared, whenReady: whenReady)
-    try withExtendedLifetime(mounted) { try serve(mounted) }
-    let failures = mounted.flushAll()
-    failures.forEach(Log.error)
-    if !failures.isEmpty { throw StoreError(.system(EIO), at: store.path, "not everything could be flushed") }
+    let control = try ControlServer(store: store.path)
+    let mounted = MountedStore(openStore, isShared: options.isShared) { mounted in
+      control.start(StoreServer(openStore, mounted: mounted))
+      whenReady()
+    }
+    try withExtendedLifetime(mounted) {
+      defer { control.stop() }
+      try serve(mounted)
+    }
   }
 
   /// Takes the right to serve. A holder whose mount is gone already is flushing, and is waited for.
-  private func takeLock() throws -> StoreLock {
+  private func takeStore() throws -> OpenStore {
     let deadline = time(nil) + 30
     while true {
       do throws(StoreError) {
-        return try store.serve(at: place.path)
+        return try OpenStore(store.path, at: place.path)
       } catch {
         guard error.kind == .busy else { throw error }
         guard let holder = try store.holder() else { continue }

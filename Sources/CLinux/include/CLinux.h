@@ -25,4 +25,10 @@ int linux_block_device_logical_block_size(int fd, int *bytes);
 // makes it wait for that same write-back (PR_SET_IO_FLUSHER, Linux 5.6, needs CAP_SYS_RESOURCE).
 int linux_set_io_flusher(void);
 
+// The name of an error number in <errno.h>, or NULL if it has none (strerrorname_np, glibc 2.32).
+const char *linux_errno_name(int code);
+// accept4 with SOCK_CLOEXEC, and the user of the process at the other end of a Unix socket (SO_PEERCRED).
+int linux_accept_cloexec(int fd);
+int linux_peer_user(int fd, uint32_t *user);
+
 #endif

@@ -1,0 +1,141 @@
+import Glibc
+
+/// Everything that the records of a store say, read at one time.
+struct Catalog {
+  var luns: [LUNRecord] = []
+  var snapshots: [SnapshotRecord] = []
+  var layers: [Identifier: LayerRecord] = [:]
+  /// Records that could not be read, and layers that are named and not there.
+  var problems: [StoreError] = []
+
+  init(_ store: Store) throws(StoreError) {
+    func note<Value>(_ read: () throws(StoreError) -> Value) -> Value? {
+      do throws(StoreError) { return try read() } catch { problems.append(error) }
+      return nil
+    }
+    for (entry, _) in try store.luns.entries().sorted(by: { $0.name < $1.name }) where !entry.hasPrefix(".") {
+      guard let name = note({ () throws(StoreError) in try LUNName(entry) }) else { continue }
+      guard let (record, folder) = note({ () throws(StoreError) in try store.lunRecord(name) }) else {
+        continue
+      }
+      luns.append(record)
+      for (entry, _) in try folder.entries().sorted(by: { $0.name < $1.name }) where entry.hasPrefix("@") {
+        let snapshot = note { () throws(StoreError) in
+          let label = try LUNName(String(entry.dropFirst()))
+          return try store.snapshotRecord(SnapshotName(lun: name, label: label), in: folder)
+        }
+        if let snapshot { snapshots.append(snapshot) }
+      }
+    }
+    for (entry, _) in try store.layers.entries() where !entry.hasPrefix(".") {
+      guard let identifier = Identifier(entry) else {
+        problems.append(
+          StoreError(
+            .damaged, at: "\(store.layers.path)/\(printable(entry))", "is not the folder of a layer",
+            remedy: "nothing else belongs here; move it away"))
+        continue
+      }
+      if let record = note({ () throws(StoreError) in try store.layerRecord(identifier).record }) {
+        layers[identifier] = record
+      }
+    }
+    var missing = Set<Identifier>()
+    for identifier in named.union(layers.values.compactMap(\.parent)) where layers[identifier] == nil {
+      missing.insert(identifier)
+    }
+    for identifier in missing.sorted(by: { $0.description < $1.description }) {
+      problems.append(
+        StoreError(
+          .damaged, at: store.layers.path, "has no layer \(identifier) that could be read",
+          remedy: "restore its folder from a backup of the store"))
+    }
+  }
+
+  /// The layers that LUNs and snapshots begin with.
+  var named: Set<Identifier> { Set(luns.map(\.head) + snapshots.map(\.layer)) }
+
+  /// The layers on top of each.
+  var children: [Identifier: [Identifier]] {
+    var found: [Identifier: [Identifier]] = [:]
+    for record in layers.values {
+      if let parent = record.parent { found[parent, default: []].append(record.identifier) }
+    }
+    return found
+  }
+
+  /// Layers that no LUN and no snapshot needs.
+  var unused: [Identifier] {
+    var needed = Set<Identifier>()
+    for start in named {
+      var next: Identifier? = start
+      while let identifier = next, needed.insert(identifier).inserted { next = layers[identifier]?.parent }
+    }
+    return layers.keys.filter { !needed.contains($0) }
+  }
+
+  /// A layer without a name that has one other on top of it, and that other one: they can become one. The
+  /// lowest first.
+  var mergeable: (lower: Identifier, upper: Identifier)? {
+    let named = named
+    let candidates = children.filter {
+      $0.value.count == 1 && !named.contains($0.key) && layers[$0.key] != nil
+    }
+    let lowest = candidates.min { left, right in
+      (depth(left.key), left.key.description) < (depth(right.key), right.key.description)
+    }
+    return lowest.map { ($0.key, $0.value[0]) }
+  }
+
+  private func depth(_ identifier: Identifier) -> Int {
+    var depth = 0
+    var next = layers[identifier]?.parent
+    while let parent = next, depth <= layers.count {
+      depth += 1
+      next = layers[parent]?.parent
+    }
+    return depth
+  }
+
+  /// Removes what interrupted changes have left behind. In one's turn, and with the right to serve.
+  ///
+  /// Does not touch layers while there is a record that cannot be read: it might need them.
+  ///
+  /// - Parameter isFresh: whether no LUN is open yet, so that files that no record names are nobody's.
+  mutating func removeLeftovers(_ store: Store, isFresh: Bool = false) throws(StoreError) {
+    for (entry, _) in try store.luns.entries() where entry.hasPrefix(".new-") {
+      store.luns.removeFolder(entry)
+    }
+    for (entry, _) in try store.layers.entries() where entry.hasPrefix(".new-") {
+      store.removeUnlessLocked(entry)
+    }
+    guard problems.isEmpty else { return }
+    for identifier in unused {
+      store.removeUnlessLocked(identifier.description)
+      layers[identifier] = nil
+    }
+    guard isFresh else { return }
+    for record in layers.values {
+      let folder = try store.layerRecord(record.identifier).folder
+      for (entry, _) in try folder.entries()
+      where ![LayerRecord.fileName, record.dataName, record.mapName].contains(entry) {
+        unlinkat(folder.raw, entry, 0)
+      }
+    }
+  }
+}
+
+extension Store {
+  /// Removes the folder of a layer, unless somebody is about to make a LUN with it.
+  fileprivate func removeUnlessLocked(_ name: String) {
+    guard let folder = try? layers.openIfPresent(name, O_RDONLY | O_DIRECTORY), folder.tryLock() else {
+      return
+    }
+    layers.removeFolder(name)
+  }
+
+  /// The folder of a LUN, whatever its record says.
+  func lunFolder(_ name: LUNName) throws(StoreError) -> Descriptor {
+    guard let folder = try openFolder(name) else { throw absent(name) }
+    return folder
+  }
+}

@@ -1,0 +1,280 @@
+import Glibc
+
+/// The file of a layer's map: a log of leaves, each frame of it whole or not there.
+///
+/// Only ever appended to, so that a crash costs no more than the frame that was being written, which no flush
+/// had acknowledged. When most of it is outdated it is written anew under a temporary name, and renamed.
+/// FORMAT.md is the specification.
+///
+/// Used by one thread at a time.
+final class MapLog: @unchecked Sendable {
+  /// One leaf of a `PresenceMap` as it is from here on.
+  struct Entry: Equatable {
+    var leaf: Int
+    var words: [UInt64]
+  }
+
+  /// How far a file is whole.
+  struct Extent: Equatable {
+    var length: Int64
+    var frames: UInt64
+  }
+
+  static let entryLength = 8 + PresenceMap.bytesPerLeaf
+  private static let magic = Array("FLUNMAP2".utf8)
+  private static let headerLength = 64
+  /// `FRAM`, little-endian.
+  private static let frameMagic: UInt32 = 0x4D41_5246
+  private static let frameHeaderLength = 24
+  /// So that a frame is never much to have in memory.
+  private static let maximumEntries = 2048
+
+  private let folder: Descriptor
+  private let name: String
+  private let layer: Identifier
+  private var file: Descriptor
+  private(set) var extent: Extent
+
+  /// Makes the file of a map, durably but for the folder's entry.
+  ///
+  /// - Returns: the number of its frames.
+  @discardableResult
+  static func create(
+    in folder: Descriptor, _ name: String, layer: Identifier, _ map: PresenceMap? = nil
+  ) throws(StoreError) -> UInt64 {
+    var writer = Writer(file: try folder.open(name, O_RDWR | O_CREAT | O_EXCL))
+    try writer.begin(layer)
+    if let map {
+      for entry in map.entries { try writer.add(entry) }
+    }
+    try writer.end()
+    return writer.extent.frames
+  }
+
+  /// Opens the file for appending, after what `read` found whole in it.
+  init(
+    in folder: Descriptor, _ name: String, layer: Identifier, after extent: Extent
+  ) throws(StoreError) {
+    (self.folder, self.name, self.layer, self.extent) = (folder, name, layer, extent)
+    file = try folder.open(name, O_RDWR)
+    // What a crash left half written would be taken for damage once something follows it.
+    guard ftruncate(file.raw, off_t(extent.length)) == 0 else { throw .system("cut", file.path) }
+  }
+
+  /// Appends leaves, durably.
+  ///
+  /// - Parameter leaves: how many leaves the map has by now; tells when the file is mostly outdated.
+  /// - Throws: the host's error; the file is then as it was.
+  func append(_ entries: [Entry], leaves: Int) throws(StoreError) {
+    var writer = Writer(file: file, extent: extent)
+    do throws(StoreError) {
+      for entry in entries { try writer.add(entry) }
+      try writer.end()
+    } catch {
+      ftruncate(file.raw, off_t(extent.length))
+      throw error
+    }
+    extent = writer.extent
+    // Small flushes make a frame of one leaf each. Twice what the map needs, and a MiB, is enough.
+    if extent.length > 2 * Int64(leaves * Self.entryLength) + 1 << 20 { try rewrite() }
+  }
+
+  /// Writes the file anew from what it says itself: the map in memory may be ahead of the data on disk.
+  private func rewrite() throws(StoreError) {
+    let temporary = ".new-\(Identifier())"
+    var writer = Writer(file: try folder.open(temporary, O_RDWR | O_CREAT | O_EXCL))
+    do throws(StoreError) {
+      try writer.begin(layer)
+      // Some leaves at a time: a whole map may be more memory than this program means to use.
+      let leavesAtATime = 16384
+      var first = 0
+      var last = 0
+      while first <= last {
+        var newest: [Int: [UInt64]] = [:]
+        try Self.scan(file, layer) { leaf, words in
+          last = max(last, leaf)
+          if (first..<(first + leavesAtATime)).contains(leaf) {
+            newest[leaf] = words.map { UInt64(littleEndian: $0) }
+          }
+        }
+        for (leaf, words) in newest.sorted(by: { $0.key < $1.key }) {
+          try writer.add(Entry(leaf: leaf, words: words))
+        }
+        first += leavesAtATime
+      }
+      try writer.end()
+      guard renameat(folder.raw, temporary, folder.raw, name) == 0 else {
+        throw .system("rename", writer.file.path)
+      }
+    } catch {
+      unlinkat(folder.raw, temporary, 0)
+      throw error
+    }
+    (file, extent) = (writer.file, writer.extent)
+    try folder.synchronize()
+  }
+
+  /// Reads a map's file into `map`.
+  ///
+  /// - Parameter frames: how many frames it has, when whoever wrote it last said so. Otherwise what follows
+  ///   the last whole frame is what a crash cut off, unless more whole frames follow: that is damage.
+  /// - Returns: how far it is whole.
+  @discardableResult
+  static func read(
+    in folder: Descriptor, _ name: String, layer: Identifier, frames: UInt64?, into map: PresenceMap
+  ) throws(StoreError) -> Extent {
+    guard let file = try folder.openFileIfPresent(name, O_RDONLY) else {
+      throw StoreError(
+        .damaged, at: folder.path, "has no file '\(name)'", remedy: "restore it from a backup of the store")
+    }
+    let extent = try scan(file, layer) { leaf, words in map.load(leaf, words) }
+    let size = Int64(try file.status().st_size)
+    let remedy = "restore this file from a backup of the store"
+    if let frames {
+      guard extent.frames == frames, extent.length == size else {
+        throw StoreError(
+          .damaged, at: file.path,
+          "has \(extent.frames) whole frames in its \(size) bytes, and \(frames) were written",
+          remedy: remedy)
+      }
+    } else if size > extent.length, try wholeFrameFollows(file, extent, size) {
+      throw StoreError(
+        .damaged, at: file.path, "has a damaged frame at byte \(extent.length), before others that are whole",
+        remedy: remedy)
+    }
+    return extent
+  }
+
+  /// Calls `body` with each leaf, in the order in which they were written, up to the first frame that is not
+  /// whole.
+  @discardableResult
+  private static func scan(
+    _ file: Descriptor, _ layer: Identifier, _ body: (Int, UnsafeBufferPointer<UInt64>) -> Void
+  ) throws(StoreError) -> Extent {
+    guard try file.bytes(at: 0, count: headerLength) == header(layer) else {
+      throw StoreError(
+        .damaged, at: file.path, "does not begin as the map of layer \(layer) does",
+        remedy: "restore this file from a backup of the store")
+    }
+    var extent = Extent(length: Int64(headerLength), frames: 0)
+    while let frame = try frame(of: file, at: extent.length, number: extent.frames) {
+      frame.withUnsafeBytes { bytes in
+        for start in stride(from: frameHeaderLength, to: bytes.count, by: entryLength) {
+          let leaf = Int(truncatingIfNeeded: bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self))
+          let words = UnsafeRawBufferPointer(rebasing: bytes[(start + 8)..<(start + entryLength)])
+          body(leaf, words.bindMemory(to: UInt64.self))
+        }
+      }
+      extent.length += Int64(frame.count)
+      extent.frames += 1
+    }
+    return extent
+  }
+
+  /// The frame at an offset, if a whole one is there.
+  private static func frame(
+    of file: Descriptor, at offset: Int64, number: UInt64?
+  ) throws(StoreError) -> [UInt8]? {
+    let header = try file.bytes(at: offset, count: frameHeaderLength)
+    guard header.count == frameHeaderLength, header.integer(at: 0, UInt32.self) == frameMagic else {
+      return nil
+    }
+    let entries = Int(header.integer(at: 4, UInt32.self))
+    guard (1...maximumEntries).contains(entries) else { return nil }
+    if let number, header.integer(at: 8, UInt64.self) != number { return nil }
+    let length = frameHeaderLength + entries * entryLength
+    var bytes = try file.bytes(at: offset, count: length)
+    guard bytes.count == length else { return nil }
+    let checksum = bytes.integer(at: 16, UInt32.self)
+    bytes.replaceSubrange(16..<20, with: [0, 0, 0, 0])
+    guard CRC32C.checksum(bytes) == checksum else { return nil }
+    let leavesAreNumbers = stride(from: frameHeaderLength, to: length, by: entryLength).allSatisfy {
+      bytes.integer(at: $0, UInt64.self) < UInt64(Int64.max >> 24)
+    }
+    return leavesAreNumbers ? bytes : nil
+  }
+
+  private static func wholeFrameFollows(
+    _ file: Descriptor, _ extent: Extent, _ size: Int64
+  ) throws(StoreError) -> Bool {
+    // Frames begin at multiples of eight.
+    var offset = extent.length + 8
+    while offset + Int64(frameHeaderLength) <= size {
+      let bytes = try file.bytes(at: offset, count: 1 << 16)
+      for index in stride(from: 0, to: bytes.count - frameHeaderLength + 1, by: 8)
+      where bytes.integer(at: index, UInt32.self) == frameMagic
+        && bytes.integer(at: index + 8, UInt64.self) > extent.frames
+      {
+        if try frame(of: file, at: offset + Int64(index), number: nil) != nil { return true }
+      }
+      offset += Int64(max(8, (bytes.count - frameHeaderLength) / 8 * 8))
+    }
+    return false
+  }
+
+  private static func header(_ layer: Identifier) -> [UInt8] {
+    var bytes = magic + Array(layer.description.utf8)
+    bytes += [UInt8](repeating: 0, count: headerLength - 4 - bytes.count)
+    bytes.append(integer: CRC32C.checksum(bytes))
+    return bytes
+  }
+
+  /// Gathers leaves into frames and writes these one after the other.
+  private struct Writer {
+    let file: Descriptor
+    var extent = Extent(length: 0, frames: 0)
+    private var pending: [UInt8] = []
+    private var count: UInt32 = 0
+
+    init(file: Descriptor, extent: Extent = Extent(length: 0, frames: 0)) {
+      (self.file, self.extent) = (file, extent)
+    }
+
+    mutating func begin(_ layer: Identifier) throws(StoreError) {
+      try file.writeAll(header(layer))
+      extent.length = Int64(headerLength)
+    }
+
+    mutating func add(_ entry: Entry) throws(StoreError) {
+      if pending.isEmpty { pending = [UInt8](repeating: 0, count: frameHeaderLength) }
+      pending.append(integer: UInt64(entry.leaf))
+      for word in entry.words { pending.append(integer: word) }
+      count += 1
+      if count == maximumEntries { try writeFrame() }
+    }
+
+    /// Writes what is left, and makes all durable.
+    mutating func end() throws(StoreError) {
+      try writeFrame()
+      guard retrying({ Int(fdatasync(file.raw)) }) == 0 else { throw .system("flush", file.path) }
+    }
+
+    private mutating func writeFrame() throws(StoreError) {
+      guard count > 0 else { return }
+      var header: [UInt8] = []
+      header.append(integer: frameMagic)
+      header.append(integer: count)
+      header.append(integer: extent.frames)
+      header.append(integer: UInt64(0))
+      pending.replaceSubrange(0..<frameHeaderLength, with: header)
+      let checksum = CRC32C.checksum(pending)
+      withUnsafeBytes(of: checksum.littleEndian) { pending.replaceSubrange(16..<20, with: $0) }
+      try file.writeAll(pending, at: extent.length)
+      extent.length += Int64(pending.count)
+      extent.frames += 1
+      (pending, count) = ([], 0)
+    }
+  }
+}
+
+extension [UInt8] {
+  /// Appends an integer, the least significant byte first.
+  mutating func append(integer value: some FixedWidthInteger) {
+    Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
+  }
+
+  /// The integer at an offset, the least significant byte first.
+  func integer<Integer: FixedWidthInteger>(at offset: Int, _: Integer.Type) -> Integer {
+    Integer(littleEndian: withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: Integer.self) })
+  }
+}

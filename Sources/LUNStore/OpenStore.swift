@@ -1,0 +1,153 @@
+import Glibc
+import Synchronization
+
+/// How far something long has come: bytes done, and bytes in all as far as one can tell.
+public typealias Progress = @Sendable (_ done: Int64, _ total: Int64) -> Void
+
+/// A store in the hands of the one process that may change what is in its LUNs, be it a daemon or a command.
+///
+/// LUNs are opened once and shared. Whatever changes their structure — snapshots, clones, sizes — can be done
+/// while they are in use: requests wait for it, each a moment. All functions may be called from any thread.
+public final class OpenStore: Sendable {
+  /// The store.
+  public let store: Store
+
+  let cache = LayerCache()
+  private let lock: StoreLock
+
+  private struct Table {
+    var luns: [LUNName: LUN] = [:]
+    var views: [SnapshotName: LUN] = [:]
+  }
+  private let table = Mutex(Table())
+  private let changes = Mutex(())
+
+  /// Opens a store, takes the right to serve it, and removes what interrupted changes have left behind.
+  ///
+  /// - Parameter mountpoint: where it will be served, for others to read; empty for a command.
+  /// - Throws: `busy`, naming the process that has it; what `Store.open` throws.
+  public init(_ path: String, at mountpoint: String) throws(StoreError) {
+    store = try Store.open(path)
+    lock = try store.serve(at: mountpoint)
+    do throws(StoreError) {
+      let store = store
+      try store.turn { () throws(StoreError) in
+        var catalog = try Catalog(store)
+        try catalog.removeLeftovers(store, isFresh: true)
+      }
+    } catch {
+      lock.release()
+      throw error
+    }
+  }
+
+  /// Makes everything durable, and gives the right to serve the store back. No LUN may be used after that.
+  ///
+  /// - Throws: everything that could not be made durable.
+  public func release() throws(StoreProblems) {
+    let luns = table.withLock { Array($0.luns.values) }
+    var problems: [StoreError] = []
+    for lun in luns.sorted(by: { $0.volume < $1.volume }) {
+      do throws(StoreError) {
+        try lun.alone { () throws(StoreError) in
+          try lun.seal()
+          lun.retire()
+        }
+      } catch { problems.append(error) }
+    }
+    lock.release()
+    if !problems.isEmpty { throw StoreProblems(problems) }
+  }
+
+  /// A LUN, opened if need be.
+  ///
+  /// - Throws: as `Store.openLUN` does.
+  public func lun(_ name: LUNName) throws(StoreError) -> LUN {
+    try table.withLock { table throws(StoreError) in
+      if let lun = table.luns[name] { return lun }
+      let lun = try open(name)
+      table.luns[name] = lun
+      return lun
+    }
+  }
+
+  /// A snapshot, opened if need be.
+  ///
+  /// - Throws: as `Store.openSnapshot` does.
+  public func snapshotView(_ name: SnapshotName) throws(StoreError) -> LUN {
+    try table.withLock { table throws(StoreError) in
+      if let view = table.views[name] { return view }
+      let view = try store.openSnapshot(name, cache)
+      table.views[name] = view
+      return view
+    }
+  }
+
+  /// A LUN or a snapshot, opened if need be.
+  public func volume(_ name: VolumeName) throws(StoreError) -> LUN {
+    switch name {
+    case .lun(let name): try lun(name)
+    case .snapshot(let name): try snapshotView(name)
+    }
+  }
+
+  /// The names of the LUNs and their snapshots, in order.
+  public func volumes() throws(StoreError) -> [VolumeName] { try store.names() }
+
+  private func open(_ name: LUNName) throws(StoreError) -> LUN {
+    let lun = try store.openLUN(name, .readWrite, cache)
+    let head = lun.chain.headRecord
+    // Left too long by a change of size that was interrupted. What is there must not show when the LUN grows.
+    if try lun.chain.head.data.status().st_size > head.size {
+      guard ftruncate(lun.chain.head.data.raw, off_t(head.size)) == 0 else {
+        throw .system("shorten", lun.chain.head.data.path)
+      }
+    }
+    // A snapshot was taken and no new head put on top of it before the power went.
+    let folder = try store.lunRecord(name).folder
+    for (entry, _) in try folder.entries() where entry.hasPrefix("@") {
+      guard let file = try folder.openFileIfPresent(entry, O_RDONLY),
+        let snapshot = try? SnapshotRecord(reading: file), snapshot.layer == head.identifier
+      else { continue }
+      try lun.alone { () throws(StoreError) in try putHead(on: lun) }
+      break
+    }
+    return lun
+  }
+
+  /// One change of structure at a time.
+  func change<Result: Sendable>(_ body: () throws(StoreError) -> Result) throws(StoreError) -> Result {
+    try changes.withLock { _ throws(StoreError) in try body() }
+  }
+
+  /// The LUNs and snapshots that are open.
+  var openVolumes: [LUN] { table.withLock { Array($0.luns.values) + Array($0.views.values) } }
+
+  func forget(_ name: VolumeName) -> LUN? {
+    table.withLock { table in
+      switch name {
+      case .lun(let name): table.luns.removeValue(forKey: name)
+      case .snapshot(let name): table.views.removeValue(forKey: name)
+      }
+    }
+  }
+
+  /// Puts an empty layer on top of a LUN's head, which nothing writes to from here on. To be called alone.
+  func putHead(on lun: LUN) throws(StoreError) {
+    try lun.seal()
+    let frozen = lun.chain.headRecord
+    let head = try store.makeLayer(LayerRecord(size: frozen.size, parent: frozen.identifier))
+    do throws(StoreError) {
+      let chain = try Chain(head, above: lun.chain)
+      var record = lun.record
+      record.head = head.record.identifier
+      try store.lunRecord(record.name).folder.install(LUNRecord.fileName, record.encoded)
+      head.folder.unlock()
+      cache.insert(chain.layers[chain.layers.count - 2])
+      lun.replace(chain, record: record)
+    } catch {
+      store.layers.removeFolder(head.record.identifier.description)
+      throw error
+    }
+  }
+}
