@@ -46,7 +46,7 @@ struct Bench {
   func limit() throws -> Subject {
     let place = try makeFolder("null")
     let files = Self.lunNames.map { "\(place)/\($0)" }
-    let (process, _) = try Tool.start([nullfs, place, String(size)])
+    let process = try Running([nullfs, place, String(size)])
     try Tool.wait(for: "nullfs") { access(files[0], F_OK) == 0 }
     return Subject("FUSE limit", files: files) { Self.unmount(place, process) }
   }
@@ -81,11 +81,11 @@ struct Bench {
       words += ["--blockdev", "driver=file,filename=\(image),node-name=\(name)"]
       words += ["--export", "type=fuse,id=\(name),node-name=\(name),mountpoint=\(file),writable=on"]
     }
-    let (process, _) = try Tool.start(words)
+    let process = try Running(words)
     try Tool.wait(for: "qemu-storage-daemon") { files.allSatisfy { fileSize($0) == size } }
     return Subject("qemu-storage-daemon", files: files) {
       process.terminate()
-      process.waitUntilExit()
+      process.wait()
     }
   }
 
@@ -93,9 +93,9 @@ struct Bench {
   func nbdfuse(_ raw: Subject) throws -> Subject {
     let places = try Self.lunNames.map { try makeFolder("nbdfuse-\($0)") }
     let files = places.map { "\($0)/lun" }
-    var processes: [Process] = []
+    var processes: [Running] = []
     for (file, image) in zip(files, raw.files) {
-      processes.append(try Tool.start(["nbdfuse", file, "[", "nbdkit", "file", image, "]"]).process)
+      processes.append(try Running(["nbdfuse", file, "[", "nbdkit", "file", image, "]"]))
     }
     try Tool.wait(for: "nbdfuse") { files.allSatisfy { fileSize($0) == size } }
     return Subject("nbdfuse + nbdkit", files: files) {
@@ -104,9 +104,9 @@ struct Bench {
   }
 
   /// Unmounts and waits for the end of who served.
-  private static func unmount(_ place: String, _ process: Process?) {
+  private static func unmount(_ place: String, _ process: Running?) {
     _ = try? Tool.run(["fusermount3", "-u", "-z", place])
-    process?.waitUntilExit()
+    process?.wait()
   }
 }
 
