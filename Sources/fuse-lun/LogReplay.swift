@@ -154,7 +154,9 @@ private struct ReplayReport: Encodable {
       let cut = cut.map { ", power cut \($0)" } ?? ""
       let how = status > 128 ? "killed by signal \(status - 128)" : "exit status \(status)"
       let lines = output.split(separator: "\n", omittingEmptySubsequences: false)
-      let shown = (output.hasSuffix("\n") || output.isEmpty ? lines.dropLast() : lines[...]).map { "    \($0)\n" }
+      let shown = (output.hasSuffix("\n") || output.isEmpty ? lines.dropLast() : lines[...]).map {
+        "    \($0)\n"
+      }
       return "entry \(entry) (\(operation))\(cut): \(how)\n" + shown.joined()
     }
   }
