@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Whether a file can be put under a loop device here.
-private let whyNoLoop: String? = {
+let whyNoLoop: String? = {
   if let whyNoMount { return whyNoMount }
   guard isRoot, hasTools("losetup", "mount") else { return "loop devices need root, losetup and mount" }
   return run("losetup", "-f").status == 0 ? nil : "there is no free loop device"
