@@ -56,7 +56,10 @@ public final class LUN: @unchecked Sendable {
 
   /// The LUN, as its record has it now.
   public var description: LUNDescription {
-    gate.shared { LUNDescription(record, chain.headRecord, allocated: chain.allocated) }
+    gate.shared {
+      LUNDescription(
+        record, chain.headRecord, base: chain.layers[0].record.base, allocated: chain.allocated)
+    }
   }
 
   /// Runs `body` while no request is under way.

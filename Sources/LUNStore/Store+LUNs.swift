@@ -88,11 +88,11 @@ public struct LUNRequest: Sendable {
 }
 
 extension LUNDescription {
-  init(_ record: LUNRecord, _ head: LayerRecord, allocated: Int64) {
+  init(_ record: LUNRecord, _ head: LayerRecord, base: BaseReference?, allocated: Int64) {
     self.init(
       name: record.name, identifier: record.identifier, size: ByteCount(head.size),
       blockSize: record.blockSize, created: record.created, allocated: ByteCount(allocated),
-      properties: record.properties, base: head.base)
+      properties: record.properties, base: base)
   }
 }
 
@@ -130,7 +130,7 @@ extension Store {
       layers.removeFolder(layerRecord.identifier.description)
       throw error
     }
-    return try openLUN(request.name, .readOnly).description
+    return try describe(request.name)
   }
 
   /// Refuses a name that is taken.
@@ -186,6 +186,19 @@ extension Store {
       try Chain(openLayers(record.head, access, cache), access)
     }
     return LUN(.lun(name), number: UInt64(try folder.status().st_ino), record, chain, access)
+  }
+
+  /// What the records say of a LUN, and whether its files are there and long enough; reads no maps.
+  ///
+  /// - Throws: as `openLUN` does.
+  public func describe(_ name: LUNName) throws(StoreError) -> LUNDescription {
+    let record = try lunRecord(name).record
+    return try naming(.lun(name)) { () throws(StoreError) in
+      let layers = try openLayers(record.head, .readOnly, nil)
+      let head = layers[layers.count - 1].record
+      let allocated = layers.reduce(0) { $0 + $1.allocated }
+      return LUNDescription(record, head, base: layers[0].record.base, allocated: min(allocated, head.size))
+    }
   }
 
   /// Opens a snapshot, which can only be read.

@@ -20,14 +20,17 @@ struct FuseLun: ParsableCommand {
       RollbackCommand.self, CloneCommand.self, DeleteCommand.self, ResizeCommand.self, SetCommand.self,
       CheckCommand.self,
       FaultCommand.self, LayerCommand.self,
+      LogCommand.self,
     ])
 
   static func main() {
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(LogCommand.rearranged(Array(CommandLine.arguments.dropFirst())))
       try command.run()
     } catch let status as ExitCode {
       Glibc.exit(status.rawValue)
+    } catch is ReplayFailed {
+      Glibc.exit(1)
     } catch let error as StoreError {
       complain(error)
       Glibc.exit(error.exitStatus)

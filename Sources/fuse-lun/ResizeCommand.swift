@@ -55,6 +55,7 @@ struct ResizeRequest: StoreRequest {
     let name = try LUNName(name)
     let now = try server.openStore.lun(name).size
     guard size < now else {
+      try server.requireNotRecorded(name, "a new size")
       try server.change(name, "making it larger", force: true) {
         try server.openStore.resize(name, to: size)
       }

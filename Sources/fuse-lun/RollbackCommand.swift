@@ -48,6 +48,7 @@ extension StoreServer {
   /// who have.
   func change(_ name: LUNName, _ what: String, force: Bool, _ body: () throws -> Void) throws {
     guard let mounted else { return try body() }
+    try requireNotRecorded(name, what)
     let node = try mounted.node(named: .lun(name))
     // Pages of shared mappings, and attributes, are of the old contents.
     defer { mounted.kernel.invalidate(node) }

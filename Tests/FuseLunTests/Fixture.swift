@@ -64,6 +64,8 @@ final class Mount: Sendable {
 
   /// A part of what a LUN or a snapshot has in the store, past any mount.
   func stored(_ name: String, _ offset: Int64, _ count: Int) throws -> [UInt8] {
+    // A daemon that has just been unmounted is still making everything durable.
+    try #require(eventually { (try? Store.open(store).holder()) == .some(nil) })
     let volume = try Store.open(store).open(VolumeName(name))
     var bytes = [UInt8](repeating: 0xEE, count: count)
     let length = try bytes.withUnsafeMutableBytes { buffer in
