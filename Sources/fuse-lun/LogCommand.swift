@@ -22,7 +22,8 @@ struct LogCommand: ParsableCommand {
       'fuse-lun log <store> <name> replay --help' says more, and so for the others.
       """,
     subcommands: [
-      LogRecordCommand.self, LogMarkCommand.self, LogShowCommand.self, LogReplayCommand.self, LogListCommand.self,
+      LogRecordCommand.self, LogMarkCommand.self, LogShowCommand.self, LogReplayCommand.self,
+      LogListCommand.self,
       LogRemoveCommand.self,
     ])
 

@@ -35,7 +35,8 @@ struct LogMarkCommand: ParsableCommand {
     commandName: "mark",
     abstract: "Add a remark to the log that is being recorded.",
     usage: "fuse-lun log <store> <name> mark <text>",
-    discussion: "It is behind everything that was acknowledged before, and before everything that comes later.")
+    discussion:
+      "It is behind everything that was acknowledged before, and before everything that comes later.")
 
   @OptionGroup var of: LogOfLUN
 
@@ -155,7 +156,8 @@ extension StoreServer {
   func requireNotRecorded(_ name: LUNName, _ what: String) throws(StoreError) {
     guard let mounted, let recorder = try mounted.node(named: .lun(name)).stack.recorder else { return }
     throw StoreError(
-      .busy, at: "LUN '\(name)'", "is being recorded, as \(name)@\(recorder.layer.header.base), and \(what) is no write",
+      .busy, at: "LUN '\(name)'",
+      "is being recorded, as \(name)@\(recorder.layer.header.base), and \(what) is no write",
       remedy: "'fuse-lun log STORE \(name) record --stop' ends that")
   }
 }

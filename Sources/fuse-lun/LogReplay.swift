@@ -78,6 +78,7 @@ struct LogReplay {
   private mutating func visit(
     _ entry: WriteLog.Entry?, _ mountpoint: String, _ signals: DeferredSignals
   ) throws {
+    report.points += 1
     for target in states.targets(at: entry?.number ?? 0, entry) {
       var name = "\(state.name).at\(entry?.number ?? 0)"
       let follower: Follower
@@ -105,7 +106,6 @@ struct LogReplay {
       if !json { try emit(failure.text) }
       if stopsAtFirst { return }
     }
-    report.points += 1
   }
 
   /// Brings a follower to an entry; makes it if need be.
@@ -154,7 +154,9 @@ private struct ReplayReport: Encodable {
       let cut = cut.map { ", power cut \($0)" } ?? ""
       let how = status > 128 ? "killed by signal \(status - 128)" : "exit status \(status)"
       let lines = output.split(separator: "\n", omittingEmptySubsequences: false)
-      let shown = (output.hasSuffix("\n") || output.isEmpty ? lines.dropLast() : lines[...]).map { "    \($0)\n" }
+      let shown = (output.hasSuffix("\n") || output.isEmpty ? lines.dropLast() : lines[...]).map {
+        "    \($0)\n"
+      }
       return "entry \(entry) (\(operation))\(cut): \(how)\n" + shown.joined()
     }
   }

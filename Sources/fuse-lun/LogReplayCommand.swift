@@ -53,7 +53,9 @@ struct LogReplayCommand: ParsableCommand {
   @Option(help: "Chooses the power cuts.")
   var seed: UInt64 = 1
 
-  @Flag(help: "The disk lies: flushes make nothing durable, and a power cut may lose anything since the beginning.")
+  @Flag(
+    help:
+      "The disk lies: flushes make nothing durable, and a power cut may lose anything since the beginning.")
   var dropFlushes = false
 
   @Flag(help: "Go no further than the first state that fails.")
@@ -80,7 +82,8 @@ struct LogReplayCommand: ParsableCommand {
     }
     guard cut == nil || at != nil else { throw ValidationError("--cut is for --at.") }
     guard cut == nil || powerCut == nil, cut != 0 else {
-      throw ValidationError("--cut chooses one of the power cuts, which count from 1; --power-cut runs them all.")
+      throw ValidationError(
+        "--cut chooses one of the power cuts, which count from 1; --power-cut runs them all.")
     }
     guard powerCut == nil || !command.isEmpty else {
       throw ValidationError("--power-cut needs a command; --cut makes one of the states to look at.")

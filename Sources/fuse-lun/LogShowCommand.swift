@@ -6,7 +6,8 @@ struct LogShowCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show",
     abstract: "List what a log has.",
-    usage: "fuse-lun log <store> <name> show [--log <log>] [--from-entry <n>] [--to-entry <n>] [--json] [--data]",
+    usage:
+      "fuse-lun log <store> <name> show [--log <log>] [--from-entry <n>] [--to-entry <n>] [--json] [--data]",
     discussion: """
       One line for each entry: its number, the seconds since recording began, what was done, the logical block \
       where that begins (and how many bytes into the block, if it does not begin with it), and its length in \
@@ -46,7 +47,8 @@ struct LogShowCommand: ParsableCommand {
       summary.add(entry)
     }
     if json {
-      let tail = try encodeLine(LogTail(summary: summary, ending: reader.ending.map(Self.describe))).dropFirst()
+      let tail = try encodeLine(LogTail(summary: summary, ending: reader.ending.map(Self.describe)))
+        .dropFirst()
       try output.write("\n]," + String(decoding: tail, as: UTF8.self))
     } else {
       try output.write(summary.text + (reader.ending.map { "; \(Self.describe($0))" } ?? "") + "\n")
@@ -59,7 +61,8 @@ struct LogShowCommand: ParsableCommand {
     case .ended(let reason): "ended: \(reason)"
     case .recording: "still being recorded"
     case .cutOff(0): "cut off: whoever recorded it was killed"
-    case .cutOff(let bytes): "cut off: whoever recorded it was killed, and left \(bytes) bytes of no whole entry"
+    case .cutOff(let bytes):
+      "cut off: whoever recorded it was killed, and left \(bytes) bytes of no whole entry"
     }
   }
 }
@@ -153,7 +156,9 @@ private struct EntryReport: Encodable {
     var what = ""
     if let offset, let length {
       let inside = offset % blockSize
-      what = padded(inside == 0 ? "\(offset / blockSize)" : "\(offset / blockSize)+\(inside)", 12) + padded(String(length), 12)
+      what =
+        padded(inside == 0 ? "\(offset / blockSize)" : "\(offset / blockSize)+\(inside)", 12)
+        + padded(String(length), 12)
     } else if let firstDurable, let lastDurable {
       what = "  entries \(firstDurable) to \(lastDurable)"
     } else if let text {
