@@ -18,7 +18,7 @@ struct FuseLun: ParsableCommand {
     subcommands: [
       CreateCommand.self, MountCommand.self, ListCommand.self, InfoCommand.self, SnapshotCommand.self,
       RollbackCommand.self, CloneCommand.self, DeleteCommand.self, ResizeCommand.self, SetCommand.self,
-      LogCommand.self,
+      CheckCommand.self, LogCommand.self,
     ])
 
   static func main() {
@@ -27,8 +27,6 @@ struct FuseLun: ParsableCommand {
       try command.run()
     } catch let status as ExitCode {
       Glibc.exit(status.rawValue)
-    } catch is ReplayFailed {
-      Glibc.exit(1)
     } catch let error as StoreError {
       complain(error)
       Glibc.exit(error.exitStatus)

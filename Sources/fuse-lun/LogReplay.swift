@@ -1,4 +1,4 @@
-import FoundationEssentials
+import ArgumentParser
 import Glibc
 import LUNStore
 
@@ -40,7 +40,7 @@ struct LogReplay {
     durable = Follower(name: "\(log.name).replay\(getpid()).durable")
   }
 
-  /// - Throws: `ReplayFailed` if the command failed anywhere, and what keeps it from being run.
+  /// - Throws: the exit status 1 if the command failed anywhere, and what keeps it from being run.
   mutating func run() throws {
     let signals = DeferredSignals()
     defer { signals.deliver() }
@@ -56,7 +56,7 @@ struct LogReplay {
     bar.erase()
     if signals.isPending { return }
     try report.write(json: json)
-    if !report.failures.isEmpty { throw ReplayFailed() }
+    if !report.failures.isEmpty { throw ExitCode(1) }
   }
 
   private mutating func walk(_ mountpoint: String, _ signals: DeferredSignals) throws {
@@ -90,7 +90,7 @@ struct LogReplay {
       }
       try perform(follower.name, name, follower.position ?? .start, target)
       let check = Result { () throws(StoreError) in
-        try Check(command).run(
+        try ReplayCheck(command).run(
           on: "\(mountpoint)/\(name)", entry: entry?.number ?? 0, cut: target.cut?.index)
       }
       try discard(name)
@@ -137,9 +137,6 @@ struct LogReplay {
     for follower in [state, durable] where follower.position != nil { try discard(follower.name) }
   }
 }
-
-/// The command failed at one point at least.
-struct ReplayFailed: Error {}
 
 /// What came of a replay.
 private struct ReplayReport: Encodable {

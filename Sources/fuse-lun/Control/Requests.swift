@@ -2,7 +2,7 @@
 /// command itself only.
 let storeRequests: [any StoreRequest.Type] = [
   PingRequest.self, MountInfoRequest.self, SnapshotRequest.self, RollbackRequest.self, CloneRequest.self,
-  DeleteRequest.self, ResizeRequest.self, SetRequest.self,
+  DeleteRequest.self, ResizeRequest.self, SetRequest.self, CheckRequest.self,
   LogRecordRequest.self, LogStopRequest.self, LogMarkRequest.self, LogRebuildRequest.self,
   LogRemoveRequest.self,
 ]
