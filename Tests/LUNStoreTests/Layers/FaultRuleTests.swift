@@ -12,7 +12,7 @@ struct FaultRuleTests {
     guard case .request(let rule) = try NewLayer(fault: "error", settings(options), on: it.lun) else {
       return []
     }
-    it.stack.add(rule)
+    try it.stack.add(rule)
     let block = it.lun.blockSize
     let codes = (0..<20).map { number in
       if number == 19 { return it.flush().code }

@@ -54,7 +54,7 @@ final class StackFixture: Sendable {
   @discardableResult
   func add(_ kind: String, _ options: String...) throws -> Int {
     switch try NewLayer(kind, settings(options), on: lun) {
-    case .request(let layer): stack.add(layer)
+    case .request(let layer): try stack.add(layer)
     case .disk(let layer): try stack.add(layer)
     }
   }
@@ -65,7 +65,7 @@ final class StackFixture: Sendable {
     guard case .request(let rule) = try NewLayer(fault: kind, settings(options), on: lun) else {
       throw StoreError(.invalidInput, at: kind, "is no rule")
     }
-    return stack.add(rule)
+    return try stack.add(rule)
   }
 
   /// Submits a request.
