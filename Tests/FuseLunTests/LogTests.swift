@@ -123,7 +123,7 @@ struct LogTests {
     }
     try mount.unmount()
     let shown = try show(mount, "disk")
-    #expect(shown.ending == "ended: unmounted")
+    #expect(shown.ending == "ended: by the end of the mount, or by 'layer clear'")
     // The store is not mounted any more: the replay does that by itself.
     let compared = log(
       mount, "disk", "replay", "--each-mark", "--", "sh", "-c", "cmp {} \(copies)/$FUSE_LUN_ENTRY")
