@@ -7,6 +7,7 @@
 #include <fuse_lowlevel.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <syslog.h>
 
 // FUSE_ARGS_INIT is a macro with arguments.
@@ -31,16 +32,35 @@ static inline int cfuse_session_loop(struct fuse_session *session) {
   return result;
 }
 
-// The kernel's answer to OPEN (struct fuse_open_out). Sent by hand since libfuse has a field for
-// FOPEN_PARALLEL_DIRECT_WRITES (Linux 6.2; older kernels ignore it) only from 3.14.1 on; without that flag
-// the kernel lets one write at a time into a file.
-static inline int cfuse_reply_open_direct(fuse_req_t request, uint64_t handle) {
+// The kernel's answer to OPEN (struct fuse_open_out), sent by hand since libfuse has fields for what came
+// late only from 3.14.1 on: FOPEN_PARALLEL_DIRECT_WRITES (Linux 6.2; without it the kernel lets one write at a
+// time into a file), and FOPEN_PASSTHROUGH (Linux 6.9) with the number of the backing file. Older kernels ignore
+// the first, and are not sent the second.
+static inline int cfuse_reply_open(fuse_req_t request, uint64_t handle, int32_t backing) {
   struct {
     uint64_t handle;
     uint32_t flags;
-    uint32_t padding;
+    int32_t backing;
   } answer = {handle, 1u << 0 /* FOPEN_DIRECT_IO */ | 1u << 6 /* FOPEN_PARALLEL_DIRECT_WRITES */, 0};
+  if (backing > 0) {
+    answer.flags = 1u << 7 /* FOPEN_PASSTHROUGH */;
+    answer.backing = backing;
+  }
   return fuse_reply_buf(request, (const char *)&answer, sizeof answer);
+}
+
+// Registers a file that the kernel may go to by itself (struct fuse_backing_map), or takes it back.
+static inline int cfuse_open_backing(struct fuse_session *session, int file) {
+  struct {
+    int32_t fd;
+    uint32_t flags;
+    uint64_t padding;
+  } map = {file, 0, 0};
+  return ioctl(fuse_session_fd(session), _IOW(229, 1, map), &map);
+}
+
+static inline int cfuse_close_backing(struct fuse_session *session, uint32_t backing) {
+  return ioctl(fuse_session_fd(session), _IOW(229, 2, backing), &backing);
 }
 
 // A daemon has no terminal: what libfuse has to say goes to the system log. Its levels are syslog's.

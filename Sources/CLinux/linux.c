@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 _Static_assert(LINUX_FALLOC_FL_KEEP_SIZE == FALLOC_FL_KEEP_SIZE, "kernel ABI");
@@ -30,4 +32,28 @@ int linux_block_device_logical_block_size(int fd, int *bytes) { return ioctl(fd,
 
 int linux_set_io_flusher(void) { return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); }
 
+int linux_accept_cloexec(int fd) { return accept4(fd, NULL, NULL, SOCK_CLOEXEC); }
+
+int linux_peer_user(int fd, uint32_t *user) {
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return -1;
+  *user = credentials.uid;
+  return 0;
+}
+
 const char *linux_errno_name(int code) { return strerrorname_np(code); }
+
+int linux_syncfs(int fd) { return syncfs(fd); }
+
+int linux_freeze(int fd) { return ioctl(fd, FIFREEZE, 0); }
+
+int linux_thaw(int fd) { return ioctl(fd, FITHAW, 0); }
+
+int linux_loop_backing(int fd, uint64_t *device, uint64_t *inode) {
+  struct loop_info64 info;
+  if (ioctl(fd, LOOP_GET_STATUS64, &info) != 0) return -1;
+  *device = info.lo_device;
+  *inode = info.lo_inode;
+  return 0;
+}

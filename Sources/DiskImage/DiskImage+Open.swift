@@ -23,19 +23,23 @@ extension DiskImage {
     return try read(descriptor, name: path, size: size, logicalBlockSize: blockSize)
   }
 
-  /// Opens a LUN of a store.
+  /// Opens a LUN of a store, or a snapshot: `NAME` or `NAME@LABEL`.
   public static func open(store: String, lun name: String) throws(DiskImageError) -> DiskImage {
-    let lun: LUN
+    let result: Result<DiskImage, DiskImageError>
     do throws(StoreError) {
-      lun = try Store.open(store).openLUN(LUNName(name), .readOnly)
+      let lun = try Store.open(store).open(VolumeName(name))
+      let examine = { (descriptor: Int32) in
+        Result { () throws(DiskImageError) in
+          try read(
+            descriptor, name: "\(store):\(name)", size: lun.size, logicalBlockSize: Int(lun.blockSize))
+        }
+      }
+      // libblkid reads files, and several layers are none.
+      result = if let flat = lun.withFlatFile(examine) { flat } else { try lun.withCopy(examine) }
     } catch {
       throw DiskImageError(error)
     }
-    return try lun.withFlatFile { descriptor throws(DiskImageError) in
-      try read(
-        descriptor, name: "\(store):\(name)", size: lun.description.size.bytes,
-        logicalBlockSize: Int(lun.description.blockSize.rawValue))
-    }
+    return try result.get()
   }
 
   /// The first way to read `STORE:NAME` in which STORE is a folder; both may have colons in them.
@@ -71,7 +75,7 @@ extension DiskImage {
         throw DiskImageError(
           .notAnImage, at: path, "is a folder", remedy: "name a raw image, or STORE:NAME for a LUN")
       }
-      let names = ((try? store.names()) ?? []).prefix(5).map { "\(path):\($0.name)" }.joined(separator: ", ")
+      let names = ((try? store.names()) ?? []).prefix(5).map { "\(path):\($0)" }.joined(separator: ", ")
       throw DiskImageError(
         .notAnImage, at: path, "is a store of LUNs", remedy: "name one of its LUNs: \(names)")
     default:

@@ -179,24 +179,24 @@ public final class LUN: @unchecked Sendable {
     }
   }
 
-  /// Hands out the descriptor of one file that holds the bytes of the LUN in their order, for libraries that
-  /// read files. It is valid for the duration of the call and is not to be written to.
+  /// Hands out the descriptor of the one file that holds the bytes of the LUN in their order; it is valid for
+  /// the duration of the call.
   ///
-  /// For a LUN of several layers that is a copy, without a name, in the folder for temporary files.
-  ///
-  /// - Throws: what `body` throws, or what `wrap` makes of the failure to make the copy.
+  /// - Returns: what `body` returns; `nil` without calling it if there is no such file, but several layers.
   public func withFlatFile<Result, Failure: Error>(
-    _ body: (Int32) throws(Failure) -> Result, wrap: (StoreError) -> Failure
-  ) throws(Failure) -> Result {
-    let flat = gate.shared { chain.isFlat ? chain.head.data : nil }
-    let file: Descriptor
-    if let flat {
-      file = flat
-    } else {
-      do throws(StoreError) { file = try flattened() } catch { throw wrap(error) }
-    }
+    _ body: (Int32) throws(Failure) -> Result
+  ) throws(Failure) -> Result? {
+    guard let file = gate.shared({ chain.isFlat ? chain.head.data : nil }) else { return nil }
     defer { withExtendedLifetime(file) {} }
     return try body(file.raw)
+  }
+
+  /// Hands out the descriptor of a copy of everything in the LUN, for libraries that read files: one without
+  /// a name, in the folder for temporary files, and with holes where there are holes.
+  public func withCopy<Result>(_ body: (Int32) -> Result) throws(StoreError) -> Result {
+    let file = try flattened()
+    defer { withExtendedLifetime(file) {} }
+    return body(file.raw)
   }
 
   private func flattened() throws(StoreError) -> Descriptor {

@@ -91,6 +91,9 @@ public final class OpenStore: Sendable {
     }
   }
 
+  /// The names of the LUNs and their snapshots, in order.
+  public func volumes() throws(StoreError) -> [VolumeName] { try store.names() }
+
   private func open(_ name: LUNName) throws(StoreError) -> LUN {
     let lun = try store.openLUN(name, .readWrite, cache)
     let head = lun.chain.headRecord

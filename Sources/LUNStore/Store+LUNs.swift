@@ -182,7 +182,9 @@ extension Store {
 
   func openLUN(_ name: LUNName, _ access: LUN.Access, _ cache: LayerCache?) throws(StoreError) -> LUN {
     let (record, folder) = try lunRecord(name)
-    let chain = try Chain(openLayers(record.head, access, cache), access)
+    let chain = try naming(.lun(name)) { () throws(StoreError) in
+      try Chain(openLayers(record.head, access, cache), access)
+    }
     return LUN(.lun(name), number: UInt64(try folder.status().st_ino), record, chain, access)
   }
 
@@ -197,9 +199,21 @@ extension Store {
     var (record, folder) = try lunRecord(name.lun)
     let file = try snapshotFile(name, in: folder)
     let snapshot = try snapshotRecord(name, file)
-    let chain = try Chain(openLayers(snapshot.layer, .readOnly, cache), .readOnly)
+    let chain = try naming(.snapshot(name)) { () throws(StoreError) in
+      try Chain(openLayers(snapshot.layer, .readOnly, cache), .readOnly)
+    }
     (record.head, record.created, record.identifier) = (snapshot.layer, snapshot.created, snapshot.identifier)
     return LUN(.snapshot(name), number: UInt64(try file.status().st_ino), record, chain, .readOnly)
+  }
+
+  /// Says whose layer it is that something is wrong with.
+  private func naming<Result>(
+    _ volume: VolumeName, _ open: () throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    do throws(StoreError) { return try open() } catch {
+      throw StoreError(
+        error.kind, at: error.place, "\(error.problem), and '\(volume)' needs it", remedy: error.remedy)
+    }
   }
 
   /// Opens a LUN or a snapshot to read it.

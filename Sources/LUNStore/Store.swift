@@ -148,20 +148,19 @@ public struct Store: Sendable {
     return (found.sorted { ($0.created, $0.name) < ($1.created, $1.name) }, problems)
   }
 
-  /// The names of the LUNs and their snapshots, in order, with the number that identifies each while the
-  /// store is in use; reads no records.
-  public func names() throws(StoreError) -> [(name: VolumeName, number: UInt64)] {
-    var found: [(name: VolumeName, number: UInt64)] = []
-    for (entry, number) in try luns.entries() {
+  /// The names of the LUNs and their snapshots, in order; reads no records.
+  public func names() throws(StoreError) -> [VolumeName] {
+    var found: [VolumeName] = []
+    for (entry, _) in try luns.entries() {
       guard let lun = try? LUNName(entry) else { continue }
-      found.append((.lun(lun), number))
+      found.append(.lun(lun))
       guard let folder = try? luns.openIfPresent(entry, O_RDONLY | O_DIRECTORY) else { continue }
-      for (entry, number) in try folder.entries() where entry.hasPrefix("@") {
+      for (entry, _) in try folder.entries() where entry.hasPrefix("@") {
         guard let label = try? LUNName(String(entry.dropFirst())) else { continue }
-        if let name = try? SnapshotName(lun: lun, label: label) { found.append((.snapshot(name), number)) }
+        if let name = try? SnapshotName(lun: lun, label: label) { found.append(.snapshot(name)) }
       }
     }
-    return found.sorted { $0.name < $1.name }
+    return found.sorted()
   }
 
   /// Room in the file system that holds the store.

@@ -85,7 +85,7 @@ public func errorText(_ code: Int32) -> String {
 }
 
 /// Text from outside made fit for a message: control characters shown as `\u{7}`, and nothing overlong.
-func printable(_ text: String) -> String { printable(text.utf8) }
+public func printable(_ text: String) -> String { printable(text.utf8) }
 
 func printable(_ utf8: some Sequence<UInt8>) -> String {
   var shown = ""

@@ -38,9 +38,9 @@ enum ReadBuffer {
 
 /// The names in the folder as they were when it was opened.
 final class Listing: Sendable {
-  private let entries: [(name: LUNName, number: UInt64)]
+  private let entries: [(name: VolumeName, number: UInt64)]
 
-  init(_ entries: [(name: LUNName, number: UInt64)]) { self.entries = entries }
+  init(_ entries: [(name: VolumeName, number: UInt64)]) { self.entries = entries }
 
   static func from(_ file: UnsafeMutablePointer<fuse_file_info>?) -> Unmanaged<Listing>? {
     guard let file, let handle = UnsafeRawPointer(bitPattern: UInt(file.pointee.fh)) else { return nil }
@@ -60,7 +60,7 @@ final class Listing: Sendable {
         (name, attributes.st_ino, attributes.st_mode) = (index == 0 ? "." : "..", 1, S_IFDIR)
       } else {
         let entry = entries[index - 2]
-        (name, attributes.st_ino, attributes.st_mode) = (entry.name.text, ino_t(entry.number), S_IFREG)
+        (name, attributes.st_ino, attributes.st_mode) = (entry.name.description, ino_t(entry.number), S_IFREG)
       }
       let room = buffer.count - used
       let needed = fuse_add_direntry(request, base + used, room, name, &attributes, off_t(index + 1))

@@ -15,7 +15,11 @@ struct FuseLun: ParsableCommand {
       Exit status: 0 done; 1 the system refused (no space, no permission to mount, …); 2 the command line or \
       the store is wrong, and nothing was changed.
       """,
-    subcommands: [CreateCommand.self, MountCommand.self, ListCommand.self, InfoCommand.self])
+    subcommands: [
+      CreateCommand.self, MountCommand.self, ListCommand.self, InfoCommand.self, SnapshotCommand.self,
+      RollbackCommand.self, CloneCommand.self, DeleteCommand.self, ResizeCommand.self, SetCommand.self,
+      CheckCommand.self,
+    ])
 
   static func main() {
     do {

@@ -3,7 +3,12 @@ import LUNStore
 
 struct InfoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "info", abstract: "Say all there is to say about one LUN.")
+    commandName: "info",
+    abstract: "Say all there is to say about one LUN.",
+    discussion: """
+      Vendor, product, serial number and NAA designator are what an iSCSI target should tell initiators. LAYERS \
+      is in how many files the contents are: one more for each snapshot and clone below.
+      """)
 
   @Argument(help: "The store's folder.")
   var store: String
@@ -16,21 +21,74 @@ struct InfoCommand: ParsableCommand {
 
   func run() throws {
     let opened = try Store.open(store)
-    let lun = try opened.openLUN(LUNName(name), .readOnly).description
-    let report = LUNReport(lun)
-    if json { return try writeJSON(report) }
+    let lun = try opened.openLUN(LUNName(name), .readOnly)
+    let (snapshots, problems) = try opened.snapshots(of: LUNName(name))
+    var report = LUNReport(lun.description, snapshots)
+    report.layers = lun.depth
+    report.mount = try MountReport(of: name, in: opened)
+    if json { try writeJSON(report) } else { try writeTable(nil, rows(report)) }
+    report.mount?.stale.forEach { Log.error(staleMount($0)) }
+    if !problems.isEmpty { throw StoreProblems(problems) }
+  }
+
+  private func rows(_ lun: LUNReport) -> [[String]] {
     var rows = [
-      ["name", report.name],
-      ["uuid", report.uuid],
-      ["size", "\(lun.size) (\(report.size) bytes, \(report.blocks) blocks)"],
-      ["block size", "\(report.blockSize) bytes"],
-      ["allocated", "\(lun.allocated) (\(report.allocated) bytes)"],
-      ["created", report.created],
+      ["name", lun.name],
+      ["uuid", lun.uuid],
+      ["size", "\(ByteCount(lun.size)) (\(lun.size) bytes, \(lun.blocks) blocks)"],
+      ["block size", "\(lun.blockSize) bytes"],
+      ["allocated", "\(ByteCount(lun.allocated)) (\(lun.allocated) bytes)"],
+      ["created", lun.created],
+      ["access", lun.readOnly ? "read-only" : "read-write"],
+      ["vendor", lun.vendor],
+      ["product", lun.product],
+      ["serial", lun.serial],
+      ["naa", lun.naa],
     ]
-    if let holder = try opened.holder() {
-      let process = holder.process.map { "process \($0)" } ?? "another process"
-      rows.append(["mounted", "\(holder.mountpoint)/\(report.name) by \(process)"])
+    if let layers = lun.layers { rows.append(["layers", "\(layers)"]) }
+    if let base = lun.base { rows.append(["base", base]) }
+    for snapshot in lun.snapshots {
+      rows.append(["snapshot", "\(snapshot.name)  \(ByteCount(snapshot.size))  \(snapshot.created)"])
     }
-    try writeTable(nil, rows)
+    guard let mount = lun.mount, let point = mount.mountpoint else { return rows }
+    let process = mount.process.map { "process \($0)" } ?? "another process"
+    rows.append(["mounted", "\(point)/\(lun.name) by \(process)"])
+    switch mount.mode {
+    case .passthrough?: rows.append(["open", "\(times(mount.openCount)), in passthrough"])
+    default: rows.append(["open", times(mount.openCount)])
+    }
+    for layer in mount.layers { rows.append(["armed", layer]) }
+    return rows
+  }
+
+  private func times(_ count: Int) -> String {
+    switch count {
+    case 0: "no"
+    case 1: "once"
+    default: "\(count) times"
+    }
+  }
+}
+
+/// What only the mount knows about a LUN.
+struct MountInfoRequest: StoreRequest {
+  struct Answer: Codable, Sendable {
+    /// How many times clients have it open.
+    var openCount: Int
+    /// How it is open; `nil` if it is not.
+    var mode: Node.Mode?
+    /// The layers that are armed, by their names.
+    var layers: [String]
+  }
+
+  static let name = "mount-info"
+  var lun: String
+
+  func perform(on server: StoreServer, progress: @escaping Progress) throws -> Answer {
+    guard let node = try server.mounted?.node(named: .lun(LUNName(lun))) else {
+      return Answer(openCount: 0, mode: nil, layers: [])
+    }
+    return Answer(
+      openCount: node.openCount, mode: node.mode, layers: node.stack.layers.map(\.layer.kind))
   }
 }

@@ -13,6 +13,8 @@ enum Log {
     toSystemLog.store(true, ordering: .relaxed)
   }
 
+  static var isInSystemLog: Bool { toSystemLog.load(ordering: .relaxed) }
+
   static func error(_ message: String) {
     if toSystemLog.load(ordering: .relaxed) {
       cfuse_syslog(LOG_ERR, message)

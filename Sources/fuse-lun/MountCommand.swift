@@ -10,6 +10,9 @@ struct MountCommand: ParsableCommand {
       Returns when the files are there, and leaves a daemon behind; with -f it stays in the foreground. \
       'fusermount3 -u MOUNTPOINT' ends it, and so do SIGTERM and SIGINT: what was written is then flushed.
 
+      Snapshots are there too, as NAME@LABEL, for reading. While a store is mounted it is managed by the same \
+      commands as otherwise; what they change is in the mount at once.
+
       Nobody but the user who mounts sees the files, not even root, unless '-o allow_other' is given; files \
       are then still for their owner alone until chmod says otherwise.
       """)
@@ -25,7 +28,13 @@ struct MountCommand: ParsableCommand {
 
   @Option(
     name: .customShort("o"),
-    help: ArgumentHelp("Mount options, separated by commas: allow_other, ro, …", valueName: "options"))
+    help: ArgumentHelp(
+      """
+      Mount options, separated by commas. allow_other: for other users too. nonempty: hide what is in the folder. \
+      passthrough: let the kernel read and write LUNs without snapshots by itself, which is faster (root, Linux \
+      6.9); as long as such a file is open no snapshot can be taken of it and no fault or log be armed, and the \
+      kernel does not keep writes from growing it. ro, noexec, noatime, …: as for every file system.
+      """, valueName: "options"))
   var options: [String] = []
 
   func run() throws {

@@ -6,11 +6,17 @@ struct MountOptions: Equatable {
   var list: [String] = []
   /// Whether other users may see the mount.
   var isShared = false
+  /// Whether the kernel may go to the file of a flat LUN by itself.
+  var allowsPassthrough = false
+  /// Whether what is in the folder already may be hidden.
+  var mayHideFiles = false
 
-  private static let known = [
-    "ro", "rw", "allow_other", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "atime",
-    "noatime", "sync", "async", "debug",
-  ]
+  private static let own = ["passthrough", "nonempty"]
+  private static let known =
+    [
+      "ro", "rw", "allow_other", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "atime",
+      "noatime", "sync", "async", "debug",
+    ] + own
 
   init() {}
 
@@ -20,14 +26,18 @@ struct MountOptions: Equatable {
   init(_ given: [String]) throws(StoreProblems) {
     var problems: [StoreError] = []
     for option in given.flatMap({ $0.split(separator: ",").map(String.init) }) {
-      if !Self.known.contains(option) {
+      switch option {
+      case "passthrough": allowsPassthrough = true
+      case "nonempty": mayHideFiles = true
+      case _ where !Self.known.contains(option):
         problems.append(
           StoreError(
             .invalidInput, at: "option '\(option)'", "is no mount option of fuse-lun",
             remedy: "those are: " + Self.known.joined(separator: ", ")))
-      } else if !list.contains(option) {
+      case _ where !list.contains(option):
         list.append(option)
         if option == "allow_other" { isShared = true }
+      default: break
       }
     }
     if !problems.isEmpty { throw StoreProblems(problems) }

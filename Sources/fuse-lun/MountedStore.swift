@@ -1,73 +1,138 @@
+import CFuse
 import Glibc
 import LUNStore
 import Synchronization
 
-/// A store as a folder of files: which LUN has which inode, and who may touch it.
+/// A store as a folder of files: which volume has which inode.
 ///
-/// LUNs are opened when they are first looked up and stay open until the end, so that an inode number that
-/// the kernel knows always leads somewhere. Several threads are in here at once.
+/// LUNs and snapshots are opened when they are first looked up and stay open until they are deleted or the
+/// mount ends. Several threads are in here at once.
 final class MountedStore: Sendable {
-  let store: Store
+  let openStore: OpenStore
+  /// Where it is mounted.
+  let point: String
   /// Whether users other than the one who mounted can see the mount (`-o allow_other`).
   let isShared: Bool
+  let negotiation: Negotiation
+  /// The kernel's side, while there is one.
+  let kernel = Kernel()
   /// Called once, when the kernel has taken the mount into use.
-  let whenReady: @Sendable () -> Void
+  let whenReady: @Sendable (MountedStore) -> Void
 
   private struct Table {
-    var byName: [LUNName: Node] = [:]
+    var byName: [VolumeName: Node] = [:]
     var byNumber: [UInt64: Node] = [:]
+    /// The inode numbers of what was ever listed or looked up, and not deleted since. They are our own: those of
+    /// the host are used again for something new, while the kernel remembers the old.
+    var numbers: [VolumeName: UInt64] = [:]
+    var lastNumber = UInt64(FUSE_ROOT_ID)
+
+    mutating func number(_ name: VolumeName) -> UInt64 {
+      if let number = numbers[name] { return number }
+      lastNumber += 1
+      numbers[name] = lastNumber
+      return lastNumber
+    }
   }
 
   private let table = Mutex(Table())
 
-  init(store: Store, isShared: Bool, whenReady: @escaping @Sendable () -> Void) {
-    self.store = store
-    self.isShared = isShared
+  init(
+    _ openStore: OpenStore, at point: String, _ options: MountOptions,
+    whenReady: @escaping @Sendable (MountedStore) -> Void
+  ) {
+    self.openStore = openStore
+    self.point = point
+    isShared = options.isShared
+    negotiation = Negotiation(passthrough: options.allowsPassthrough)
     self.whenReady = whenReady
   }
 
-  /// The node of a LUN that the kernel has looked up.
+  var store: Store { openStore.store }
+
+  /// What is in the folder, in the order of the names.
+  func list() throws(StoreError) -> [(name: VolumeName, number: UInt64)] {
+    let names = try openStore.volumes()
+    return table.withLock { table in names.map { ($0, table.number($0)) } }
+  }
+
+  /// The node of an inode that the kernel knows.
   func node(_ number: UInt64) -> Node? { table.withLock { $0.byNumber[number] } }
 
-  /// The node of a name, opened if need be; `nil` if there is no such LUN.
-  func lookUp(_ name: LUNName) throws(IOError) -> Node? {
-    let outcome: Result<Node?, StoreError> = table.withLock { table in
+  /// All that were looked up.
+  var nodes: [Node] { table.withLock { $0.byName.values.sorted { $0.name < $1.name } } }
+
+  /// The node of a name, opened if need be.
+  ///
+  /// - Throws: `absent` if there is nothing of that name.
+  func node(named name: VolumeName) throws(StoreError) -> Node {
+    let outcome: Result<Node, StoreError> = table.withLock { table in
       if let node = table.byName[name] { return .success(node) }
       do throws(StoreError) {
-        let node = Node(try store.openLUN(name, .readWrite))
+        let node = Node(try openStore.volume(name), number: table.number(name))
         table.byName[name] = node
-        table.byNumber[node.lun.number] = node
+        table.byNumber[node.number] = node
         return .success(node)
       } catch {
-        return error.kind == .absent ? .success(nil) : .failure(error)
+        return .failure(error)
       }
     }
-    switch outcome {
-    case .success(let node): return node
-    case .failure(let error):
+    return try outcome.get()
+  }
+
+  /// The node of a name that a client asks for; `nil` if there is nothing of that name.
+  func lookUp(_ name: VolumeName) throws(IOError) -> Node? {
+    do throws(StoreError) {
+      return try node(named: name)
+    } catch {
+      if error.kind == .absent { return nil }
       Log.error(error.description)
       if case .system(let code) = error.kind { throw IOError(code) }
       throw IOError(EIO)
     }
   }
 
-  /// Makes durable what all LUNs hold.
-  func flushAll() -> [String] {
-    let nodes = table.withLock { Array($0.byName.values) }
-    return nodes.sorted { $0.lun.description.name < $1.lun.description.name }.compactMap { node in
-      do throws(IOError) {
-        try node.lun.flush()
-        return nil
+  /// Forgets what was deleted, and has the kernel forget it.
+  func forget(_ name: VolumeName) {
+    table.withLock { table in
+      table.numbers[name] = nil
+      if let node = table.byName.removeValue(forKey: name) { table.byNumber[node.number] = nil }
+    }
+    kernel.forget(name.description)
+  }
+
+  /// Registers the file of a LUN with the kernel, if the kernel may go to it by itself: `-o passthrough` was
+  /// given, no layer wants to see requests, and the bytes are in one file.
+  func registerBacking(of node: Node) -> Int32? {
+    guard negotiation.allowsPassthrough, node.stack.isEmpty else { return nil }
+    return node.lun.withFlatFile { kernel.openBacking($0) } ?? nil
+  }
+
+  /// The end of the mount is near: requests that layers hold fail, and none is held any more.
+  func closeLayers() {
+    for node in nodes {
+      do {
+        try node.stack.close()
       } catch {
-        return "LUN '\(node.lun.description.name)': cannot flush: \(errorText(error.code))"
+        Log.error("LUN '\(node.name)': not everything could be written: \(error)")
       }
+    }
+  }
+
+  /// Has the kernel write back what it holds of the files that are open: pages of shared mappings.
+  func writeBack() {
+    for node in nodes where node.openCount > 0 {
+      let file = open("\(point)/\(node.name)", O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+      guard file >= 0 else { continue }
+      if fsync(file) != 0 { Log.error("LUN '\(node.name)': cannot flush: \(errorText(errno))") }
+      close(file)
     }
   }
 
   /// The attributes of the folder.
   func folderAttributes() -> stat {
     var attributes = stat()
-    attributes.st_ino = 1
+    attributes.st_ino = ino_t(FUSE_ROOT_ID)
     attributes.st_nlink = 2
     attributes.st_mode = S_IFDIR | (isShared ? 0o755 : 0o700)
     attributes.st_uid = getuid()
@@ -76,39 +141,38 @@ final class MountedStore: Sendable {
   }
 }
 
-/// A LUN as a file.
-final class Node: Sendable {
-  let lun: LUN
+/// The kernel's side of a mount: what the daemon tells it of its own accord.
+final class Kernel: Sendable {
+  // The address of the session, from `attach` to `detach`. Whoever is in here meanwhile is a request of the
+  // kernel or of a command, and all of those have ended before the session is taken apart.
+  private let session = Atomic<UInt>(0)
 
-  private struct Permissions {
-    var mode: mode_t = 0o600
-    var user = getuid()
-    var group = getgid()
+  func attach(_ session: OpaquePointer) {
+    self.session.store(UInt(bitPattern: session), ordering: .releasing)
   }
 
-  /// As of this mount; the store does not keep them.
-  private let permissions = Mutex(Permissions())
+  func detach() { session.store(0, ordering: .releasing) }
 
-  init(_ lun: LUN) { self.lun = lun }
-
-  func attributes() throws(IOError) -> stat {
-    var attributes = try lun.status()
-    let permissions = permissions.withLock { $0 }
-    attributes.st_ino = ino_t(lun.number)
-    attributes.st_nlink = 1
-    attributes.st_mode = S_IFREG | permissions.mode
-    attributes.st_uid = permissions.user
-    attributes.st_gid = permissions.group
-    attributes.st_blksize = 4096
-    return attributes
+  private func withSession<Result>(_ body: (OpaquePointer) -> Result) -> Result? {
+    OpaquePointer(bitPattern: session.load(ordering: .acquiring)).map(body)
   }
 
-  /// Sets who may touch the file, where others can reach it at all; a disk is never a program.
-  func setPermissions(mode: mode_t?, user: uid_t?, group: gid_t?) {
-    permissions.withLock { permissions in
-      if let mode { permissions.mode = mode & 0o666 }
-      if let user { permissions.user = user }
-      if let group { permissions.group = group }
-    }
+  /// Drops a name of the folder.
+  func forget(_ name: String) {
+    _ = withSession { fuse_lowlevel_notify_inval_entry($0, fuse_ino_t(FUSE_ROOT_ID), name, name.utf8.count) }
   }
+
+  /// Drops the pages and the attributes of a file.
+  func invalidate(_ node: Node) {
+    _ = withSession { fuse_lowlevel_notify_inval_inode($0, fuse_ino_t(node.number), 0, 0) }
+  }
+
+  /// Registers a file that the kernel may go to by itself.
+  ///
+  /// - Returns: its number, or `nil` if the kernel does not want to: only root may, from Linux 6.9 on.
+  func openBacking(_ file: Int32) -> Int32? {
+    withSession { cfuse_open_backing($0, file) }.flatMap { $0 > 0 ? $0 : nil }
+  }
+
+  func closeBacking(_ number: Int32) { _ = withSession { cfuse_close_backing($0, UInt32(number)) } }
 }

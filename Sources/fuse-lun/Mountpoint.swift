@@ -14,12 +14,43 @@ struct Mountpoint {
       throw StoreError(
         code == ENOENT ? .absent : .system(code), at: given, "cannot mount here: \(errorText(code))",
         remedy: code == ENOTCONN
-          ? "a mount whose daemon is gone is in the way: 'fusermount3 -u' removes it" : nil)
+          ? "a mount whose daemon is gone is in the way: 'fusermount3 -u \(printable(given))' removes it"
+          : nil)
     }
     guard status.st_mode & S_IFMT == S_IFDIR else {
       throw StoreError(.invalidInput, at: given, "cannot mount here: it is not a folder")
     }
     path = resolved
+  }
+
+  /// Refuses a mount that would hide files, or another mount of ours.
+  func requireFree() throws(StoreError) {
+    if let other = MountTable.read()?.top(at: path), other.type == Self.type {
+      throw StoreError(
+        .invalidInput, at: path, "cannot mount here: the store '\(printable(other.source))' is mounted here",
+        remedy: "'fusermount3 -u \(printable(path))' removes that mount")
+    }
+    guard let entry = try firstEntry() else { return }
+    throw StoreError(
+      .invalidInput, at: path, "cannot mount here: the folder is not empty, it has '\(printable(entry))'",
+      remedy: "mount at an empty folder, or hide what is in this one with '-o nonempty'")
+  }
+
+  private func firstEntry() throws(StoreError) -> String? {
+    guard let folder = opendir(path) else {
+      // Whether one may look into a folder is another matter than whether one may mount at it.
+      if errno == EACCES { return nil }
+      throw StoreError(.system(errno), at: path, "cannot mount here: \(errorText(errno))")
+    }
+    defer { closedir(folder) }
+    while let entry = readdir(folder) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      // What a new file system of the ext family has is not there for anybody to miss.
+      if ![".", "..", "lost+found"].contains(name) { return name }
+    }
+    return nil
   }
 
   /// Refuses a mount that would hide the store under itself.
@@ -35,33 +66,28 @@ struct Mountpoint {
     }
   }
 
-  /// Whether anything is mounted exactly here, as `/proc/self/mountinfo` has it.
+  /// The type of our file systems in the kernel's table of mounts.
+  static let type = "fuse.fuse-lun"
+
+  /// Whether anything is mounted exactly here; taken for so where that cannot be known.
   static func isMounted(_ path: String) -> Bool {
-    guard let file = fopen("/proc/self/mountinfo", "re") else { return true }
-    defer { fclose(file) }
-    // The fifth field, in which space, tab, line feed and backslash are written as octal numbers (proc(5)).
-    let escaped = path.utf8.reduce(into: [UInt8]()) { field, byte in
-      switch byte {
-      case 0x20: field += Array("\\040".utf8)
-      case 0x09: field += Array("\\011".utf8)
-      case 0x0A: field += Array("\\012".utf8)
-      case 0x5C: field += Array("\\134".utf8)
-      default: field.append(byte)
-      }
-    }
-    var line: UnsafeMutablePointer<CChar>?
-    var capacity = 0
-    defer { free(line) }
-    while case let length = getline(&line, &capacity, file), length > 0, let line {
-      let bytes = UnsafeRawBufferPointer(start: line, count: length)
-      let fields = bytes.split(separator: UInt8(ascii: " "), maxSplits: 5)
-      if fields.count > 4, fields[4].elementsEqual(escaped) { return true }
-    }
-    return false
+    guard let table = MountTable.read() else { return true }
+    return table.top(at: path) != nil
+  }
+
+  /// Where a store is still mounted by a daemon that is gone: everything there fails with `ENOTCONN`.
+  static func stale(store: String) -> [String] {
+    guard let table = MountTable.read(), let path = resolvedPath(store) else { return [] }
+    return table.entries.filter { entry in
+      var status = stat()
+      return entry.type == type && entry.source.utf8.elementsEqual(path.utf8)
+        && stat(entry.point, &status) == -1 && errno == ENOTCONN
+    }.map(\.point)
   }
 }
 
-private func resolvedPath(_ path: String) -> String? {
+/// A path without links and relative parts; `nil` if nothing is there.
+func resolvedPath(_ path: String) -> String? {
   guard let resolved = realpath(path, nil) else { return nil }
   defer { free(resolved) }
   return String(cString: resolved)

@@ -46,7 +46,8 @@ private func addSession(to table: inout fuse_lowlevel_ops) {
     connection?.pointee.max_background = 64
     connection?.pointee.congestion_threshold = 48
     guard let userData else { return }
-    Unmanaged<MountedStore>.fromOpaque(userData).takeUnretainedValue().whenReady()
+    let mounted = Unmanaged<MountedStore>.fromOpaque(userData).takeUnretainedValue()
+    mounted.whenReady(mounted)
   }
   table.statfs = { request, _ in
     do throws(StoreError) {
@@ -64,11 +65,11 @@ private func addNames(to table: inout fuse_lowlevel_ops) {
     answer(request) { () throws(IOError) in
       guard parent == FUSE_ROOT_ID, let name else { return ENOTDIR }
       // A name that no LUN can have is the name of no LUN.
-      guard let lunName = LUNName(bytes: name), let node = try mounted(request).lookUp(lunName) else {
+      guard let volume = VolumeName(bytes: name), let node = try mounted(request).lookUp(volume) else {
         return ENOENT
       }
       var entry = fuse_entry_param()
-      entry.ino = node.lun.number
+      entry.ino = node.number
       entry.attr = try node.attributes()
       entry.entry_timeout = nameTimeout
       fuse_reply_entry(request, &entry)
@@ -79,7 +80,7 @@ private func addNames(to table: inout fuse_lowlevel_ops) {
     do throws(StoreError) {
       guard number == FUSE_ROOT_ID, let file else { return _ = fuse_reply_err(request, ENOTDIR) }
       // The names as of now, so that a listing neither repeats nor skips one when a LUN is created meanwhile.
-      let listing = Listing(try mounted(request).store.names())
+      let listing = Listing(try mounted(request).list())
       let handle = Unmanaged.passRetained(listing)
       file.pointee.fh = UInt64(UInt(bitPattern: handle.toOpaque()))
       // The kernel will not release what it does not know to be open.
@@ -167,14 +168,31 @@ private func setAttributes(
 }
 
 private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
-  table.open = { request, number, _ in
-    // O_TRUNC is in the flags and means nothing, as on a block device: `dd of=LUN` does what it does there.
-    guard let node = mounted(request).node(UInt64(number)) else { return _ = fuse_reply_err(request, ENOENT) }
-    // Not retained: the table keeps nodes for as long as there is a mount.
-    let handle = UInt64(UInt(bitPattern: Unmanaged.passUnretained(node).toOpaque()))
-    cfuse_reply_open_direct(request, handle)
+  table.open = { request, number, file in
+    answer(request) { () throws(IOError) in
+      let store = mounted(request)
+      guard let file, let node = store.node(UInt64(number)) else { return ENOENT }
+      // O_TRUNC is in the flags and means nothing, as on a block device: `dd of=LUN` does what it does there.
+      let forWriting = file.pointee.flags & O_ACCMODE != O_RDONLY
+      let backing = try node.open(forWriting: forWriting) { store.registerBacking(of: node) }
+      let handle = Unmanaged.passRetained(node)
+      // The kernel will not release what it does not know to be open.
+      if cfuse_reply_open(request, UInt64(UInt(bitPattern: handle.toOpaque())), backing ?? 0) != 0 {
+        handle.release()
+        node.close(forWriting: forWriting, giveBack: store.kernel.closeBacking)
+      }
+      return nil
+    }
   }
-  table.release = { request, _, _ in fuse_reply_err(request, 0) }
+  table.release = { request, _, file in
+    answer(request) { () throws(IOError) in
+      guard let file, let handle = UnsafeRawPointer(bitPattern: UInt(file.pointee.fh)) else { return EBADF }
+      let node = Unmanaged<Node>.fromOpaque(handle).takeRetainedValue()
+      let forWriting = file.pointee.flags & O_ACCMODE != O_RDONLY
+      node.close(forWriting: forWriting, giveBack: mounted(request).kernel.closeBacking)
+      return 0
+    }
+  }
   // No flush: nothing is held back until a file is closed, and the kernel stops asking.
   table.read = { request, _, size, offset, file in
     answer(request) { () throws(IOError) in
@@ -203,7 +221,7 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
       do throws(IOError) {
         try node.lun.flush()
       } catch {
-        Log.error("LUN '\(node.lun.description.name)': cannot flush: \(errorText(error.code))")
+        Log.error("LUN '\(node.name)': cannot flush: \(errorText(error.code))")
         throw error
       }
       return 0

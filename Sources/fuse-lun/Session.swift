@@ -16,6 +16,7 @@ struct Session {
     self.place = place
     self.options = options
     try place.requireOutside(store: path)
+    if !options.mayHideFiles { try place.requireFree() }
     let problems = try store.list().problems
     guard problems.isEmpty else { throw StoreProblems(problems) }
   }
@@ -24,26 +25,38 @@ struct Session {
   ///
   /// - Parameter whenReady: called once, from another thread, when clients can open the files.
   func run(whenReady: @escaping @Sendable () -> Void) throws {
-    let lock = try takeLock()
-    defer { lock.release() }
-    prepareProcess()
-    let mounted = MountedStore(store: store, isShared: options.isShared, whenReady: whenReady)
-    try withExtendedLifetime(mounted) { try serve(mounted) }
-    let failures = mounted.flushAll()
-    failures.forEach(Log.error)
-    if !failures.isEmpty { throw StoreError(.system(EIO), at: store.path, "not everything could be flushed") }
+    let source = resolvedPath(store.path) ?? store.path
+    let openStore = try takeStore()
+    do {
+      prepareProcess()
+      let control = try ControlServer(store: store.path)
+      let mounted = MountedStore(openStore, at: place.path, options) { mounted in
+        control.start(StoreServer(openStore, mounted: mounted))
+        whenReady()
+      }
+      try withExtendedLifetime(mounted) { try serve(mounted, control, source: source) }
+    } catch {
+      try? openStore.release()
+      throw error
+    }
+    do throws(StoreProblems) { try openStore.release() } catch {
+      // A daemon's standard error output is nowhere.
+      if Log.isInSystemLog { error.all.forEach { Log.error($0.description) } }
+      throw error
+    }
   }
 
   /// Takes the right to serve. A holder whose mount is gone already is flushing, and is waited for.
-  private func takeLock() throws -> StoreLock {
+  private func takeStore() throws -> OpenStore {
     let deadline = time(nil) + 30
     while true {
       do throws(StoreError) {
-        return try store.serve(at: place.path)
+        return try OpenStore(store.path, at: place.path)
       } catch {
         guard error.kind == .busy else { throw error }
         guard let holder = try store.holder() else { continue }
-        let isInUse = holder.process != nil && Mountpoint.isMounted(holder.mountpoint)
+        let isInUse =
+          holder.process != nil && !holder.mountpoint.isEmpty && Mountpoint.isMounted(holder.mountpoint)
         if isInUse || time(nil) > deadline { throw error }
         usleep(20_000)
       }
@@ -59,40 +72,40 @@ struct Session {
     // Where a LUN is under a loop device of this machine, the kernel may want to write to it to get memory
     // that this process is waiting for. Only root may ask not to be made to wait; nothing is lost otherwise.
     _ = linux_set_io_flusher()
+    // Clients that go away are told by the errors of writing to them.
+    signal(SIGPIPE, SIG_IGN)
   }
 
-  private func serve(_ mounted: MountedStore) throws {
-    let userData = Unmanaged.passUnretained(mounted).toOpaque()
-    let session = try makeSession(userData)
+  private func serve(_ mounted: MountedStore, _ control: ControlServer, source: String) throws {
+    let session = try makeSession(Unmanaged.passUnretained(mounted).toOpaque(), source: source)
     defer { fuse_session_destroy(session) }
-    // Whoever started this may have left signals blocked, and shells start background jobs with SIGINT
-    // ignored, which libfuse would leave so.
-    var ends = sigset_t()
-    sigemptyset(&ends)
-    for end in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&ends, end) }
-    pthread_sigmask(SIG_UNBLOCK, &ends, nil)
-    signal(SIGINT, SIG_DFL)
-    guard fuse_set_signal_handlers(session) == 0 else {
-      throw StoreError(.system(EIO), at: place.path, "cannot handle signals")
-    }
-    defer { fuse_remove_signal_handlers(session) }
+    let ending = Ending(session, mounted)
     guard fuse_session_mount(session, place.path) == 0 else {
+      control.stop()
       throw StoreError(
         .system(EBUSY), at: place.path, "cannot mount here; the line above says why",
         remedy: "an ordinary user has to own the folder, and needs fusermount3")
     }
+    mounted.kernel.attach(session)
+    let failure = Negotiation.attach(to: session)
     // A daemon keeps no file system busy.
     chdir("/")
-    // Negative for an error, positive for the signal that ended it.
-    let result = cfuse_session_loop(session)
+    // Negative for an error.
+    let result = failure == 0 ? cfuse_session_loop(session) : failure
+    ending.loopHasEnded()
+    mounted.closeLayers()
+    // Nobody answers the kernel any more: what a command has asked of it has to fail before commands are waited
+    // for.
     fuse_session_unmount(session)
+    control.stop()
+    mounted.kernel.detach()
     if result < 0 {
       throw StoreError(.system(-result), at: place.path, "the mount failed: \(errorText(-result))")
     }
   }
 
-  private func makeSession(_ userData: UnsafeMutableRawPointer) throws -> OpaquePointer {
-    let words = ["fuse-lun", "-o", options.argument(store: store.path)]
+  private func makeSession(_ userData: UnsafeMutableRawPointer, source: String) throws -> OpaquePointer {
+    let words = ["fuse-lun", "-o", options.argument(store: source)]
     var arguments = words.map { strdup($0) } + [nil]
     defer { arguments.forEach { free($0) } }
     var operations = fuseOperations()
@@ -107,4 +120,62 @@ struct Session {
     }
     return session
   }
+}
+
+/// Ends a session when a signal says so, with nothing lost: the kernel writes back the pages of shared mappings
+/// while there still is somebody to take them, and only then the loop is told to end.
+///
+/// libfuse's own handlers end the loop at once.
+private final class Ending: @unchecked Sendable {
+  private let session: OpaquePointer
+  private let mounted: MountedStore
+  private let hasEnded = Monitor(false)
+  private let loop = pthread_self()
+  private static let signals = [SIGINT, SIGTERM, SIGHUP]
+
+  /// To be made by the thread that will run the loop, before there are others: they do not take the signals.
+  init(_ session: OpaquePointer, _ mounted: MountedStore) {
+    self.session = session
+    self.mounted = mounted
+    // Shells start background jobs with SIGINT ignored.
+    for ending in Self.signals { signal(ending, SIG_DFL) }
+    var blocked = sigset_t()
+    sigemptyset(&blocked)
+    for ending in Self.signals { sigaddset(&blocked, ending) }
+    pthread_sigmask(SIG_BLOCK, &blocked, nil)
+    // Does nothing, but what the loop waits in returns.
+    var waking = sigaction()
+    waking.__sigaction_handler.sa_handler = { _ in }
+    sigaction(SIGUSR1, &waking, nil)
+    var none = sigset_t()
+    sigemptyset(&none)
+    sigaddset(&none, SIGUSR1)
+    pthread_sigmask(SIG_UNBLOCK, &none, nil)
+    startThread { [self, blocked] in
+      var signals = blocked
+      var received: Int32 = 0
+      while sigwait(&signals, &received) != 0 {}
+      endLoop()
+    }
+  }
+
+  /// Tells the loop to end, unless it has. It looks when a signal wakes it, and one that comes between its
+  /// looking and its going to sleep is lost; so until it has ended there is another one.
+  private func endLoop() {
+    mounted.closeLayers()
+    mounted.writeBack()
+    var isOver = false
+    while !isOver {
+      isOver = hasEnded.change { hasEnded in
+        if hasEnded { return true }
+        fuse_session_exit(session)
+        pthread_kill(loop, SIGUSR1)
+        return false
+      }
+      usleep(10_000)
+    }
+  }
+
+  /// From here on the session may be taken apart.
+  func loopHasEnded() { hasEnded.change { $0 = true } }
 }

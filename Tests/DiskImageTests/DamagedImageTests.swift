@@ -164,7 +164,7 @@ struct NoImageTests {
     #expect(refuse(folder("store:other"))?.kind == .absent)
     #expect(refuse(folder("store:../disk0"))?.kind == .store(.invalidInput))
     #expect(refuse("/usr:disk0")?.kind == .store(.notAStore))
-    truncate(folder("store/luns/disk0/data"), 5)
+    truncate(layerFile("data.0", ofLUN: "disk0", inStore: folder("store")), 5)
     #expect(refuse(folder("store:disk0"))?.kind == .store(.damaged))
   }
 }

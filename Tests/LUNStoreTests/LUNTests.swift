@@ -103,11 +103,13 @@ struct LUNTests {
 
   @Test("does not take for durable what an earlier flush failed to make so")
   func failedFlush() throws {
-    let description = try makeLUN().description
+    let whole = try makeLUN()
     var ends: [Int32] = [0, 0]
     #expect(pipe(&ends) == 0)
     // A pipe cannot be flushed: the first flush has the host's error, and the later ones do not ask it again.
-    let lun = LUN(description, number: 2, data: Descriptor(raw: ends[0], path: "pipe"))
+    let head = whole.chain.head
+    let layer = Layer(record: head.record, folder: head.folder, data: Descriptor(raw: ends[0], path: "pipe"))
+    let lun = LUN(whole.volume, number: 2, whole.record, try Chain([layer], .readWrite), .readWrite)
     #expect(code { try lun.flush() } == EINVAL)
     #expect(code { try lun.flush() } == EIO)
     close(ends[1])
@@ -131,7 +133,7 @@ struct LUNTests {
   @Test("whose data file loses its end fails to read there, and does not invent zeros")
   func truncated() throws {
     let lun = try makeLUN()
-    truncate(folder("store/luns/lun/data"), 4096)
+    truncate(layerFile("data.0", ofLUN: "lun", inStore: folder("store")), 4096)
     #expect(try read(lun, 4000, 200).count == 96)
     #expect(code { _ = try read(lun, 8192, 1) } == EIO)
   }

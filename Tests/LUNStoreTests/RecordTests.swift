@@ -52,14 +52,14 @@ struct RecordTests {
   @Test(
     "that are sound but not of this version, kind or form are refused with the reason",
     arguments: [
-      ("fuse-lun LUN 2\nname a\n", StoreError.Kind.newer, "version 2"),
+      ("fuse-lun LUN 3\nname a\n", StoreError.Kind.newer, "version 3"),
       ("fuse-lun LUN 0\nname a\n", .damaged, "no version"),
       ("fuse-lun LUN 99999999999999999999\n", .damaged, "no version"),
       ("fuse-lun store 1\nuuid a\n", .damaged, "does not begin"),
-      ("fuse-lun LUN 1\nname\n", .damaged, "without a key"),
-      ("fuse-lun LUN 1\n name\n", .damaged, "without a key"),
-      ("fuse-lun LUN 1\n\n", .damaged, "without a key"),
-      ("fuse-lun LUN 1\nname a\nname b\n", .damaged, "twice"),
+      ("fuse-lun LUN 2\nname\n", .damaged, "without a key"),
+      ("fuse-lun LUN 2\n name\n", .damaged, "without a key"),
+      ("fuse-lun LUN 2\n\n", .damaged, "without a key"),
+      ("fuse-lun LUN 2\nname a\nname b\n", .damaged, "twice"),
     ])
   func sound(_ text: String, _ kind: StoreError.Kind, _ reason: String) {
     let digits = String(CRC32C.checksum(text.utf8), radix: 16)

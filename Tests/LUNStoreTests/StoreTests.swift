@@ -32,7 +32,7 @@ struct StoreTests {
     #expect(try Store.open(path).identifier == store.identifier)
     #expect(mode(path) == 0o700)
     #expect(mode("\(path)/luns/a") == 0o700)
-    #expect(mode("\(path)/luns/a/data") == 0o600)
+    #expect(mode(layerFile("data.0", ofLUN: "a", inStore: path)) == 0o600)
     #expect(mode("\(path)/luns/a/lun") == 0o600)
   }
 
@@ -116,7 +116,7 @@ struct StoreTests {
     let lun = try store.createLUN(LUNRequest(name: "a", size: "1M"))
     store.undo(made)
     #expect(try Store.open(path).list().luns == [lun])
-    run("rm", "-r", "\(path)/luns/a")
+    run("sh", "-c", "rm -r '\(path)'/luns/a '\(path)'/layers/*")
     store.undo(.contents)
     #expect(mode(path) == 0o700)
     #expect(thrown(StoreError.self) { try Store.open(path) }?.kind == .notAStore)
@@ -127,13 +127,14 @@ struct StoreTests {
 
   /// Each breaks a sound store with the LUNs `a` and `b` in one way.
   enum Damage: String, CaseIterable, Sendable {
-    case recordGone, recordEmpty, recordFlipped, recordHuge, recordIsFIFO, recordIsLink, dataGone, dataShort,
-      dataLong
+    case recordGone, recordEmpty, recordFlipped, recordHuge, recordIsFIFO, recordIsLink, dataGone, dataShort
+    case layerRecordGone, layerRecordFlipped, layerGone, layerRenamed
     case dataIsFolder, folderRenamed, folderIsFile, folderIsLink
 
     func inflict(_ luns: String) {
       let record = "\(luns)/a/lun"
-      let data = "\(luns)/a/data"
+      let data = layerFile("data.0", ofLUN: "a", inStore: luns + "/..")
+      let layer = layerFile("layer", ofLUN: "a", inStore: luns + "/..")
       switch self {
       case .recordGone: unlink(record)
       case .recordEmpty: truncate(record, 0)
@@ -147,7 +148,10 @@ struct StoreTests {
         symlink("../b/lun", record)
       case .dataGone: unlink(data)
       case .dataShort: truncate(data, 1000)
-      case .dataLong: truncate(data, 1 << 30)
+      case .layerRecordGone: unlink(layer)
+      case .layerRecordFlipped: patch(layer, at: 30, [0])
+      case .layerGone: run("sh", "-c", "rm -r \"$(dirname '\(layer)')\"")
+      case .layerRenamed: run("sh", "-c", "mv \"$(dirname '\(layer)')\" '\(luns)/../layers/\(Identifier())'")
       case .dataIsFolder:
         unlink(data)
         mkdir(data, 0o700)
@@ -169,7 +173,8 @@ struct StoreTests {
     let (luns, problems) = try store.list()
     #expect(luns.map(\.name.text) == ["b"])
     try #require(problems.count == 1)
-    #expect(problems[0].place.contains(damage == .folderRenamed ? "/luns/c" : "/luns/a"))
+    let text = problems[0].description
+    #expect(text.contains("/luns/a") || text.contains("/luns/c") || text.contains("'a' needs it"), "\(text)")
   }
 
   @Test("with a damaged record of its own is refused")

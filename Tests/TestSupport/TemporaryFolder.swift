@@ -6,8 +6,11 @@ public final class TemporaryFolder: Sendable {
   public let path: String
 
   /// Under `/tmp`, and for everybody to enter, since some tests have an ordinary user work in it.
-  public init() {
-    var template = Array("/tmp/fuse-lun-test-XXXXXX".utf8CString)
+  ///
+  /// - Parameter inMemory: in `/dev/shm` instead, where there is one: for tests that flush a thousand times.
+  public init(inMemory: Bool = false) {
+    let parent = inMemory && access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp"
+    var template = Array("\(parent)/fuse-lun-test-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { fatalError("mkdtemp: \(errno)") }
     path = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
     chmod(path, 0o755)
@@ -34,6 +37,13 @@ public func contents(of path: String) -> [UInt8]? {
   var buffer = [UInt8](repeating: 0, count: 1 << 16)
   while case let count = read(file, &buffer, buffer.count), count > 0 { bytes += buffer[..<count] }
   return bytes
+}
+
+/// A file of the topmost layer of a LUN: `data.0`, `map.0`, `layer`.
+public func layerFile(_ name: String, ofLUN lun: String, inStore store: String) -> String {
+  let record = String(decoding: contents(of: "\(store)/luns/\(lun)/lun") ?? [], as: UTF8.self)
+  let line = record.split(separator: "\n").first { $0.hasPrefix("layer ") }
+  return "\(store)/layers/\(line?.dropFirst(6) ?? "none")/\(name)"
 }
 
 /// Replaces a whole file.

@@ -25,7 +25,20 @@ int linux_block_device_logical_block_size(int fd, int *bytes);
 // makes it wait for that same write-back (PR_SET_IO_FLUSHER, Linux 5.6, needs CAP_SYS_RESOURCE).
 int linux_set_io_flusher(void);
 
+// accept4 with SOCK_CLOEXEC, and the user of the process at the other end of a Unix socket (SO_PEERCRED).
+int linux_accept_cloexec(int fd);
+int linux_peer_user(int fd, uint32_t *user);
+
 // The name of an error number in <errno.h>, or NULL if it has none (strerrorname_np, glibc 2.32).
 const char *linux_errno_name(int code);
+
+// Writes back a whole file system; freezes one after that, so that it stays as it is until it is thawed
+// (FIFREEZE, FITHAW, <linux/fs.h>).
+int linux_syncfs(int fd);
+int linux_freeze(int fd);
+int linux_thaw(int fd);
+
+// Device and inode number of the file under a loop device (LOOP_GET_STATUS64, <linux/loop.h>).
+int linux_loop_backing(int fd, uint64_t *device, uint64_t *inode);
 
 #endif

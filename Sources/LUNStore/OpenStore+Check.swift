@@ -1,0 +1,213 @@
+import Glibc
+
+extension OpenStore {
+  /// Reads every structure of the store, and finds what is damaged and what interrupted changes have left.
+  ///
+  /// The bytes of LUNs have no checksums: a disk has none that its clients see either. What is found is damage
+  /// to what says where the bytes are, and files that have lost their end.
+  ///
+  /// - Parameter repair: whether to mend what can be mended.
+  /// - Returns: what was found, worst first; nothing for a sound store.
+  public func check(repair: Bool, progress: Progress = { _, _ in }) throws(StoreError) -> [CheckFinding] {
+    try change { () throws(StoreError) in
+      // What is in use says on disk what it is.
+      for lun in openVolumes where lun.access == .readWrite {
+        try lun.alone { () throws(StoreError) in try lun.seal() }
+      }
+      let catalog = try store.turn { () throws(StoreError) in try Catalog(store) }
+      var check = Check(store: store, catalog: catalog, repair: repair)
+      check.lookAtRecords()
+      try check.lookAtEntries()
+      let layers = catalog.layers.values.sorted { $0.identifier.description < $1.identifier.description }
+      for (index, layer) in layers.enumerated() {
+        try check.lookAt(layer)
+        progress(Int64(index + 1), Int64(layers.count))
+      }
+      try check.lookAtUnused()
+      if repair, catalog.problems.isEmpty { try tidy { _, _ in } }
+      return check.findings.sorted { ($0.severity == .damage ? 0 : 1) < ($1.severity == .damage ? 0 : 1) }
+    }
+  }
+}
+
+/// One look at everything in a store.
+private struct Check {
+  let store: Store
+  let catalog: Catalog
+  let repair: Bool
+  var findings: [CheckFinding] = []
+
+  init(store: Store, catalog: Catalog, repair: Bool) {
+    (self.store, self.catalog, self.repair) = (store, catalog, repair)
+  }
+
+  private mutating func note(
+    _ severity: CheckFinding.Severity, _ place: String, _ text: String, _ volumes: [String] = [],
+    _ outcome: CheckFinding.Outcome = .stays
+  ) {
+    findings.append(
+      CheckFinding(severity: severity, place: place, text: text, volumes: volumes, outcome: outcome))
+  }
+
+  /// Records that cannot be read, or that contradict one another.
+  mutating func lookAtRecords() {
+    for problem in catalog.problems {
+      let remedy = problem.remedy.map { "; \($0)" } ?? ""
+      note(.damage, problem.place, "\(problem.problem)\(remedy)")
+    }
+    for layer in catalog.layers.values {
+      var seen: Set<Identifier> = [layer.identifier]
+      var next = layer.parent
+      while let parent = next, seen.insert(parent).inserted { next = catalog.layers[parent]?.parent }
+      if next != nil {
+        note(.damage, place(layer), "is on top of itself: layers must not go in a circle", users(layer))
+      }
+    }
+  }
+
+  /// Files that are none of the store's, and rights that others must not have.
+  mutating func lookAtEntries() throws(StoreError) {
+    let own = [Store.recordName, Store.lunsName, Store.layersName, Store.lockName, "control", "lost+found"]
+    for (entry, _) in try store.root.entries().sorted(by: { $0.name < $1.name }) where !own.contains(entry) {
+      note(.leftover, "\(store.path)/\(printable(entry))", "is not a part of the store; it means nothing")
+    }
+    try lookAtRights(of: store.root, folder: true)
+    for record in catalog.luns {
+      guard let folder = try store.openFolder(record.name) else { continue }
+      try lookAtRights(of: folder, folder: true)
+      for (entry, _) in try folder.entries() where entry != LUNRecord.fileName && !entry.hasPrefix("@") {
+        if !entry.hasPrefix("log") {
+          note(
+            .leftover, "\(folder.path)/\(printable(entry))", "is not a part of the store; it means nothing")
+        }
+      }
+    }
+  }
+
+  private mutating func lookAtRights(of file: Descriptor, folder: Bool) throws(StoreError) {
+    let mode = try file.status().st_mode & 0o777
+    guard mode & 0o077 != 0 else { return }
+    let right: mode_t = folder ? 0o700 : 0o600
+    let isMended = repair && fchmod(file.raw, right) == 0
+    note(
+      .leftover, file.path,
+      "can be used by others, with mode \(String(mode, radix: 8))"
+        + (isMended ? "; it is \(String(right, radix: 8)) now" : ""), [], isMended ? .mended : .stays)
+  }
+
+  /// A layer's files.
+  mutating func lookAt(_ record: LayerRecord) throws(StoreError) {
+    let folder: Descriptor
+    let data: Descriptor
+    do throws(StoreError) {
+      folder = try store.layerRecord(record.identifier).folder
+      data = try folder.part(record.dataName, O_RDWR)
+    } catch {
+      return note(
+        .damage, error.place, "\(error.problem); restore it from a backup of the store", users(record))
+    }
+    try lookAtRights(of: data, folder: false)
+    let length = Int64(try data.status().st_size)
+    if length < record.size {
+      let isMended = repair && ftruncate(data.raw, off_t(record.size)) == 0
+      note(
+        .damage, data.path,
+        "has \(length) bytes, and \(record.size) were there"
+          + (isMended ? "; what is lost reads as zeros now" : "; --repair puts zeros there"),
+        users(record), isMended ? .mendedWithLoss : .stays)
+    } else if length > record.size {
+      let isMended = repair && ftruncate(data.raw, off_t(record.size)) == 0
+      note(
+        .leftover, data.path,
+        "has \(length) bytes, and \(record.size) count"
+          + (isMended ? "; the rest is gone" : ""), [], isMended ? .mended : .stays)
+    }
+    for (entry, _) in try folder.entries()
+    where ![LayerRecord.fileName, record.dataName, record.mapName].contains(entry) {
+      let isMended = repair && unlinkat(folder.raw, entry, 0) == 0
+      note(
+        .leftover, "\(folder.path)/\(printable(entry))",
+        "is not a part of the layer" + (isMended ? "; it is gone" : ""), [], isMended ? .mended : .stays)
+    }
+    if !record.isFlat { lookAtMap(record, Layer(record: record, folder: folder, data: data)) }
+    if let base = record.base {
+      do throws(StoreError) { _ = try base.open() } catch {
+        note(.damage, error.place, error.problem + (error.remedy.map { "; \($0)" } ?? ""), users(record))
+      }
+    }
+  }
+
+  private mutating func lookAtMap(_ record: LayerRecord, _ layer: Layer) {
+    do throws(StoreError) {
+      let extent = try layer.readMap().extent
+      let file = try layer.folder.part(record.mapName, O_RDWR)
+      let length = Int64(try file.status().st_size)
+      if length > extent.length {
+        let isMended = repair && ftruncate(file.raw, off_t(extent.length)) == 0
+        note(
+          .leftover, file.path,
+          "ends in \(length - extent.length) bytes that no flush had made durable"
+            + (isMended ? "; they are gone" : ""), [], isMended ? .mended : .stays)
+      }
+    } catch {
+      note(
+        .damage, error.place,
+        "\(error.problem); where the blocks are cannot be guessed: restore it from a backup of the store",
+        users(record))
+    }
+  }
+
+  /// Layers that nothing needs. With a record that cannot be read one of them may be the LUN's.
+  mutating func lookAtUnused() throws(StoreError) {
+    let parents = Set(catalog.layers.values.compactMap(\.parent))
+    for identifier in catalog.unused.sorted(by: { $0.description < $1.description }) {
+      guard let record = catalog.layers[identifier] else { continue }
+      if catalog.problems.isEmpty {
+        note(
+          .leftover, place(record), "belongs to no LUN and no snapshot" + (repair ? "; it is gone" : ""), [],
+          repair ? .mended : .stays)
+      } else if !parents.contains(identifier) {
+        try recover(record)
+      }
+    }
+  }
+
+  private mutating func recover(_ record: LayerRecord) throws(StoreError) {
+    let name = try LUNName("recovered-\(record.identifier.description.prefix(8))")
+    guard repair else {
+      return note(
+        .damage, place(record),
+        "belongs to no record that can be read; --repair makes the LUN '\(name)' of it", [name.text])
+    }
+    let identifier = Identifier()
+    try store.turn { () throws(StoreError) in
+      try store.install(
+        LUNRecord(
+          name: name, identifier: identifier, head: record.identifier,
+          blockSize: record.size % BlockSize.bytes512.rawValue == 0 ? .bytes512 : .bytes4096,
+          created: Int64(time(nil)), properties: LUNProperties(of: identifier)))
+    }
+    note(
+      .damage, place(record),
+      "belonged to no record that could be read; it is the LUN '\(name)' now, with blocks of 512 bytes and an "
+        + "identity of its own: delete the damaged LUN once you have looked at it", [name.text],
+      .mendedWithLoss)
+  }
+
+  private func place(_ layer: LayerRecord) -> String { "\(store.layers.path)/\(layer.identifier)" }
+
+  /// The LUNs and snapshots that a layer is part of.
+  private func users(_ layer: LayerRecord) -> [String] {
+    func needs(_ head: Identifier) -> Bool {
+      var seen = Set<Identifier>()
+      var next: Identifier? = head
+      while let identifier = next, seen.insert(identifier).inserted {
+        if identifier == layer.identifier { return true }
+        next = catalog.layers[identifier]?.parent
+      }
+      return false
+    }
+    let luns = catalog.luns.filter { needs($0.head) }.map(\.name.text)
+    return luns + catalog.snapshots.filter { needs($0.layer) }.map(\.name.description)
+  }
+}

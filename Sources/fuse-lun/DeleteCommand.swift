@@ -1,0 +1,57 @@
+import ArgumentParser
+import LUNStore
+
+struct DeleteCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "delete",
+    abstract: "Delete a LUN or a snapshot.",
+    discussion: """
+      The space that nothing else needs is given back; clones and other snapshots keep what they share with it. \
+      One that is open in a mount is not deleted.
+      """)
+
+  @Argument(help: "The store's folder.")
+  var store: String
+
+  @Argument(help: "The LUN or the snapshot, NAME or NAME@LABEL.")
+  var name: String
+
+  @Flag(help: "Delete a LUN together with its snapshots.")
+  var snapshots = false
+
+  func run() throws {
+    _ = try VolumeName(name)
+    _ = try StoreClient(store: store).perform(DeleteRequest(name: name, withSnapshots: snapshots))
+  }
+}
+
+struct DeleteRequest: StoreRequest {
+  static let name = "delete"
+  var name: String
+  var withSnapshots: Bool
+
+  func perform(on server: StoreServer, progress: @escaping Progress) throws -> Done {
+    let name = try VolumeName(name)
+    var names = [name]
+    if case .lun(let lun) = name, withSnapshots {
+      names = try server.openStore.volumes().filter { $0.lun == lun }
+    }
+    try delete(names[...], of: name, on: server, progress)
+    return Done()
+  }
+
+  /// Closes one name after the other to clients, and then deletes.
+  private func delete(
+    _ names: ArraySlice<VolumeName>, of name: VolumeName, on server: StoreServer,
+    _ progress: @escaping Progress
+  ) throws {
+    guard let mounted = server.mounted, let first = names.first else {
+      return try server.openStore.delete(name, withSnapshots: withSnapshots, progress: progress)
+    }
+    let node = try mounted.node(named: first)
+    try node.whileClosed("deleting it", at: mounted.point, isGone: true) {
+      try delete(names.dropFirst(), of: name, on: server, progress)
+    }
+    mounted.forget(first)
+  }
+}

@@ -1,0 +1,180 @@
+import Glibc
+import LUNStore
+import Synchronization
+
+/// A LUN or a snapshot as a file.
+final class Node: Sendable {
+  let lun: LUN
+  /// What requests go through on their way to the LUN.
+  let stack: LayerStack
+  /// The inode number; no other file of this mount ever has it.
+  let number: UInt64
+
+  private struct Permissions {
+    var mode: mode_t
+    var user = getuid()
+    var group = getgid()
+  }
+
+  /// As of this mount; the store does not keep them.
+  private let permissions: Mutex<Permissions>
+
+  private struct Openings {
+    var count = 0
+    var writers = 0
+    /// The number of the file that the kernel goes to by itself; all who have it open do so, or none.
+    var backing: Int32?
+    /// How many are at work that need every request to come here.
+    var pins = 0
+    /// Somebody changes it who needs it closed.
+    var isReserved = false
+    var isGone = false
+  }
+
+  private let openings = Monitor(Openings())
+
+  init(_ lun: LUN, number: UInt64) {
+    self.lun = lun
+    stack = LayerStack(lun: lun)
+    self.number = number
+    permissions = Mutex(Permissions(mode: lun.isReadOnly ? 0o400 : 0o600))
+  }
+
+  /// The name of the file.
+  var name: VolumeName { lun.volume }
+
+  func attributes() throws(IOError) -> stat {
+    var attributes = try lun.status()
+    let permissions = permissions.withLock { $0 }
+    attributes.st_ino = ino_t(number)
+    attributes.st_nlink = 1
+    attributes.st_mode = S_IFREG | permissions.mode
+    attributes.st_uid = permissions.user
+    attributes.st_gid = permissions.group
+    attributes.st_blksize = 4096
+    return attributes
+  }
+
+  /// Sets who may touch the file, where others can reach it at all; a disk is never a program.
+  func setPermissions(mode: mode_t?, user: uid_t?, group: gid_t?) {
+    permissions.withLock { permissions in
+      if let mode { permissions.mode = mode & 0o666 }
+      if let user { permissions.user = user }
+      if let group { permissions.group = group }
+    }
+  }
+
+  /// Shows in the permissions whether the LUN can be written.
+  func followReadOnly() {
+    let isReadOnly = lun.isReadOnly
+    permissions.withLock { $0.mode = isReadOnly ? $0.mode & 0o444 : $0.mode | ($0.mode & 0o444) >> 1 }
+  }
+}
+
+// MARK: - Who has it open
+
+extension Node {
+  /// How it is open.
+  enum Mode: String, Codable, Sendable {
+    /// Every request comes here.
+    case direct
+    /// The kernel goes to the LUN's file by itself.
+    case passthrough
+  }
+
+  /// How many times clients have it open.
+  var openCount: Int { openings.change { $0.count } }
+
+  /// How it is open; `nil` if it is not.
+  var mode: Mode? { openings.change { $0.count == 0 ? nil : $0.backing == nil ? .direct : .passthrough } }
+
+  /// Notes that a client opens it.
+  ///
+  /// - Parameter backing: registers the LUN's file with the kernel, if the kernel may go to it by itself. Asked
+  ///   for the first opening only: all openings of a file have to agree.
+  /// - Returns: the number of the registered file, or `nil`.
+  func open(forWriting: Bool, backing: () -> Int32?) throws(IOError) -> Int32? {
+    if forWriting && lun.isReadOnly { throw IOError(EROFS) }
+    return try openings.change { openings throws(IOError) in
+      if openings.isGone { throw IOError(ENOENT) }
+      if openings.isReserved { throw IOError(EBUSY) }
+      if openings.count == 0 && openings.pins == 0 { openings.backing = backing() }
+      openings.count += 1
+      if forWriting { openings.writers += 1 }
+      return openings.backing
+    }
+  }
+
+  /// Notes that a client has closed it.
+  ///
+  /// - Parameter giveBack: takes the LUN's file back from the kernel; called when nobody has it open any more.
+  func close(forWriting: Bool, giveBack: (Int32) -> Void) {
+    openings.change { openings in
+      openings.count -= 1
+      if forWriting { openings.writers -= 1 }
+      guard openings.count == 0, let backing = openings.backing else { return }
+      openings.backing = nil
+      giveBack(backing)
+    }
+  }
+
+  /// Does something that needs every request to come here, from its beginning to its end.
+  ///
+  /// - Parameters:
+  ///   - what: for messages: "a snapshot".
+  ///   - point: where the store is mounted.
+  /// - Throws: who has to close the file first, if the kernel goes to it by itself: that cannot be taken back
+  ///   from a client that has it open.
+  func withoutPassthrough<Result>(
+    _ what: String, at point: String, _ body: () throws -> Result
+  ) throws -> Result {
+    try openings.change { openings throws(StoreError) in
+      if openings.isReserved { throw reserved }
+      guard openings.backing == nil else {
+        throw StoreError(
+          .busy, at: "LUN '\(name)'",
+          "is open in passthrough: \(what) needs every request to come by the mount",
+          remedy:
+            "\(OpenClients.describe(path: "\(point)/\(name)")) has to close it first, or mount without '-o passthrough'"
+        )
+      }
+      openings.pins += 1
+    }
+    defer { openings.change { $0.pins -= 1 } }
+    return try body()
+  }
+
+  /// Does something that nobody may have the file open for; opening it fails with `EBUSY` meanwhile.
+  ///
+  /// - Parameters:
+  ///   - what: for messages: "a rollback".
+  ///   - point: where the store is mounted.
+  ///   - writersOnly: those who only read do not matter.
+  ///   - isGone: whether there is no such file afterwards, if `body` returns.
+  func whileClosed<Result>(
+    _ what: String, at point: String, writersOnly: Bool = false, remedy: String? = nil, isGone: Bool = false,
+    _ body: () throws -> Result
+  ) throws -> Result {
+    // The kernel tells of a file's closing a moment after the client's close has returned.
+    let isClosed = openings.wait(
+      1, until: { (writersOnly ? $0.writers : $0.count) == 0 && !$0.isReserved },
+      then: { $0.isReserved = true })
+    guard isClosed else {
+      if openings.change({ $0.isReserved }) { throw reserved }
+      throw StoreError(
+        .busy, at: "LUN '\(name)'",
+        "is open in \(OpenClients.describe(path: "\(point)/\(name)")); \(what) would pull it away from under it",
+        remedy: remedy ?? "close it there first")
+    }
+    defer { openings.change { $0.isReserved = false } }
+    let result = try body()
+    if isGone { openings.change { $0.isGone = true } }
+    return result
+  }
+
+  private var reserved: StoreError {
+    StoreError(
+      .busy, at: "LUN '\(name)'", "is being changed by another command", remedy: "try again when it has ended"
+    )
+  }
+}

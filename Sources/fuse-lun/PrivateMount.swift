@@ -1,0 +1,79 @@
+import Glibc
+import LUNStore
+
+/// Runs `body` with a folder where the store is mounted: where it is already, or at a place of its own that is
+/// for this user alone and gone afterwards.
+///
+/// For programs that read files, such as `qemu-img` or `e2fsck`.
+func withMountedStore<Result>(_ store: String, _ body: (_ mountpoint: String) throws -> Result) throws
+  -> Result
+{
+  if let mountpoint = try mountedAt(store) { return try body(mountpoint) }
+  let mount = try PrivateMount(of: store)
+  do {
+    let result = try body(mount.point)
+    try mount.end()
+    return result
+  } catch {
+    try? mount.end()
+    throw error
+  }
+}
+
+/// Where the store is mounted by a mount that answers, if it is.
+private func mountedAt(_ store: String) throws -> String? {
+  guard let holder = try Store.open(store).holder(), !holder.mountpoint.isEmpty,
+    try StoreClient(store: store).ask(PingRequest()) != nil
+  else { return nil }
+  return holder.mountpoint
+}
+
+/// Is answered as soon as clients can open the files.
+struct PingRequest: StoreRequest {
+  static let name = "ping"
+
+  func perform(on server: StoreServer, progress: @escaping Progress) throws -> Done { Done() }
+}
+
+/// A mount at a temporary folder, by a process of its own that ends with it.
+private struct PrivateMount {
+  let point: String
+  private let process: pid_t
+
+  init(of store: String) throws {
+    let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array("\(parent)/fuse-lun-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else {
+      throw StoreError(.system(errno), at: parent, "cannot make a folder to mount at: \(errorText(errno))")
+    }
+    point = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    let words = ["fuse-lun", "mount", "--foreground", "--", store, point]
+    var arguments = words.map { strdup($0) } + [nil]
+    defer { arguments.forEach { free($0) } }
+    var process = pid_t()
+    let failure = posix_spawn(&process, "/proc/self/exe", nil, nil, &arguments, environ)
+    guard failure == 0 else {
+      rmdir(point)
+      throw StoreError(.system(failure), at: "fuse-lun mount", "cannot be started: \(errorText(failure))")
+    }
+    self.process = process
+    // Answered once it is mounted; until it listens, and if it has failed, there is nobody to answer.
+    while try StoreClient(store: store).ask(PingRequest()) == nil {
+      var status: Int32 = 0
+      guard waitpid(process, &status, WNOHANG) == 0 else {
+        rmdir(point)
+        throw StoreError(.system(EIO), at: store, "cannot be mounted; the line above says why")
+      }
+      usleep(5_000)
+    }
+  }
+
+  /// - Throws: if not everything could be flushed.
+  func end() throws(StoreError) {
+    kill(process, SIGTERM)
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) == -1 && errno == EINTR {}
+    rmdir(point)
+    if status != 0 { throw StoreError(.system(EIO), at: point, "the mount failed; the line above says why") }
+  }
+}
