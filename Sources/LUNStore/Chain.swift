@@ -19,11 +19,13 @@ final class Chain: @unchecked Sendable {
 
   /// Reads the maps of layers.
   ///
-  /// - Parameter access: whether the head is to be written to.
-  init(_ layers: [Layer], _ access: LUN.Access) throws(StoreError) {
+  /// - Parameters:
+  ///   - access: whether the head is to be written to.
+  ///   - opensBase: whether what is still only in the base is to be read.
+  init(_ layers: [Layer], _ access: LUN.Access, opensBase: Bool = true) throws(StoreError) {
     self.layers = layers
     headRecord = layers[layers.count - 1].record
-    base = try layers[0].record.base?.open()
+    base = opensBase ? try layers[0].record.base?.open() : nil
     (presence, owners, log) = (nil, nil, nil)
     guard !headRecord.isFlat else { return }
     let (map, extent) = try layers[layers.count - 1].readMap()

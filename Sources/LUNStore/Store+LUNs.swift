@@ -39,6 +39,12 @@ public enum BlockSize: Int64, CaseIterable, Sendable {
   case bytes512 = 512
   /// 4096 bytes ("4Kn").
   case bytes4096 = 4096
+
+  /// Reads what a person wrote; `nil` for any other number, and for what is none.
+  public init?(parsing text: String) {
+    guard let size = Int64(text).flatMap(BlockSize.init) else { return nil }
+    self = size
+  }
 }
 
 /// What a LUN is to be.
@@ -49,8 +55,14 @@ public struct LUNRequest: Sendable {
 
   /// Checks what a person wrote.
   ///
+  /// - Parameters:
+  ///   - image: what the LUN has to have room for.
+  ///   - problem: something else that is known to be wrong.
   /// - Throws: everything that is wrong with it.
-  public init(name: String, size: String, blockSize: String = "512") throws(StoreProblems) {
+  public init(
+    name: String, size: String, blockSize: String = "512", atLeast image: (any BaseSource)? = nil,
+    also problem: StoreError? = nil
+  ) throws(StoreProblems) {
     var problems: [StoreError] = []
     func note<Value>(_ read: () throws(StoreError) -> Value) -> Value? {
       do throws(StoreError) { return try read() } catch { problems.append(error) }
@@ -58,7 +70,7 @@ public struct LUNRequest: Sendable {
     }
     let checkedName = note { () throws(StoreError) in try LUNName(name) }
     let block = note { () throws(StoreError) in
-      guard let size = Int64(blockSize).flatMap(BlockSize.init) else {
+      guard let size = BlockSize(parsing: blockSize) else {
         throw StoreError(
           .invalidInput, at: "block size '\(printable(blockSize))'", "is not a block size of a LUN",
           remedy: "use 512 or 4096")
@@ -80,10 +92,21 @@ public struct LUNRequest: Sendable {
           "\(parsed.bytes) bytes are not a whole number of blocks of \(unit) bytes",
           remedy: "the nearest right sizes are " + neighbours.map(String.init).joined(separator: " and "))
       }
+      if let image, parsed.bytes < image.size {
+        throw Self.tooSmall(parsed.bytes, for: "\(image.reference)", of: image.size)
+      }
       return parsed
     }
+    if let problem { problems.append(problem) }
     guard let checkedName, let bytes, let block, problems.isEmpty else { throw StoreProblems(problems) }
     (self.name, self.size, self.blockSize) = (checkedName, bytes, block)
+  }
+
+  /// A size that the contents do not fit into.
+  public static func tooSmall(_ size: Int64, for source: String, of bytes: Int64) -> StoreError {
+    StoreError(
+      .invalidInput, at: "size '\(size)'", "is less than the \(bytes) bytes of '\(printable(source))'",
+      remedy: "leave --size out, or give at least that")
   }
 }
 
@@ -130,7 +153,7 @@ extension Store {
       layers.removeFolder(layerRecord.identifier.description)
       throw error
     }
-    return try openLUN(request.name, .readOnly).description
+    return try inspectLUN(request.name).description
   }
 
   /// Refuses a name that is taken.
@@ -180,10 +203,20 @@ extension Store {
     try openLUN(name, access, nil)
   }
 
-  func openLUN(_ name: LUNName, _ access: LUN.Access, _ cache: LayerCache?) throws(StoreError) -> LUN {
+  /// Opens a LUN to see what it is, and not what is in it: does not look at the image that it is a lazy copy of,
+  /// which may be far away or gone. What is only in that image cannot be read.
+  ///
+  /// - Throws: as `openLUN` does.
+  public func inspectLUN(_ name: LUNName) throws(StoreError) -> LUN {
+    try openLUN(name, .readOnly, nil, opensBase: false)
+  }
+
+  func openLUN(
+    _ name: LUNName, _ access: LUN.Access, _ cache: LayerCache?, opensBase: Bool = true
+  ) throws(StoreError) -> LUN {
     let (record, folder) = try lunRecord(name)
     let chain = try naming(.lun(name)) { () throws(StoreError) in
-      try Chain(openLayers(record.head, access, cache), access)
+      try Chain(openLayers(record.head, access, cache), access, opensBase: opensBase)
     }
     return LUN(.lun(name), number: UInt64(try folder.status().st_ino), record, chain, access)
   }

@@ -18,7 +18,7 @@ struct FuseLun: ParsableCommand {
     subcommands: [
       CreateCommand.self, MountCommand.self, ListCommand.self, InfoCommand.self, SnapshotCommand.self,
       RollbackCommand.self, CloneCommand.self, DeleteCommand.self, ResizeCommand.self, SetCommand.self,
-      CheckCommand.self,
+      CheckCommand.self, FetchCommand.self,
     ])
 
   static func main() {

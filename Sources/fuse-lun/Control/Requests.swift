@@ -2,5 +2,6 @@
 /// command itself only.
 let storeRequests: [any StoreRequest.Type] = [
   PingRequest.self, MountInfoRequest.self, SnapshotRequest.self, RollbackRequest.self, CloneRequest.self,
-  DeleteRequest.self, ResizeRequest.self, SetRequest.self, CheckRequest.self,
+  DeleteRequest.self, ResizeRequest.self, SetRequest.self, CheckRequest.self, CloneIntoRequest.self,
+  FetchRequest.self,
 ]
