@@ -19,6 +19,7 @@ struct FuseLun: ParsableCommand {
       CreateCommand.self, MountCommand.self, ListCommand.self, InfoCommand.self, SnapshotCommand.self,
       RollbackCommand.self, CloneCommand.self, DeleteCommand.self, ResizeCommand.self, SetCommand.self,
       CheckCommand.self, FaultCommand.self, LayerCommand.self, LogCommand.self,
+      FetchCommand.self,
     ])
 
   static func main() {
