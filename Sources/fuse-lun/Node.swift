@@ -170,6 +170,19 @@ extension Node {
     return result
   }
 
+  /// Does something below the layers, when they have written what they hold back, and before the next request.
+  func whileQuiet(_ body: () throws -> Void) throws {
+    if stack.isEmpty { return try body() }
+    do {
+      try stack.whileQuiet(body)
+    } catch let error as IOError {
+      throw StoreError(
+        .system(error.code), at: "LUN '\(name)'",
+        "what its layers hold back cannot be written: \(errorText(error.code))",
+        remedy: "see to the store's file system, then try again")
+    }
+  }
+
   private var reserved: StoreError {
     StoreError(
       .busy, at: "LUN '\(name)'", "is being changed by another command", remedy: "try again when it has ended"

@@ -104,6 +104,37 @@ struct HeldWritesTests {
     }
   }
 
+  @Test("that a volatile cache above the LUN holds, and a rollback does not bring back what is gone")
+  func cached() throws {
+    let mount = try Mount(("a", "4M"))
+    try mount.mount()
+    #expect(run(fuseLun, "layer", "add", mount.store, "a", "power").status == 0)
+    let file = try File(mount("a"))
+    #expect(file.write(0, pattern(1, 65536)) == 65536)
+    #expect(try mount.stored("a", 0, 65536) != pattern(1, 65536))
+    #expect(mount.command("snapshot", "a@1").status == 0)
+    #expect(file.write(0, pattern(2, 65536)) == 65536)
+    #expect(mount.command("rollback", "a@1", "--force").status == 0)
+    #expect(try file.read(0, 65536) == pattern(1, 65536))
+    #expect(file.flush() == 0)
+    #expect(try file.read(0, 65536) == pattern(1, 65536))
+  }
+
+  @Test("or is refused when the LUN cannot be flushed")
+  func flushFails() throws {
+    let mount = try Mount(("a", "4M"))
+    try mount.mount()
+    let file = try File(mount("a"))
+    #expect(file.write(0, [1]) == 1)
+    #expect(run(fuseLun, "fault", "add", mount.store, "a", "error", "--op", "flush").status == 0)
+    let outcome = mount.command("snapshot", "a@1")
+    #expect(outcome.status == 1, "\(outcome)")
+    #expect(outcome.errors.contains("\(mount("a")): cannot flush") && outcome.errors.contains("--no-sync"))
+    #expect(access(mount("a@1"), F_OK) == -1)
+    #expect(mount.command("snapshot", "a@1", "--no-sync").status == 0)
+    #expect(try File(mount("a@1"), O_RDONLY).read(0, 1) == [1])
+  }
+
   @Test(
     "or is refused, naming what could not be written, unless one does without",
     .enabled(if: whyNoUser == nil, Comment(rawValue: whyNoUser ?? "")))

@@ -25,6 +25,35 @@ struct OperationTests {
     #expect(try mount.stored("a", 0, 4 << 20) == pattern(1, 4 << 20))
   }
 
+  @Test("that is told to end while requests are held answers them with EIO, and keeps what was acknowledged")
+  func endsWithHeldRequests() throws {
+    let mount = try Mount(("a", "4M"), ("b", "4M"))
+    try mount.mount()
+    let server = try #require(try mount.server())
+    let (a, b) = (try File(mount("a")), try File(mount("b")))
+    #expect(a.write(0, pattern(1, 4096)) == 4096)
+    // Volatile until it is flushed, and nobody does before the end.
+    #expect(run(fuseLun, "layer", "add", mount.store, "b", "power").status == 0)
+    #expect(b.write(0, pattern(2, 4096)) == 4096)
+    #expect(run(fuseLun, "fault", "add", mount.store, "a", "hang").status == 0)
+    let clients = (0..<4).compactMap { index in
+      start([
+        "dd", "if=/dev/zero", "of=\(mount("a"))", "bs=4096", "count=1", "seek=\(8 + index)", "conv=notrunc",
+      ])
+    }
+    #expect(eventually { run(fuseLun, "fault", "list", mount.store).output.contains("4") })
+    kill(server, SIGTERM)
+    for client in clients {
+      let outcome = client.wait()
+      #expect(outcome.status == 1 && outcome.errors.contains("Input/output error"), "\(outcome)")
+    }
+    #expect(eventually { kill(server, 0) == -1 })
+    #expect(!mount.isMounted)
+    #expect(try mount.stored("a", 0, 4096) == pattern(1, 4096))
+    #expect(try mount.stored("a", 8 * 4096, 4096).allSatisfy { $0 == 0 })
+    #expect(try mount.stored("b", 0, 4096) == pattern(2, 4096))
+  }
+
   @Test("whose daemon was killed is named by list, info and mount, with what to do")
   func stale() throws {
     let mount = try Mount(("a", "1M"))
