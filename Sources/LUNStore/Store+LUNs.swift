@@ -153,7 +153,7 @@ extension Store {
       layers.removeFolder(layerRecord.identifier.description)
       throw error
     }
-    return try inspectLUN(request.name).description
+    return try inspect(.lun(request.name)).description
   }
 
   /// Refuses a name that is taken.
@@ -203,12 +203,15 @@ extension Store {
     try openLUN(name, access, nil)
   }
 
-  /// Opens a LUN to see what it is, and not what is in it: does not look at the image that it is a lazy copy of,
-  /// which may be far away or gone. What is only in that image cannot be read.
+  /// Opens a LUN or a snapshot to see what it is, and not what is in it: does not look at the image that it is a lazy
+  /// copy of, which may be far away or gone. What is only in that image cannot be read.
   ///
   /// - Throws: as `openLUN` does.
-  public func inspectLUN(_ name: LUNName) throws(StoreError) -> LUN {
-    try openLUN(name, .readOnly, nil, opensBase: false)
+  public func inspect(_ name: VolumeName) throws(StoreError) -> LUN {
+    switch name {
+    case .lun(let name): try openLUN(name, .readOnly, nil, opensBase: false)
+    case .snapshot(let name): try openSnapshot(name, nil, opensBase: false)
+    }
   }
 
   func openLUN(
@@ -228,12 +231,14 @@ extension Store {
     try openSnapshot(name, nil)
   }
 
-  func openSnapshot(_ name: SnapshotName, _ cache: LayerCache?) throws(StoreError) -> LUN {
+  func openSnapshot(
+    _ name: SnapshotName, _ cache: LayerCache?, opensBase: Bool = true
+  ) throws(StoreError) -> LUN {
     var (record, folder) = try lunRecord(name.lun)
     let file = try snapshotFile(name, in: folder)
     let snapshot = try snapshotRecord(name, file)
     let chain = try naming(.snapshot(name)) { () throws(StoreError) in
-      try Chain(openLayers(snapshot.layer, .readOnly, cache), .readOnly)
+      try Chain(openLayers(snapshot.layer, .readOnly, cache), .readOnly, opensBase: opensBase)
     }
     (record.head, record.created, record.identifier) = (snapshot.layer, snapshot.created, snapshot.identifier)
     return LUN(.snapshot(name), number: UInt64(try file.status().st_ino), record, chain, .readOnly)

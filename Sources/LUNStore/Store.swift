@@ -118,7 +118,7 @@ public struct Store: Sendable {
     var problems: [StoreError] = []
     for (entry, _) in try luns.entries().sorted(by: { $0.name < $1.name }) where !entry.hasPrefix(".") {
       do throws(StoreError) {
-        found.append(try inspectLUN(LUNName(entry)).description)
+        found.append(try inspect(.lun(LUNName(entry))).description)
       } catch {
         problems.append(error)
       }

@@ -18,7 +18,7 @@ struct FuseLun: ParsableCommand {
     subcommands: [
       CreateCommand.self, MountCommand.self, ListCommand.self, InfoCommand.self, SnapshotCommand.self,
       RollbackCommand.self, CloneCommand.self, DeleteCommand.self, ResizeCommand.self, SetCommand.self,
-      CheckCommand.self, FetchCommand.self,
+      CheckCommand.self, FetchCommand.self, ExportCommand.self, TargetCommand.self,
     ])
 
   static func main() {
