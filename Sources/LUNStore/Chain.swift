@@ -19,7 +19,8 @@ final class Chain: @unchecked Sendable {
 
   /// Reads the maps of layers.
   ///
-  /// - Parameter access: whether the head is to be written to.
+  /// - Parameters:
+  ///   - access: whether the head is to be written to.
   init(_ layers: [Layer], _ access: LUN.Access) throws(StoreError) {
     self.layers = layers
     headRecord = layers[layers.count - 1].record
@@ -92,12 +93,6 @@ final class Chain: @unchecked Sendable {
     let (isPresent, presentEnd) = presence.run(from: block, to: end)
     if isPresent { return (OwnerMap.Owner(layers.count - 1), presentEnd) }
     return owners.run(from: block, to: presentEnd)
-  }
-
-  /// What the layers take up in the host's file system, in bytes; at most the LUN's size, although a layer
-  /// may have blocks that one above it hides.
-  var allocated: Int64 {
-    min(layers.reduce(0) { $0 + $1.allocated }, headRecord.size)
   }
 }
 

@@ -316,7 +316,13 @@ extension Chain {
     guard let base else { throw IOError(EIO) }
     let inside = Int(max(0, min(Int64(part.count), base.size - offset)))
     if inside > 0 {
-      try base.read(into: UnsafeMutableRawBufferPointer(rebasing: part[..<inside]), at: offset)
+      do throws(IOError) {
+        try base.read(into: UnsafeMutableRawBufferPointer(rebasing: part[..<inside]), at: offset)
+      } catch {
+        StoreLog.report(base.explain(error))
+        // A client is to see an error of its disk, and not one of a network that it knows nothing of.
+        throw IOError(EIO)
+      }
     }
     UnsafeMutableRawBufferPointer(rebasing: part[inside...]).initializeMemory(as: UInt8.self, repeating: 0)
   }

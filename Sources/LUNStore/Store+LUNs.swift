@@ -19,6 +19,10 @@ public struct LUNDescription: Equatable, Sendable {
   public let properties: LUNProperties
   /// The image that it is a lazy copy of, as long as not everything is copied.
   public let base: BaseReference?
+  /// How many layers its bytes are in.
+  public let layers: Int
+  /// Whether its bytes are in one file in their order.
+  public let isFlat: Bool
 }
 
 /// What is fixed about a snapshot.
@@ -39,6 +43,12 @@ public enum BlockSize: Int64, CaseIterable, Sendable {
   case bytes512 = 512
   /// 4096 bytes ("4Kn").
   case bytes4096 = 4096
+
+  /// Reads what a person wrote; `nil` for any other number, and for what is none.
+  public init?(parsing text: String) {
+    guard let size = Int64(text).flatMap(BlockSize.init) else { return nil }
+    self = size
+  }
 }
 
 /// What a LUN is to be.
@@ -49,8 +59,14 @@ public struct LUNRequest: Sendable {
 
   /// Checks what a person wrote.
   ///
+  /// - Parameters:
+  ///   - image: what the LUN has to have room for.
+  ///   - problem: something else that is known to be wrong.
   /// - Throws: everything that is wrong with it.
-  public init(name: String, size: String, blockSize: String = "512") throws(StoreProblems) {
+  public init(
+    name: String, size: String, blockSize: String = "512", atLeast image: (any BaseSource)? = nil,
+    also problem: StoreError? = nil
+  ) throws(StoreProblems) {
     var problems: [StoreError] = []
     func note<Value>(_ read: () throws(StoreError) -> Value) -> Value? {
       do throws(StoreError) { return try read() } catch { problems.append(error) }
@@ -58,7 +74,7 @@ public struct LUNRequest: Sendable {
     }
     let checkedName = note { () throws(StoreError) in try LUNName(name) }
     let block = note { () throws(StoreError) in
-      guard let size = Int64(blockSize).flatMap(BlockSize.init) else {
+      guard let size = BlockSize(parsing: blockSize) else {
         throw StoreError(
           .invalidInput, at: "block size '\(printable(blockSize))'", "is not a block size of a LUN",
           remedy: "use 512 or 4096")
@@ -80,19 +96,31 @@ public struct LUNRequest: Sendable {
           "\(parsed.bytes) bytes are not a whole number of blocks of \(unit) bytes",
           remedy: "the nearest right sizes are " + neighbours.map(String.init).joined(separator: " and "))
       }
+      if let image, parsed.bytes < image.size {
+        throw Self.tooSmall(parsed.bytes, for: "\(image.reference)", of: image.size)
+      }
       return parsed
     }
+    if let problem { problems.append(problem) }
     guard let checkedName, let bytes, let block, problems.isEmpty else { throw StoreProblems(problems) }
     (self.name, self.size, self.blockSize) = (checkedName, bytes, block)
+  }
+
+  /// A size that the contents do not fit into.
+  public static func tooSmall(_ size: Int64, for source: String, of bytes: Int64) -> StoreError {
+    StoreError(
+      .invalidInput, at: "size '\(size)'", "is less than the \(bytes) bytes of '\(printable(source))'",
+      remedy: "leave --size out, or give at least that")
   }
 }
 
 extension LUNDescription {
-  init(_ record: LUNRecord, _ head: LayerRecord, base: BaseReference?, allocated: Int64) {
+  init(_ record: LUNRecord, _ head: LayerRecord, in layers: [Layer]) {
     self.init(
       name: record.name, identifier: record.identifier, size: ByteCount(head.size),
-      blockSize: record.blockSize, created: record.created, allocated: ByteCount(allocated),
-      properties: record.properties, base: base)
+      blockSize: record.blockSize, created: record.created,
+      allocated: ByteCount(Layer.allocated(by: layers, size: head.size)), properties: record.properties,
+      base: layers[0].record.base, layers: layers.count, isFlat: head.isFlat)
   }
 }
 
@@ -130,7 +158,7 @@ extension Store {
       layers.removeFolder(layerRecord.identifier.description)
       throw error
     }
-    return try describe(request.name)
+    return try describe(.lun(request.name))
   }
 
   /// Refuses a name that is taken.
@@ -180,7 +208,9 @@ extension Store {
     try openLUN(name, access, nil)
   }
 
-  func openLUN(_ name: LUNName, _ access: LUN.Access, _ cache: LayerCache?) throws(StoreError) -> LUN {
+  func openLUN(
+    _ name: LUNName, _ access: LUN.Access, _ cache: LayerCache?
+  ) throws(StoreError) -> LUN {
     let (record, folder) = try lunRecord(name)
     let chain = try naming(.lun(name)) { () throws(StoreError) in
       try Chain(openLayers(record.head, access, cache), access)
@@ -188,16 +218,19 @@ extension Store {
     return LUN(.lun(name), number: UInt64(try folder.status().st_ino), record, chain, access)
   }
 
-  /// What the records say of a LUN, and whether its files are there and long enough; reads no maps.
+  /// What the records say of a LUN or a snapshot, and whether its files are there and long enough; reads no
+  /// maps, and does not ask for the image that it is a lazy copy of. The name is that of the LUN.
   ///
   /// - Throws: as `openLUN` does.
-  public func describe(_ name: LUNName) throws(StoreError) -> LUNDescription {
-    let record = try lunRecord(name).record
-    return try naming(.lun(name)) { () throws(StoreError) in
+  public func describe(_ name: VolumeName) throws(StoreError) -> LUNDescription {
+    let record =
+      switch name {
+      case .lun(let name): try lunRecord(name).record
+      case .snapshot(let name): try recordOfSnapshot(name).record
+      }
+    return try naming(name) { () throws(StoreError) in
       let layers = try openLayers(record.head, .readOnly, nil)
-      let head = layers[layers.count - 1].record
-      let allocated = layers.reduce(0) { $0 + $1.allocated }
-      return LUNDescription(record, head, base: layers[0].record.base, allocated: min(allocated, head.size))
+      return LUNDescription(record, layers[layers.count - 1].record, in: layers)
     }
   }
 
@@ -209,14 +242,22 @@ extension Store {
   }
 
   func openSnapshot(_ name: SnapshotName, _ cache: LayerCache?) throws(StoreError) -> LUN {
+    let (record, file) = try recordOfSnapshot(name)
+    let chain = try naming(.snapshot(name)) { () throws(StoreError) in
+      try Chain(openLayers(record.head, .readOnly, cache), .readOnly)
+    }
+    return LUN(.snapshot(name), number: UInt64(try file.status().st_ino), record, chain, .readOnly)
+  }
+
+  /// The record of a snapshot's LUN, with what is different for the snapshot.
+  private func recordOfSnapshot(
+    _ name: SnapshotName
+  ) throws(StoreError) -> (record: LUNRecord, file: Descriptor) {
     var (record, folder) = try lunRecord(name.lun)
     let file = try snapshotFile(name, in: folder)
     let snapshot = try snapshotRecord(name, file)
-    let chain = try naming(.snapshot(name)) { () throws(StoreError) in
-      try Chain(openLayers(snapshot.layer, .readOnly, cache), .readOnly)
-    }
     (record.head, record.created, record.identifier) = (snapshot.layer, snapshot.created, snapshot.identifier)
-    return LUN(.snapshot(name), number: UInt64(try file.status().st_ino), record, chain, .readOnly)
+    return (record, file)
   }
 
   /// Says whose layer it is that something is wrong with.

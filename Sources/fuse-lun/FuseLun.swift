@@ -18,9 +18,8 @@ struct FuseLun: ParsableCommand {
     subcommands: [
       CreateCommand.self, MountCommand.self, ListCommand.self, InfoCommand.self, SnapshotCommand.self,
       RollbackCommand.self, CloneCommand.self, DeleteCommand.self, ResizeCommand.self, SetCommand.self,
-      CheckCommand.self,
-      FaultCommand.self, LayerCommand.self,
-      LogCommand.self,
+      CheckCommand.self, FaultCommand.self, LayerCommand.self, LogCommand.self, FetchCommand.self,
+      ExportCommand.self, TargetCommand.self,
     ])
 
   static func main() {
@@ -29,8 +28,6 @@ struct FuseLun: ParsableCommand {
       try command.run()
     } catch let status as ExitCode {
       Glibc.exit(status.rawValue)
-    } catch is ReplayFailed {
-      Glibc.exit(1)
     } catch let error as StoreError {
       complain(error)
       Glibc.exit(error.exitStatus)

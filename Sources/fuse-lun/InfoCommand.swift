@@ -21,10 +21,10 @@ struct InfoCommand: ParsableCommand {
 
   func run() throws {
     let opened = try Store.open(store)
-    let lun = try opened.openLUN(LUNName(name), .readOnly)
+    let lun = try opened.describe(.lun(LUNName(name)))
     let (snapshots, problems) = try opened.snapshots(of: LUNName(name))
-    var report = LUNReport(lun.description, snapshots)
-    report.layers = lun.depth
+    var report = LUNReport(lun, snapshots)
+    report.layers = lun.layers
     report.flat = lun.isFlat
     report.mount = try MountReport(of: name, in: opened)
     if json { try writeJSON(report) } else { try writeTable(nil, rows(report)) }

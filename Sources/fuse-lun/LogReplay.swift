@@ -1,4 +1,4 @@
-import FoundationEssentials
+import ArgumentParser
 import Glibc
 import LUNStore
 
@@ -40,7 +40,7 @@ struct LogReplay {
     durable = Follower(name: "\(log.name).replay\(getpid()).durable")
   }
 
-  /// - Throws: `ReplayFailed` if the command failed anywhere, and what keeps it from being run.
+  /// - Throws: the exit status 1 if the command failed anywhere, and what keeps it from being run.
   mutating func run() throws {
     let signals = DeferredSignals()
     defer { signals.deliver() }
@@ -56,7 +56,7 @@ struct LogReplay {
     bar.erase()
     if signals.isPending { return }
     try report.write(json: json)
-    if !report.failures.isEmpty { throw ReplayFailed() }
+    if !report.failures.isEmpty { throw ExitCode(1) }
   }
 
   private mutating func walk(_ mountpoint: String, _ signals: DeferredSignals) throws {
@@ -78,6 +78,7 @@ struct LogReplay {
   private mutating func visit(
     _ entry: WriteLog.Entry?, _ mountpoint: String, _ signals: DeferredSignals
   ) throws {
+    report.points += 1
     for target in states.targets(at: entry?.number ?? 0, entry) {
       var name = "\(state.name).at\(entry?.number ?? 0)"
       let follower: Follower
@@ -89,7 +90,7 @@ struct LogReplay {
       }
       try perform(follower.name, name, follower.position ?? .start, target)
       let check = Result { () throws(StoreError) in
-        try Check(command).run(
+        try ReplayCheck(command).run(
           on: "\(mountpoint)/\(name)", entry: entry?.number ?? 0, cut: target.cut?.index)
       }
       try discard(name)
@@ -105,7 +106,6 @@ struct LogReplay {
       if !json { try emit(failure.text) }
       if stopsAtFirst { return }
     }
-    report.points += 1
   }
 
   /// Brings a follower to an entry; makes it if need be.
@@ -137,9 +137,6 @@ struct LogReplay {
     for follower in [state, durable] where follower.position != nil { try discard(follower.name) }
   }
 }
-
-/// The command failed at one point at least.
-struct ReplayFailed: Error {}
 
 /// What came of a replay.
 private struct ReplayReport: Encodable {

@@ -78,6 +78,7 @@ struct Session {
     // Where a LUN is under a loop device of this machine, the kernel may want to write to it to get memory
     // that this process is waiting for. Only root may ask not to be made to wait; nothing is lost otherwise.
     _ = linux_set_io_flusher()
+    StoreLog.send { Log.error($0.description) }
     // Clients that go away are told by the errors of writing to them.
     signal(SIGPIPE, SIG_IGN)
   }

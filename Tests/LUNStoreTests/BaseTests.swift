@@ -186,7 +186,7 @@ struct BaseTests {
     let reference = try FileBase(path).reference
     func problem() -> StoreError? { thrown(StoreError.self) { try reference.open() } }
     rename(path, folder("elsewhere"))
-    #expect(problem()?.kind == .absent)
+    #expect(problem()?.kind == .baseChanged && problem()?.problem == "is gone")
     rename(folder("elsewhere"), path)
     #expect(problem() == nil)
     patch(path, at: 0, [1])

@@ -147,6 +147,36 @@ struct WriteLogTests {
     #expect(ending == .recording)
     #expect(try contents(of: lun).prefix(20 * 8192).allSatisfy { $0 == 3 })
   }
+
+  @Test("of a LUN below a write cache has what reached the LUN, power cuts and all")
+  func belowWriteCache() throws {
+    let fixture = try StackFixture()
+    let header = WriteLog.Header(
+      lun: try LUNName("a"), size: ByteCount(fixture.lun.size), blockSize: .bytes512, base: "", created: 0)
+    let recorder = WriteLog.Recorder(try WriteLog.Writer.create(fixture.folder("log"), header)) { problem in
+      Issue.record("\(problem)")
+    }
+    let id = try fixture.stack.add(recorder)
+    // Comes later, and stands above all the same.
+    try fixture.add("power")
+    #expect(fixture.stack.layers.map(\.layer.kind) == ["power", "log"])
+    for round in 0..<20 as Range<UInt8> {
+      for index in 0..<10 as Range<UInt8> {
+        let device = fixture.stack.device
+        let count = try [UInt8](repeating: round * 10 + index, count: 4096).withUnsafeBytes {
+          try device.write($0, at: Int64(index) * 2048, durably: false)
+        }
+        #expect(count == 4096)
+      }
+      if round % 3 == 0 { try fixture.stack.device.flush() }
+      fixture.stack.cutPower(PowerCut(seed: UInt64(round)))
+    }
+    try fixture.stack.remove(id)
+    let (entries, ending) = try readAll(fixture.folder("log"))
+    #expect(entries.contains { $0.changed != nil } && ending != .recording)
+    let state = try rebuilt(fixture.folder("log"), WriteLog.Target(point: entries.last?.number ?? 0))
+    #expect(try state == contents(of: fixture.lun))
+  }
 }
 
 /// Collects what a recorder complains of.

@@ -2,7 +2,7 @@
 /// first touched.
 ///
 /// All functions may be called from any thread.
-public protocol BaseSource: Sendable {
+public protocol BaseSource: AnyObject, Sendable {
   /// Where the image is, and how it is recognised.
   var reference: BaseReference { get }
 
@@ -56,11 +56,12 @@ public struct BaseReference: Hashable, Sendable {
   /// restored backup, and a checksum would take reading all of it. An NBD export is the same while its length is; there
   /// is nothing else that a server tells.
   ///
-  /// - Throws: `baseChanged` or `absent`, naming the image, if it is not what it was.
+  /// - Throws: `baseChanged`, naming the image, if it is not what it was or is gone; what libnbd says if there is no
+  ///   connection.
   public func open() throws(StoreError) -> any BaseSource {
     switch location {
     case .file(let path, _): try FileBase(path, expecting: self)
-    case .nbd(let uri): try NBDBase(uri, expecting: self)
+    case .nbd(let uri): try NBDBase.shared(uri, expecting: self)
     }
   }
 }

@@ -12,8 +12,8 @@ public final class FileBase: BaseSource {
   /// - Parameters:
   ///   - path: a regular file or a block device.
   ///   - reference: what it has to be; `nil` for what it is.
-  /// - Throws: `absent`, `invalidInput` for another kind of file or an empty one, `baseChanged`, or the failing system
-  ///   call.
+  /// - Throws: `absent`, or `invalidInput` for another kind of file or an empty one; `baseChanged` if it is not what
+  ///   it has to be; or the failing system call.
   public init(_ path: String, expecting reference: BaseReference? = nil) throws(StoreError) {
     let file: Descriptor
     do throws(StoreError) {
@@ -21,9 +21,11 @@ public final class FileBase: BaseSource {
       file = try Descriptor.open(path: path, O_RDONLY | O_NONBLOCK)
     } catch {
       guard error.kind == .system(ENOENT) || error.kind == .system(ENOTDIR) else { throw error }
+      if reference != nil {
+        throw StoreError(.baseChanged, at: path, "is gone", remedy: BaseReference.remedy)
+      }
       throw StoreError(
-        .absent, at: path, "there is no such image",
-        remedy: reference == nil ? "name a file, a block device or an NBD URI" : "put it back there")
+        .absent, at: path, "there is no such image", remedy: "name a file, a block device or an NBD URI")
     }
     let status = try file.status()
     let size: Int64
@@ -100,17 +102,19 @@ public final class FileBase: BaseSource {
 }
 
 extension BaseReference {
+  static let remedy = "put the image back as it was: blocks that were not copied from it yet are nowhere else"
+
   /// Refuses an image that is not the one that `expected` tells of.
   func require(_ expected: BaseReference) throws(StoreError) {
-    let remedy = "put the image back as it was; blocks that were not copied from it yet are nowhere else"
     guard size == expected.size else {
       throw StoreError(
         .baseChanged, at: expected.description,
-        "has \(size) bytes now, and had \(expected.size) when the LUN was based on it", remedy: remedy)
+        "has \(size) bytes now, and had \(expected.size) when the LUN was based on it", remedy: Self.remedy)
     }
     if case .file(_, let modified) = expected.location, case .file(_, let now) = location, modified != now {
       throw StoreError(
-        .baseChanged, at: expected.description, "was changed after the LUN was based on it", remedy: remedy)
+        .baseChanged, at: expected.description, "was changed after the LUN was based on it",
+        remedy: Self.remedy)
     }
   }
 }

@@ -26,6 +26,20 @@ public final class NBDBase: BaseSource {
   private let uri: String
   private let state: Mutex<State>
 
+  private struct Weak {
+    weak var base: NBDBase?
+  }
+  private static let opened = Mutex<[BaseReference: Weak]>([:])
+
+  /// The connection that this process has already, or a new one: LUNs with the same base share it, since a server may
+  /// take no second one (`qemu-nbd` does not without `--shared`).
+  static func shared(_ uri: String, expecting reference: BaseReference) throws(StoreError) -> NBDBase {
+    if let base = opened.withLock({ $0[reference]?.base }) { return base }
+    let base = try NBDBase(uri, expecting: reference)
+    opened.withLock { $0[reference] = Weak(base: base) }
+    return base
+  }
+
   /// Whether a text that was given as an image is a URI and not a path.
   public static func isURI(_ text: String) -> Bool {
     ["nbd", "nbds", "nbd+unix", "nbds+unix", "nbd+vsock", "nbds+vsock"].contains { text.hasPrefix("\($0):") }

@@ -62,7 +62,8 @@ extension LayerStack {
       return try settle { state in
         try state.requireOpen()
         state.lastID += 1
-        let index = state.back.firstIndex { $0.id == before } ?? state.back.count
+        let last = layer.staysNextToLUN ? nil : state.back.firstIndex { $0.layer.staysNextToLUN }
+        let index = state.back.firstIndex { $0.id == before } ?? last ?? state.back.count
         state.back.insert(State.Armed(id: state.lastID, layer: layer), at: index)
         state.device = Self.device(state.back, on: lun)
         return state.lastID

@@ -10,6 +10,8 @@ extension WriteLog {
   public final class Recorder: DiskLayer {
     /// What it is called on the command line.
     public var kind: String { "log" }
+    /// The log is that of the LUN, whatever other layers keep from it.
+    public var staysNextToLUN: Bool { true }
     private let writer: Writer
     private let turn = Mutex(State())
     private let whenFailed: @Sendable (StoreError) -> Void
@@ -117,7 +119,7 @@ extension WriteLog {
     /// Ends the log. A log that cannot be written any more does not keep the layer.
     public func detach(from below: any BlockDevice) throws(IOError) {
       do throws(IOError) {
-        try end("unmounted")
+        try end("by the end of the mount, or by 'layer clear'")
       } catch {
         turn.withLock { fail(error, &$0) }
       }

@@ -2,7 +2,7 @@ import Glibc
 import LUNStore
 
 /// A command that says by its exit status whether a file is sound.
-struct Check {
+struct ReplayCheck {
   private let command: [String]
 
   init(_ command: [String]) { self.command = command }

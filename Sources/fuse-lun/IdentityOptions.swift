@@ -1,0 +1,25 @@
+import ArgumentParser
+import LUNStore
+
+/// What initiators see of a new LUN.
+struct IdentityOptions: ParsableArguments {
+  @Flag(help: "Refuse writes to the LUN.")
+  var readOnly = false
+
+  @Option(help: "The T10 vendor identification: at most 8 ASCII characters.")
+  var vendor: String?
+
+  @Option(help: "The product identification: at most 16 ASCII characters.")
+  var product: String?
+
+  @Option(help: "The unit serial number: at most 32 ASCII characters.")
+  var serial: String?
+
+  @Option(help: "The NAA designator: 16 or 32 hexadecimal digits.")
+  var naa: String?
+
+  var change: LUNProperties.Change {
+    LUNProperties.Change(
+      isReadOnly: readOnly ? true : nil, vendor: vendor, product: product, serial: serial, naa: naa)
+  }
+}
