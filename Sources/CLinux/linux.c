@@ -1,11 +1,13 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 #include <sys/ioctl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -56,4 +58,16 @@ int linux_loop_backing(int fd, uint64_t *device, uint64_t *inode) {
   *device = info.lo_device;
   *inode = info.lo_inode;
   return 0;
+}
+
+int linux_rename(const char *from, const char *to, int replaces) {
+  if (replaces) return rename(from, to);
+  int result = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+  if (result == 0 || errno != EINVAL) return result;
+  // A file system that cannot refuse by itself.
+  if (access(to, F_OK) == 0) {
+    errno = EEXIST;
+    return -1;
+  }
+  return rename(from, to);
 }

@@ -118,7 +118,7 @@ public struct Store: Sendable {
     var problems: [StoreError] = []
     for (entry, _) in try luns.entries().sorted(by: { $0.name < $1.name }) where !entry.hasPrefix(".") {
       do throws(StoreError) {
-        found.append(try describe(LUNName(entry)))
+        found.append(try describe(.lun(LUNName(entry))))
       } catch {
         problems.append(error)
       }

@@ -18,8 +18,8 @@ struct FuseLun: ParsableCommand {
     subcommands: [
       CreateCommand.self, MountCommand.self, ListCommand.self, InfoCommand.self, SnapshotCommand.self,
       RollbackCommand.self, CloneCommand.self, DeleteCommand.self, ResizeCommand.self, SetCommand.self,
-      CheckCommand.self, FaultCommand.self, LayerCommand.self, LogCommand.self,
-      FetchCommand.self,
+      CheckCommand.self, FaultCommand.self, LayerCommand.self, LogCommand.self, FetchCommand.self,
+      ExportCommand.self, TargetCommand.self,
     ])
 
   static func main() {

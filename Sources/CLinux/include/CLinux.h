@@ -41,4 +41,7 @@ int linux_thaw(int fd);
 // Device and inode number of the file under a loop device (LOOP_GET_STATUS64, <linux/loop.h>).
 int linux_loop_backing(int fd, uint64_t *device, uint64_t *inode);
 
+// rename; unless it replaces, EEXIST where there is something of the new name (renameat2, RENAME_NOREPLACE).
+int linux_rename(const char *from, const char *to, int replaces);
+
 #endif

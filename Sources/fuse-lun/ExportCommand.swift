@@ -1,0 +1,136 @@
+import ArgumentParser
+import Glibc
+import LUNStore
+
+struct ExportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export",
+    abstract: "Write a LUN or a snapshot into an image file.",
+    discussion: """
+      A raw image has holes where there are zeros. Other formats (qcow2, vmdk, vdi, vhdx, vpc) are written by \
+      'qemu-img convert', from qemu-utils.
+
+      A LUN is exported as it is now, whatever is written to it meanwhile: for the time of the export it has a snapshot \
+      NAME@export-…, which is deleted afterwards. The file is there when it is complete, and not before.
+      """)
+
+  @Argument(help: "The store's folder.")
+  var store: String
+
+  @Argument(help: "The LUN or the snapshot, NAME or NAME@LABEL.")
+  var name: String
+
+  @Argument(help: "The image file to write.")
+  var file: String
+
+  @Option(help: "The format: raw, qcow2, vmdk, vdi, vhdx or vpc.")
+  var format: String = "raw"
+
+  @Flag(help: "Replace the file if it is there already.")
+  var force = false
+
+  @Flag(
+    help: "Export a LUN without writing first what the kernel holds: the image is then as after a crash now.")
+  var noSync = false
+
+  private static let formats = ["raw", "qcow2", "vmdk", "vdi", "vhdx", "vpc"]
+
+  func run() throws {
+    var problems: [StoreError] = []
+    func note<Value>(_ read: () throws(StoreError) -> Value) -> Value? {
+      do throws(StoreError) { return try read() } catch { problems.append(error) }
+      return nil
+    }
+    let volume = note { () throws(StoreError) in try VolumeName(name) }
+    if !Self.formats.contains(format) {
+      problems.append(
+        StoreError(
+          .invalidInput, at: "format '\(printable(format))'", "is not known",
+          remedy: "those are: " + Self.formats.joined(separator: ", ")))
+    }
+    guard let volume, problems.isEmpty else { throw StoreProblems(problems) }
+    try Interruption.awaited {
+      let output = try OutputFile(file, replacing: force)
+      switch volume {
+      case .snapshot(let snapshot): try export(snapshot, to: output)
+      case .lun(let lun): try withSnapshot(of: lun) { try export($0, to: output) }
+      }
+      try Interruption.requireNone()
+      try output.finish()
+    }
+  }
+
+  /// Runs `body` with a snapshot that is gone afterwards.
+  private func withSnapshot(of lun: LUNName, _ body: (SnapshotName) throws -> Void) throws {
+    let label = try LUNName("export-\(Identifier().description.prefix(8))")
+    let snapshot = try SnapshotName(lun: lun, label: label)
+    let client = StoreClient(store: store)
+    _ = try client.perform(SnapshotRequest(name: snapshot.description, syncs: !noSync))
+    let delete = { _ = try client.perform(DeleteRequest(name: snapshot.description, withSnapshots: false)) }
+    do {
+      try body(snapshot)
+    } catch {
+      try? delete()
+      throw error
+    }
+    try delete()
+  }
+
+  private func export(_ snapshot: SnapshotName, to output: OutputFile) throws {
+    if format == "raw" {
+      try exportRaw(Store.open(store).openSnapshot(snapshot), to: output)
+    } else {
+      try withMountedStore(store) { mountpoint in
+        try QemuImg.convert("\(mountpoint)/\(snapshot)", to: output.path, format: format)
+      }
+    }
+  }
+
+  private func exportRaw(_ view: LUN, to output: OutputFile) throws {
+    let descriptor = try output.open()
+    defer { close(descriptor) }
+    let size = view.size
+    guard ftruncate(descriptor, off_t(size)) == 0 else {
+      throw StoreError(.system(errno), at: file, "cannot hold \(size) bytes: \(errorText(errno))")
+    }
+    let bar = ProgressBar()
+    defer { bar.erase() }
+    let writer = ImageWriter(descriptor, path: file)
+    try view.copyData { offset, bytes throws(StoreError) in
+      try Interruption.requireNone()
+      try writer.write(bytes, at: offset)
+      bar.show(offset + Int64(bytes.count), of: size)
+    }
+  }
+}
+
+/// QEMU's converter of disk images.
+enum QemuImg {
+  /// Converts a raw image. Progress is shown where the standard error output is a terminal.
+  static func convert(_ source: String, to target: String, format: String) throws(StoreError) {
+    // `driver:` in front of a path would be read as a protocol.
+    let place = { (path: String) in path.hasPrefix("/") ? path : "./\(path)" }
+    let words =
+      ["qemu-img", "convert", "-f", "raw", "-O", format] + (isatty(2) == 1 ? ["-p"] : [])
+      + ["--", place(source), place(target)]
+    var arguments = words.map { strdup($0) } + [nil]
+    defer { arguments.forEach { free($0) } }
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_adddup2(&actions, 2, 1)
+    var process = pid_t()
+    let failure = posix_spawnp(&process, "qemu-img", &actions, nil, &arguments, environ)
+    guard failure == 0 else {
+      throw StoreError(
+        failure == ENOENT ? .absent : .system(failure), at: "qemu-img",
+        "cannot be started: \(errorText(failure))",
+        remedy: failure == ENOENT ? "install QEMU's tools (Debian: qemu-utils), or export as raw" : nil)
+    }
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) == -1 && errno == EINTR {}
+    guard status == 0 else {
+      throw StoreError(.system(EIO), at: "qemu-img", "has failed; the line above says why")
+    }
+  }
+}

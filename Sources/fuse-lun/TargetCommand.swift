@@ -1,0 +1,117 @@
+import ArgumentParser
+import Glibc
+import LUNStore
+
+struct TargetCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "target",
+    abstract: "Print the configuration of an iSCSI target for mounted LUNs.",
+    discussion: """
+      One target with the LUNs in the order in which they are named; so their numbers stay what they are when more are \
+      named behind them. Sizes, block sizes and identity are those that 'fuse-lun info' shows.
+
+      tgt: a part of targets.conf. Put it into /etc/tgt/conf.d and run 'tgt-admin --update ALL', or load it at once \
+      with 'tgt-admin -c FILE -e'. LUNs are numbered from 1; 0 is tgt's own. tgt makes up the NAA designator itself.
+
+      lio: for 'targetcli restoreconfig FILE'. LUNs are numbered from 0. LIO takes the serial number, makes the NAA \
+      designator from it, and has its own vendor and product. It cannot serve what is read-only.
+
+      Both let in every initiator that reaches the machine, at all its addresses: narrow that down where it matters.
+      """)
+
+  enum Format: String, CaseIterable, ExpressibleByArgument { case tgt, lio }
+
+  @Argument(help: "The store's folder.")
+  var store: String
+
+  @Argument(help: ArgumentHelp("The LUNs and snapshots, NAME or NAME@LABEL.", valueName: "name"))
+  var names: [String]
+
+  @Option(help: "The target's name. (default: made from the store's uuid)")
+  var iqn: String?
+
+  @Option(help: "For which software: tgt or lio.")
+  var format: Format = .tgt
+
+  func run() throws {
+    let opened = try Store.open(store)
+    let iqn = iqn ?? "iqn.2025-11.localhost:fuse-lun.\(opened.identifier.description.prefix(8))"
+    var problems: [StoreError] = []
+    if let problem = Self.problem(ofName: iqn) { problems.append(problem) }
+    let mountpoint = try opened.holder()?.mountpoint ?? ""
+    if mountpoint.isEmpty {
+      problems.append(
+        StoreError(
+          .invalidInput, at: store, "is not mounted, and a target needs the files of a mount",
+          remedy: "'fuse-lun mount STORE MOUNTPOINT' first"))
+    }
+    var units: [TargetUnit] = []
+    for name in names {
+      do throws(StoreError) {
+        let unit = try TargetUnit(VolumeName(name), in: opened, at: mountpoint)
+        if units.contains(where: { $0.name == unit.name }) {
+          throw StoreError(
+            .invalidInput, at: "LUN '\(unit.name)'", "is named twice", remedy: "one LUN, one number")
+        }
+        units.append(unit)
+      } catch { problems.append(error) }
+    }
+    switch format {
+    case .tgt: problems += TgtConfiguration.problems(units)
+    case .lio: problems += LIOConfiguration.problems(units)
+    }
+    guard problems.isEmpty else { throw StoreProblems(problems) }
+    switch format {
+    case .tgt: try emit(TgtConfiguration.text(iqn: iqn, units))
+    case .lio: try writeJSON(LIOConfiguration(iqn: iqn, units))
+    }
+  }
+
+  /// What RFC 3720, 3.2.6.3.1 asks of an iqn name, in the characters that every target takes.
+  private static func problem(ofName name: String) -> StoreError? {
+    let parts = name.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
+    let date = parts.count == 3 ? Array(parts[1].utf8) : []
+    let isDigit = { (byte: UInt8) in (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+    let isDate =
+      date.count == 7 && date[4] == UInt8(ascii: "-") && (date[..<4] + date[5...]).allSatisfy(isDigit)
+      && (1...12).contains(Int(parts[1].suffix(2)) ?? 0)
+    let isPlain = name.utf8.allSatisfy { "abcdefghijklmnopqrstuvwxyz0123456789.-:".utf8.contains($0) }
+    if parts.first == "iqn", isDate, isPlain, name.utf8.count <= 223,
+      !(parts[2].first.map { ".:-".contains($0) } ?? true)
+    {
+      return nil
+    }
+    return StoreError(
+      .invalidInput, at: "target name '\(printable(name))'", "is not an iSCSI qualified name",
+      remedy:
+        "as in iqn.2004-10.org.example:disks: a month in which you owned the domain, the domain backwards, and "
+        + "what you like; small letters, digits, '.', '-' and ':'")
+  }
+}
+
+/// A LUN or a snapshot as a unit of a target.
+struct TargetUnit {
+  let name: VolumeName
+  /// Its file in the mount.
+  let path: String
+  /// In bytes.
+  let size: Int64
+  let blockSize: Int64
+  let properties: LUNProperties
+  let isReadOnly: Bool
+
+  init(_ name: VolumeName, in store: Store, at mountpoint: String) throws(StoreError) {
+    let description = try store.describe(name)
+    self.name = name
+    path = "\(mountpoint)/\(name)"
+    (size, blockSize) = (description.size.bytes, description.blockSize.rawValue)
+    var properties = description.properties
+    isReadOnly = properties.isReadOnly || name != .lun(name.lun)
+    if case .snapshot = name {
+      // A disk of its own beside the LUN's: it must not say that it is the same one.
+      let own = LUNProperties(of: description.identifier)
+      (properties.serial, properties.naa) = (own.serial, own.naa)
+    }
+    self.properties = properties
+  }
+}
