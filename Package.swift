@@ -29,7 +29,7 @@ let package = Package(
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CBlkid", pkgConfig: "blkid", providers: [.apt(["libblkid-dev"])]),
     .target(name: "CNbd"),
-    .target(name: "LUNStore", dependencies: ["CLinux", "CNbd"], exclude: ["FORMAT.md"]),
+    .target(name: "LUNStore", dependencies: ["CLinux", "CNbd"], exclude: ["FORMAT.md", "WRITELOG.md"]),
     .target(name: "DiskImage", dependencies: ["CBlkid", "CLinux", "LUNStore"]),
     .executableTarget(
       name: "fuse-lun",

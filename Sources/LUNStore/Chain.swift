@@ -21,11 +21,10 @@ final class Chain: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - access: whether the head is to be written to.
-  ///   - opensBase: whether what is still only in the base is to be read.
-  init(_ layers: [Layer], _ access: LUN.Access, opensBase: Bool = true) throws(StoreError) {
+  init(_ layers: [Layer], _ access: LUN.Access) throws(StoreError) {
     self.layers = layers
     headRecord = layers[layers.count - 1].record
-    base = opensBase ? try layers[0].record.base?.open() : nil
+    base = try layers[0].record.base?.open()
     (presence, owners, log) = (nil, nil, nil)
     guard !headRecord.isFlat else { return }
     let (map, extent) = try layers[layers.count - 1].readMap()
@@ -94,12 +93,6 @@ final class Chain: @unchecked Sendable {
     let (isPresent, presentEnd) = presence.run(from: block, to: end)
     if isPresent { return (OwnerMap.Owner(layers.count - 1), presentEnd) }
     return owners.run(from: block, to: presentEnd)
-  }
-
-  /// What the layers take up in the host's file system, in bytes; at most the LUN's size, although a layer
-  /// may have blocks that one above it hides.
-  var allocated: Int64 {
-    min(layers.reduce(0) { $0 + $1.allocated }, headRecord.size)
   }
 }
 

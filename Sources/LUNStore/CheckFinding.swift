@@ -4,6 +4,8 @@ public struct CheckFinding: Equatable, Sendable, Codable {
   public enum Severity: String, Equatable, Sendable, Codable {
     /// Left behind by an interrupted change; nothing is lost.
     case leftover
+    /// The image that a LUN is a lazy copy of is not there, or not what it was.
+    case unreachable
     /// Something is not as it was written.
     case damage
   }
@@ -31,9 +33,11 @@ public struct CheckFinding: Equatable, Sendable, Codable {
 }
 
 extension CheckFinding: CustomStringConvertible {
-  /// One line.
-  public var description: String {
-    let needed = volumes.isEmpty ? "" : "; needed by " + volumes.joined(separator: ", ")
-    return "\(place): \(text)\(needed)"
+  /// What is wrong, and who needs it.
+  public var problem: String {
+    volumes.isEmpty ? text : "\(text); needed by " + volumes.joined(separator: ", ")
   }
+
+  /// One line.
+  public var description: String { "\(place): \(problem)" }
 }

@@ -56,7 +56,9 @@ public final class LUN: @unchecked Sendable {
 
   /// The LUN, as its record has it now.
   public var description: LUNDescription {
-    gate.shared { LUNDescription(record, chain.headRecord, allocated: chain.allocated) }
+    gate.shared {
+      LUNDescription(record, chain.headRecord, in: chain.layers)
+    }
   }
 
   /// Runs `body` while no request is under way.
@@ -166,7 +168,9 @@ public final class LUN: @unchecked Sendable {
       var status = stat()
       guard fstat(chain.head.data.raw, &status) == 0 else { throw IOError(errno) }
       status.st_size = off_t(chain.headRecord.size)
-      if chain.layers.count > 1 { status.st_blocks = blkcnt_t(chain.allocated / 512) }
+      if chain.layers.count > 1 {
+        status.st_blocks = blkcnt_t(Layer.allocated(by: chain.layers, size: chain.headRecord.size) / 512)
+      }
       return status
     }
   }

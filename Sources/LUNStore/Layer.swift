@@ -16,6 +16,12 @@ final class Layer: Sendable {
     return fstat(data.raw, &status) == 0 ? Int64(status.st_blocks) * 512 : 0
   }
 
+  /// What layers take up in the host's file system, in bytes; at most the size of the LUN that they are, although
+  /// a layer may have blocks that one above it hides.
+  static func allocated(by layers: [Layer], size: Int64) -> Int64 {
+    min(layers.reduce(0) { $0 + $1.allocated }, size)
+  }
+
   /// Reads this layer's map.
   ///
   /// - Throws: `damaged` if there is none or it is not whole.

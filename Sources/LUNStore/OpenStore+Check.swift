@@ -25,7 +25,8 @@ extension OpenStore {
       }
       try check.lookAtUnused()
       if repair, catalog.problems.isEmpty { try tidy { _, _ in } }
-      return check.findings.sorted { ($0.severity == .damage ? 0 : 1) < ($1.severity == .damage ? 0 : 1) }
+      let order: [CheckFinding.Severity] = [.damage, .unreachable, .leftover]
+      return order.flatMap { severity in check.findings.filter { $0.severity == severity } }
     }
   }
 }
@@ -132,7 +133,7 @@ private struct Check {
     if !record.isFlat { lookAtMap(record, Layer(record: record, folder: folder, data: data)) }
     if let base = record.base {
       do throws(StoreError) { _ = try base.open() } catch {
-        note(.damage, error.place, error.problem + (error.remedy.map { "; \($0)" } ?? ""), users(record))
+        note(.unreachable, error.place, error.problem + (error.remedy.map { "; \($0)" } ?? ""), users(record))
       }
     }
   }

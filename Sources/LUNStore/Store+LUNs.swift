@@ -19,6 +19,10 @@ public struct LUNDescription: Equatable, Sendable {
   public let properties: LUNProperties
   /// The image that it is a lazy copy of, as long as not everything is copied.
   public let base: BaseReference?
+  /// How many layers its bytes are in.
+  public let layers: Int
+  /// Whether its bytes are in one file in their order.
+  public let isFlat: Bool
 }
 
 /// What is fixed about a snapshot.
@@ -111,11 +115,12 @@ public struct LUNRequest: Sendable {
 }
 
 extension LUNDescription {
-  init(_ record: LUNRecord, _ head: LayerRecord, allocated: Int64) {
+  init(_ record: LUNRecord, _ head: LayerRecord, in layers: [Layer]) {
     self.init(
       name: record.name, identifier: record.identifier, size: ByteCount(head.size),
-      blockSize: record.blockSize, created: record.created, allocated: ByteCount(allocated),
-      properties: record.properties, base: head.base)
+      blockSize: record.blockSize, created: record.created,
+      allocated: ByteCount(Layer.allocated(by: layers, size: head.size)), properties: record.properties,
+      base: layers[0].record.base, layers: layers.count, isFlat: head.isFlat)
   }
 }
 
@@ -153,7 +158,7 @@ extension Store {
       layers.removeFolder(layerRecord.identifier.description)
       throw error
     }
-    return try inspect(.lun(request.name)).description
+    return try describe(request.name)
   }
 
   /// Refuses a name that is taken.
@@ -203,25 +208,25 @@ extension Store {
     try openLUN(name, access, nil)
   }
 
-  /// Opens a LUN or a snapshot to see what it is, and not what is in it: does not look at the image that it is a lazy
-  /// copy of, which may be far away or gone. What is only in that image cannot be read.
-  ///
-  /// - Throws: as `openLUN` does.
-  public func inspect(_ name: VolumeName) throws(StoreError) -> LUN {
-    switch name {
-    case .lun(let name): try openLUN(name, .readOnly, nil, opensBase: false)
-    case .snapshot(let name): try openSnapshot(name, nil, opensBase: false)
-    }
-  }
-
   func openLUN(
-    _ name: LUNName, _ access: LUN.Access, _ cache: LayerCache?, opensBase: Bool = true
+    _ name: LUNName, _ access: LUN.Access, _ cache: LayerCache?
   ) throws(StoreError) -> LUN {
     let (record, folder) = try lunRecord(name)
     let chain = try naming(.lun(name)) { () throws(StoreError) in
-      try Chain(openLayers(record.head, access, cache), access, opensBase: opensBase)
+      try Chain(openLayers(record.head, access, cache), access)
     }
     return LUN(.lun(name), number: UInt64(try folder.status().st_ino), record, chain, access)
+  }
+
+  /// What the records say of a LUN, and whether its files are there and long enough; reads no maps.
+  ///
+  /// - Throws: as `openLUN` does.
+  public func describe(_ name: LUNName) throws(StoreError) -> LUNDescription {
+    let record = try lunRecord(name).record
+    return try naming(.lun(name)) { () throws(StoreError) in
+      let layers = try openLayers(record.head, .readOnly, nil)
+      return LUNDescription(record, layers[layers.count - 1].record, in: layers)
+    }
   }
 
   /// Opens a snapshot, which can only be read.
@@ -231,14 +236,12 @@ extension Store {
     try openSnapshot(name, nil)
   }
 
-  func openSnapshot(
-    _ name: SnapshotName, _ cache: LayerCache?, opensBase: Bool = true
-  ) throws(StoreError) -> LUN {
+  func openSnapshot(_ name: SnapshotName, _ cache: LayerCache?) throws(StoreError) -> LUN {
     var (record, folder) = try lunRecord(name.lun)
     let file = try snapshotFile(name, in: folder)
     let snapshot = try snapshotRecord(name, file)
     let chain = try naming(.snapshot(name)) { () throws(StoreError) in
-      try Chain(openLayers(snapshot.layer, .readOnly, cache), .readOnly, opensBase: opensBase)
+      try Chain(openLayers(snapshot.layer, .readOnly, cache), .readOnly)
     }
     (record.head, record.created, record.identifier) = (snapshot.layer, snapshot.created, snapshot.identifier)
     return LUN(.snapshot(name), number: UInt64(try file.status().st_ino), record, chain, .readOnly)

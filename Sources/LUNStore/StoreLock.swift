@@ -62,12 +62,12 @@ extension Descriptor {
   // another descriptor of the same file does not drop them.
 
   /// `false`, with `EAGAIN`, if another has the lock.
-  fileprivate func setLock(_ type: Int32) -> Bool {
+  func setLock(_ type: Int32) -> Bool {
     var lock = wholeFile(type)
     return retrying { Int(fcntl(raw, Int32(LINUX_F_OFD_SETLK), &lock)) } == 0
   }
 
-  fileprivate var isLockedByAnother: Bool {
+  var isLockedByAnother: Bool {
     var lock = wholeFile(F_WRLCK)
     guard fcntl(raw, Int32(LINUX_F_OFD_GETLK), &lock) == 0 else { return false }
     return Int32(lock.l_type) != F_UNLCK

@@ -32,7 +32,7 @@ struct CheckCommand: ParsableCommand {
       for finding in findings { try emit("\(finding.severity.rawValue): \(finding)\n") }
       if findings.isEmpty { try emit("sound\n") }
     }
-    let isBad = findings.contains { $0.severity == .damage && $0.outcome != .mended }
+    let isBad = findings.contains { $0.severity != .leftover && $0.outcome != .mended }
     if isBad { throw ExitCode(2) }
   }
 }

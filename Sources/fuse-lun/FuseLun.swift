@@ -18,12 +18,13 @@ struct FuseLun: ParsableCommand {
     subcommands: [
       CreateCommand.self, MountCommand.self, ListCommand.self, InfoCommand.self, SnapshotCommand.self,
       RollbackCommand.self, CloneCommand.self, DeleteCommand.self, ResizeCommand.self, SetCommand.self,
-      CheckCommand.self, FetchCommand.self, ExportCommand.self, TargetCommand.self,
+      CheckCommand.self, FaultCommand.self, LayerCommand.self, LogCommand.self, FetchCommand.self,
+      ExportCommand.self, TargetCommand.self,
     ])
 
   static func main() {
     do {
-      var command = try parseAsRoot()
+      var command = try parseAsRoot(LogCommand.rearranged(Array(CommandLine.arguments.dropFirst())))
       try command.run()
     } catch let status as ExitCode {
       Glibc.exit(status.rawValue)

@@ -21,10 +21,11 @@ struct InfoCommand: ParsableCommand {
 
   func run() throws {
     let opened = try Store.open(store)
-    let lun = try opened.inspect(.lun(LUNName(name)))
+    let lun = try opened.describe(LUNName(name))
     let (snapshots, problems) = try opened.snapshots(of: LUNName(name))
-    var report = LUNReport(lun.description, snapshots)
-    report.layers = lun.depth
+    var report = LUNReport(lun, snapshots)
+    report.layers = lun.layers
+    report.flat = lun.isFlat
     report.mount = try MountReport(of: name, in: opened)
     if json { try writeJSON(report) } else { try writeTable(nil, rows(report)) }
     report.mount?.stale.forEach { Log.error(staleMount($0)) }
@@ -45,7 +46,7 @@ struct InfoCommand: ParsableCommand {
       ["serial", lun.serial],
       ["naa", lun.naa],
     ]
-    if let layers = lun.layers { rows.append(["layers", "\(layers)"]) }
+    if let layers = lun.layers { rows.append(["layers", lun.flat == true ? "1, a flat file" : "\(layers)"]) }
     if let base = lun.base { rows.append(["base", base]) }
     for snapshot in lun.snapshots {
       rows.append(["snapshot", "\(snapshot.name)  \(ByteCount(snapshot.size))  \(snapshot.created)"])

@@ -108,6 +108,17 @@ final class MountedStore: Sendable {
     return node.lun.withFlatFile { kernel.openBacking($0) } ?? nil
   }
 
+  /// Takes the file of a LUN back from the kernel, when nobody has the LUN open any more.
+  func giveBack(_ backing: Int32, of node: Node) {
+    kernel.closeBacking(backing)
+    do throws(IOError) {
+      try node.lun.cutAtEnd()
+    } catch {
+      Log.error(
+        "LUN '\(node.name)': cannot cut off what was written behind its end: \(errorText(error.code))")
+    }
+  }
+
   /// The end of the mount is near: requests that layers hold fail, and none is held any more.
   func closeLayers() {
     for node in nodes {

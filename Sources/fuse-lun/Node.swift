@@ -108,13 +108,13 @@ extension Node {
   /// Notes that a client has closed it.
   ///
   /// - Parameter giveBack: takes the LUN's file back from the kernel; called when nobody has it open any more.
-  func close(forWriting: Bool, giveBack: (Int32) -> Void) {
+  func close(forWriting: Bool, giveBack: (Int32, Node) -> Void) {
     openings.change { openings in
       openings.count -= 1
       if forWriting { openings.writers -= 1 }
       guard openings.count == 0, let backing = openings.backing else { return }
       openings.backing = nil
-      giveBack(backing)
+      giveBack(backing, self)
     }
   }
 
@@ -128,17 +128,15 @@ extension Node {
   func withoutPassthrough<Result>(
     _ what: String, at point: String, _ body: () throws -> Result
   ) throws -> Result {
-    try openings.change { openings throws(StoreError) in
-      if openings.isReserved { throw reserved }
-      guard openings.backing == nil else {
-        throw StoreError(
-          .busy, at: "LUN '\(name)'",
-          "is open in passthrough: \(what) needs every request to come by the mount",
-          remedy:
-            "\(OpenClients.describe(path: "\(point)/\(name)")) has to close it first, or mount without '-o passthrough'"
-        )
-      }
-      openings.pins += 1
+    // As in `whileClosed`.
+    let comesHere = openings.wait(
+      1, until: { $0.backing == nil && !$0.isReserved }, then: { $0.pins += 1 })
+    guard comesHere else {
+      if openings.change({ $0.isReserved }) { throw reserved }
+      throw StoreError(
+        .busy, at: "LUN '\(name)'",
+        "is open in passthrough, and \(what) needs every request to come by the mount",
+        remedy: "\(OpenClients.describe(path: "\(point)/\(name)")) has to close it first")
     }
     defer { openings.change { $0.pins -= 1 } }
     return try body()
@@ -170,6 +168,19 @@ extension Node {
     let result = try body()
     if isGone { openings.change { $0.isGone = true } }
     return result
+  }
+
+  /// Does something below the layers, when they have written what they hold back, and before the next request.
+  func whileQuiet(_ body: () throws -> Void) throws {
+    if stack.isEmpty { return try body() }
+    do {
+      try stack.whileQuiet(body)
+    } catch let error as IOError {
+      throw StoreError(
+        .system(error.code), at: "LUN '\(name)'",
+        "what its layers hold back cannot be written: \(errorText(error.code))",
+        remedy: "see to the store's file system, then try again")
+    }
   }
 
   private var reserved: StoreError {

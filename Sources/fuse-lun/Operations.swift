@@ -179,7 +179,7 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
       // The kernel will not release what it does not know to be open.
       if cfuse_reply_open(request, UInt64(UInt(bitPattern: handle.toOpaque())), backing ?? 0) != 0 {
         handle.release()
-        node.close(forWriting: forWriting, giveBack: store.kernel.closeBacking)
+        node.close(forWriting: forWriting, giveBack: store.giveBack)
       }
       return nil
     }
@@ -189,7 +189,7 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
       guard let file, let handle = UnsafeRawPointer(bitPattern: UInt(file.pointee.fh)) else { return EBADF }
       let node = Unmanaged<Node>.fromOpaque(handle).takeRetainedValue()
       let forWriting = file.pointee.flags & O_ACCMODE != O_RDONLY
-      node.close(forWriting: forWriting, giveBack: mounted(request).kernel.closeBacking)
+      node.close(forWriting: forWriting, giveBack: mounted(request).giveBack)
       return 0
     }
   }
@@ -197,6 +197,12 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
   table.read = { request, _, size, offset, file in
     answer(request) { () throws(IOError) in
       guard let node = openNode(file) else { return EBADF }
+      guard node.stack.beginDirect() else {
+        let read = IORequest.read(at: Int64(offset), length: Int64(size))
+        submit(read, to: node, for: request, reply: replyWithData)
+        return nil
+      }
+      defer { node.stack.endDirect() }
       let buffer = ReadBuffer.ofThisThread(atLeast: size)
       guard buffer.count >= size else { return ENOMEM }
       let count = try node.lun.read(
@@ -208,9 +214,18 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
   table.write = { request, _, bytes, size, offset, file in
     answer(request) { () throws(IOError) in
       guard let node = openNode(file), let file else { return EBADF }
-      let count = try node.lun.write(UnsafeRawBufferPointer(start: bytes, count: size), at: Int64(offset))
+      let data = UnsafeRawBufferPointer(start: bytes, count: size)
       // O_SYNC includes O_DSYNC. The kernel leaves it to the file system to keep that promise.
-      if file.pointee.flags & O_DSYNC != 0 { try node.lun.flush() }
+      let isDurable = file.pointee.flags & O_DSYNC != 0
+      guard node.stack.beginDirect() else {
+        // A copy, since it may have to wait and libfuse's buffer does not.
+        let write = IORequest.write(Array(data), at: Int64(offset), forceUnitAccess: isDurable)
+        submit(write, to: node, for: request, reply: replyWithCount)
+        return nil
+      }
+      defer { node.stack.endDirect() }
+      let count = try node.lun.write(data, at: Int64(offset))
+      if isDurable { try node.lun.flush() }
       fuse_reply_write(request, count)
       return nil
     }
@@ -218,6 +233,11 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
   table.fsync = { request, _, _, file in
     answer(request) { () throws(IOError) in
       guard let node = openNode(file) else { return EBADF }
+      guard node.stack.beginDirect() else {
+        submit(.flush, to: node, for: request, reply: replyDone)
+        return nil
+      }
+      defer { node.stack.endDirect() }
       do throws(IOError) {
         try node.lun.flush()
       } catch {
@@ -230,16 +250,33 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
   table.fallocate = { request, _, mode, offset, length, file in
     answer(request) { () throws(IOError) in
       guard let node = openNode(file) else { return EBADF }
-      return try changeAllocation(node.lun, mode: mode, offset: Int64(offset), length: Int64(length))
+      // FALLOC_FL_KEEP_SIZE (1) goes without saying for a file of fixed size.
+      let kind: IORequest.Kind
+      switch mode & ~1 {
+      case 0: kind = .allocate
+      case 2: kind = .discard
+      case 16: kind = .zero
+      default: return EOPNOTSUPP
+      }
+      let change = IORequest.change(kind, at: Int64(offset), length: Int64(length))
+      guard node.stack.beginDirect() else {
+        submit(change, to: node, for: request, reply: replyDone)
+        return nil
+      }
+      defer { node.stack.endDirect() }
+      _ = try change.carriedOut(on: node.lun)
+      return 0
     }
   }
   table.lseek = { request, _, offset, whence, file in
     answer(request) { () throws(IOError) in
       guard let node = openNode(file) else { return EBADF }
+      // What layers hold back is data too.
+      let device = node.stack.device
       let found: Int64?
       switch whence {
-      case 3: found = try node.lun.nextData(from: Int64(offset))
-      case 4: found = try node.lun.nextHole(from: Int64(offset))
+      case 3: found = try device.nextData(from: Int64(offset))
+      case 4: found = try device.nextHole(from: Int64(offset))
       default: return EINVAL
       }
       guard let found else { return ENXIO }
@@ -253,19 +290,6 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
 private func openNode(_ file: UnsafeMutablePointer<fuse_file_info>?) -> Node? {
   guard let file, let handle = UnsafeRawPointer(bitPattern: UInt(file.pointee.fh)) else { return nil }
   return Unmanaged<Node>.fromOpaque(handle).takeUnretainedValue()
-}
-
-private func changeAllocation(
-  _ lun: LUN, mode: Int32, offset: Int64, length: Int64
-) throws(IOError) -> Int32 {
-  // FALLOC_FL_KEEP_SIZE (1) goes without saying for a file of fixed size.
-  switch mode & ~1 {
-  case 0: try lun.allocate(at: offset, length: length)
-  case 2: try lun.punchHole(at: offset, length: length)
-  case 16: try lun.zero(at: offset, length: length)
-  default: return EOPNOTSUPP
-  }
-  return 0
 }
 
 /// What would change the list of LUNs is done by commands, and is not permitted here. Without these answers

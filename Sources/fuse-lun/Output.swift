@@ -60,6 +60,8 @@ struct LUNReport: Encodable {
   var snapshots: [SnapshotReport]
   /// How many files the contents are in; for `info` only.
   var layers: Int?
+  /// Whether they are one file in the LUN's order; for `info` only.
+  var flat: Bool?
   /// For `info` only.
   var mount: MountReport?
 

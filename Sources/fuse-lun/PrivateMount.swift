@@ -5,11 +5,13 @@ import LUNStore
 /// for this user alone and gone afterwards.
 ///
 /// For programs that read files, such as `qemu-img` or `e2fsck`.
-func withMountedStore<Result>(_ store: String, _ body: (_ mountpoint: String) throws -> Result) throws
-  -> Result
-{
+///
+/// - Parameter program: what to mount with: this program.
+func withMountedStore<Result>(
+  _ store: String, program: String = "/proc/self/exe", _ body: (_ mountpoint: String) throws -> Result
+) throws -> Result {
   if let mountpoint = try mountedAt(store) { return try body(mountpoint) }
-  let mount = try PrivateMount(of: store)
+  let mount = try PrivateMount(of: store, by: program)
   do {
     let result = try body(mount.point)
     try mount.end()
@@ -40,7 +42,7 @@ private struct PrivateMount {
   let point: String
   private let process: pid_t
 
-  init(of store: String) throws {
+  init(of store: String, by program: String) throws {
     let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array("\(parent)/fuse-lun-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
@@ -51,7 +53,7 @@ private struct PrivateMount {
     var arguments = words.map { strdup($0) } + [nil]
     defer { arguments.forEach { free($0) } }
     var process = pid_t()
-    let failure = posix_spawn(&process, "/proc/self/exe", nil, nil, &arguments, environ)
+    let failure = posix_spawn(&process, program, nil, nil, &arguments, environ)
     guard failure == 0 else {
       rmdir(point)
       throw StoreError(.system(failure), at: "fuse-lun mount", "cannot be started: \(errorText(failure))")

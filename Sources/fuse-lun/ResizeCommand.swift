@@ -55,8 +55,10 @@ struct ResizeRequest: StoreRequest {
     let name = try LUNName(name)
     let now = try server.openStore.lun(name).size
     guard size < now else {
-      try server.openStore.resize(name, to: size)
-      if let mounted = server.mounted { mounted.kernel.invalidate(try mounted.node(named: .lun(name))) }
+      try server.requireNotRecorded(name, "a new size")
+      try server.change(name, "making it larger", force: true) {
+        try server.openStore.resize(name, to: size)
+      }
       return Done()
     }
     guard shrinks else {

@@ -48,14 +48,16 @@ extension StoreServer {
   /// who have.
   func change(_ name: LUNName, _ what: String, force: Bool, _ body: () throws -> Void) throws {
     guard let mounted else { return try body() }
+    try requireNotRecorded(name, what)
     let node = try mounted.node(named: .lun(name))
-    // Also if it is open by now: pages of shared mappings are of the old contents.
+    // Pages of shared mappings, and attributes, are of the old contents.
     defer { mounted.kernel.invalidate(node) }
     if force {
-      try node.withoutPassthrough(what, at: mounted.point, body)
+      try node.withoutPassthrough(what, at: mounted.point) { try node.whileQuiet(body) }
     } else {
       try node.whileClosed(
-        what, at: mounted.point, remedy: "close it there first, or do it all the same with --force", body)
+        what, at: mounted.point, remedy: "close it there first, or do it all the same with --force"
+      ) { try node.whileQuiet(body) }
     }
   }
 }

@@ -9,16 +9,13 @@ struct Session {
   private let place: Mountpoint
   private let options: MountOptions
 
-  /// Opens the store and sees that all of it is sound: a LUN that would be missing from the mount is a disk
-  /// that a machine does not find.
+  /// Opens the store.
   init(store path: String, at place: Mountpoint, options: MountOptions) throws {
     store = try Store.open(path)
     self.place = place
     self.options = options
     try place.requireOutside(store: path)
     if !options.mayHideFiles { try place.requireFree() }
-    let problems = try store.list().problems
-    guard problems.isEmpty else { throw StoreProblems(problems) }
   }
 
   /// Serves the store until it is unmounted or a signal says to stop; then flushes everything.
@@ -28,6 +25,7 @@ struct Session {
     let source = resolvedPath(store.path) ?? store.path
     let openStore = try takeStore()
     do {
+      try requireSound(openStore)
       prepareProcess()
       let control = try ControlServer(store: store.path)
       let mounted = MountedStore(openStore, at: place.path, options) { mounted in
@@ -44,6 +42,14 @@ struct Session {
       if Log.isInSystemLog { error.all.forEach { Log.error($0.description) } }
       throw error
     }
+  }
+
+  /// Sees that all of the store is sound: a LUN that would be missing from the mount is a disk that a machine
+  /// does not find.
+  private func requireSound(_ openStore: OpenStore) throws {
+    let damage = try openStore.check(repair: false).filter { $0.severity == .damage }
+    guard !damage.isEmpty else { return }
+    throw StoreProblems(damage.map { StoreError(.damaged, at: $0.place, $0.problem) })
   }
 
   /// Takes the right to serve. A holder whose mount is gone already is flushing, and is waited for.

@@ -52,10 +52,8 @@ extension StoreServer {
     guard let mounted else { return try body() }
     let node = try mounted.node(named: .lun(name))
     try node.withoutPassthrough(what, at: mounted.point) {
-      // What layers hold back has to reach the LUN as well.
-      func take() throws { try node.stack.isEmpty ? body() : node.stack.whileQuiet(body) }
-      guard syncs else { return try take() }
-      try HeldWrites(of: node, at: mounted.point).whileWritten { try take() }
+      guard syncs else { return try node.whileQuiet(body) }
+      try HeldWrites(of: node, at: mounted.point).whileWritten { try node.whileQuiet(body) }
     }
   }
 }

@@ -101,16 +101,19 @@ struct TargetUnit {
   let isReadOnly: Bool
 
   init(_ name: VolumeName, in store: Store, at mountpoint: String) throws(StoreError) {
-    let lun = try store.inspect(name)
-    let description = lun.description
+    let lun = try store.describe(name.lun)
     self.name = name
     path = "\(mountpoint)/\(name)"
-    (size, blockSize) = (description.size.bytes, lun.blockSize)
-    var properties = description.properties
-    isReadOnly = properties.isReadOnly || name != .lun(name.lun)
-    if case .snapshot = name {
+    blockSize = lun.blockSize.rawValue
+    var properties = lun.properties
+    switch name {
+    case .lun:
+      (size, isReadOnly) = (lun.size.bytes, properties.isReadOnly)
+    case .snapshot(let snapshotName):
+      let snapshot = try store.describe(snapshotName)
+      (size, isReadOnly) = (snapshot.size.bytes, true)
       // A disk of its own beside the LUN's: it must not say that it is the same one.
-      let own = LUNProperties(of: description.identifier)
+      let own = LUNProperties(of: snapshot.identifier)
       (properties.serial, properties.naa) = (own.serial, own.naa)
     }
     self.properties = properties

@@ -163,7 +163,8 @@ struct DiskImageTests {
     try store.createLUN(LUNRequest(name: "iqn.2004-10.org.example:disk", size: "128M"))
     try store.createLUN(LUNRequest(name: "large", size: "1M", blockSize: "4096"))
     try #require(
-      run("cp", path, layerFile("data.0", ofLUN: "iqn.2004-10.org.example:disk", inStore: folder("a:store"))).status == 0)
+      run("cp", path, layerFile("data.0", ofLUN: "iqn.2004-10.org.example:disk", inStore: folder("a:store")))
+        .status == 0)
     let fromFile = try DiskImage.open(path: path)
     let fromLUN = try DiskImage.open(path: folder("a:store:iqn.2004-10.org.example:disk"))
     #expect(fromLUN == (try DiskImage.open(store: folder("a:store"), lun: "iqn.2004-10.org.example:disk")))

@@ -56,6 +56,24 @@ final class Mount: Sendable {
     try #require(outcome.status == 0, "\(outcome)")
   }
 
+  /// Runs a command on the store: its name, and its arguments after the store.
+  @discardableResult
+  func command(_ name: String, _ arguments: String...) -> Outcome {
+    run([fuseLun, name, store] + arguments)
+  }
+
+  /// A part of what a LUN or a snapshot has in the store, past any mount.
+  func stored(_ name: String, _ offset: Int64, _ count: Int) throws -> [UInt8] {
+    // A daemon that has just been unmounted is still making everything durable.
+    try #require(eventually { (try? Store.open(store).holder()) == .some(nil) })
+    let volume = try Store.open(store).open(VolumeName(name))
+    var bytes = [UInt8](repeating: 0xEE, count: count)
+    let length = try bytes.withUnsafeMutableBytes { buffer in
+      try Result { () throws(IOError) in try volume.read(into: buffer, at: offset) }.get()
+    }
+    return Array(bytes.prefix(length))
+  }
+
   func mount(_ options: String...) throws {
     let outcome = run([fuseLun, "mount", store, point] + options)
     try #require(outcome.status == 0, "\(outcome)")

@@ -128,3 +128,28 @@ public func thrown<Failure: Error, Result>(_: Failure.Type, _ body: () throws ->
   do { _ = try body() } catch let error as Failure { return error } catch { return nil }
   return nil
 }
+
+/// A thread of its own: for what blocks, which must not occupy the threads that tests run on.
+public final class TestThread: Sendable {
+  private let handle: pthread_t
+
+  /// Starts it.
+  public init(_ body: @escaping @Sendable () -> Void) {
+    final class Box: Sendable {
+      let body: @Sendable () -> Void
+      init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+    var handle = pthread_t()
+    let failure = pthread_create(
+      &handle, nil,
+      { pointer in
+        Unmanaged<Box>.fromOpaque(pointer!).takeRetainedValue().body()
+        return nil
+      }, Unmanaged.passRetained(Box(body)).toOpaque())
+    precondition(failure == 0, "pthread_create: \(failure)")
+    self.handle = handle
+  }
+
+  /// Waits for its end.
+  public func join() { pthread_join(handle, nil) }
+}

@@ -92,8 +92,10 @@ struct FaultRule: RequestLayer {
   }
 
   /// An outage with nothing to wait for begins at once.
+  var actsWhenArmed: Bool { fault.isOutage && trigger.isUnconditional }
+
   mutating func armed(at now: Instant) -> PowerCut? {
-    guard fault.isOutage, trigger.isUnconditional else { return nil }
+    guard actsWhenArmed else { return nil }
     trigger.fireNow()
     return beginOutage(at: now)
   }

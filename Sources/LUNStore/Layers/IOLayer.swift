@@ -114,6 +114,8 @@ public protocol DiskLayer: IOLayer, AnyObject {
   func nextData(from offset: Int64, in below: any BlockDevice) throws(IOError) -> Int64?
   func nextHole(from offset: Int64, in below: any BlockDevice) throws(IOError) -> Int64?
 
+  /// Whether it has to see just what the LUN gets, and so stays behind all others.
+  var staysNextToLUN: Bool { get }
   /// The power has failed: what is in volatile memory is lost.
   func powerFailed(_ cut: PowerCut, above below: any BlockDevice)
   /// The layer is to be removed and leaves nothing behind; nothing is under way meanwhile.
@@ -161,6 +163,8 @@ extension DiskLayer {
     try below.nextHole(from: offset)
   }
 
+  /// No.
+  public var staysNextToLUN: Bool { false }
   /// Does nothing.
   public func powerFailed(_ cut: PowerCut, above below: any BlockDevice) {}
   /// Does nothing.

@@ -94,7 +94,8 @@ extension IORequest {
     }
   }
 
-  private func carriedOut(on device: any BlockDevice) throws(IOError) -> IOReply {
+  /// Does to a device what is asked for; a mishap decides what of it is done, and not how it ends.
+  public func carriedOut(on device: any BlockDevice) throws(IOError) -> IOReply {
     switch kind {
     case .read: return try read(from: device)
     case .write: return IOReply(count: try write(to: device))

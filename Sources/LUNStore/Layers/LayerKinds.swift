@@ -13,6 +13,15 @@ public enum NewLayer: Sendable {
     }
   }
 
+  /// When a rule cuts the power.
+  public enum PowerCutTime: Sendable { case whenArmed, later }
+
+  /// When it cuts the power; `nil` if it never does.
+  public var powerCut: PowerCutTime? {
+    guard let rule = layer as? FaultRule, case .powerCut = rule.fault else { return nil }
+    return rule.actsWhenArmed ? .whenArmed : .later
+  }
+
   /// The kinds of layers that need nothing but options.
   public static let kinds = ["stats", "delay", "rate", "pause", "protect", "power"]
 
@@ -66,10 +75,6 @@ extension ArmedLayer {
   public var isFault: Bool { layer is FaultRule }
   /// Whether it is the volatile write cache.
   public var isWriteCache: Bool { layer is PowerLayer }
-  /// Whether it is a rule that cuts the power.
-  public var cutsPower: Bool {
-    if case .powerCut? = (layer as? FaultRule)?.fault { true } else { false }
-  }
   /// What a layer of statistics has seen.
   public var statistics: [IORequest.Kind: OperationStatistics]? { (layer as? StatsLayer)?.operations }
 }

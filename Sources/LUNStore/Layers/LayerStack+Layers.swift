@@ -27,11 +27,13 @@ extension LayerStack {
   /// Arms a request layer behind those that are there, or before the one with the number `before`.
   ///
   /// - Returns: its number.
+  /// - Throws: `busy` if the mount is ending.
   @discardableResult
-  public func add(_ layer: some RequestLayer, before: Int? = nil) -> Int {
-    changes.withLock { _ in
-      divert()
-      return settle { state in
+  public func add(_ layer: some RequestLayer, before: Int? = nil) throws -> Int {
+    try changes.withLock { _ in
+      try settle { state in
+        try state.requireOpen()
+        divert()
         state.lastID += 1
         let index = state.front.firstIndex { $0.id == before } ?? state.front.count
         var layer = layer
@@ -49,16 +51,19 @@ extension LayerStack {
   /// - Parameter prepare: called before, with nothing under way and everything that was acknowledged flushed:
   ///   where a recorder takes its base.
   /// - Returns: its number.
-  /// - Throws: what `prepare` throws; the layer is then not there. The error of the flush.
+  /// - Throws: what `prepare` throws, and the layer is then not there; the error of the flush; `busy` if the
+  ///   mount is ending.
   @discardableResult
   public func add(
     _ layer: some DiskLayer, before: Int? = nil, prepare: () throws -> Void = {}
   ) throws -> Int {
     try whileQuiet {
       try prepare()
-      return settle { state in
+      return try settle { state in
+        try state.requireOpen()
         state.lastID += 1
-        let index = state.back.firstIndex { $0.id == before } ?? state.back.count
+        let last = layer.staysNextToLUN ? nil : state.back.firstIndex { $0.layer.staysNextToLUN }
+        let index = state.back.firstIndex { $0.id == before } ?? last ?? state.back.count
         state.back.insert(State.Armed(id: state.lastID, layer: layer), at: index)
         state.device = Self.device(state.back, on: lun)
         return state.lastID
@@ -115,19 +120,20 @@ extension LayerStack {
     }
   }
 
-  /// The end of the mount: whatever waits is answered with `EIO`, what runs is waited for, and the disk layers
-  /// leave, so that all that was acknowledged is with the LUN. Later requests fail.
+  /// The end of the mount: whatever waits is answered with `EIO`, what runs is waited for, and all layers leave,
+  /// so that all that was acknowledged is with the LUN. Later requests go straight to it.
   ///
-  /// - Throws: the error of a disk layer that could not leave.
+  /// - Throws: the error of a disk layer that could not leave. It and those below it stay.
   public func close() throws {
-    settle { state in
+    let wasEmpty = settle { state in
       state.isClosed = true
+      state.front = []
       state.failAllWaiting(EIO, at: scheduler.now)
+      return state.back.isEmpty && state.isQuiet && state.requests.isEmpty
     }
-    guard !isEmpty else { return }
+    if wasEmpty { return changes.withLock { _ in undivert() } }
     try whileQuiet {
       for armed in state.withLock({ $0.back }) { _ = try removeDiskLayer(armed.id) }
-      settle { $0.front = [] }
     }
   }
 
@@ -152,9 +158,18 @@ extension LayerStack {
     return true
   }
 
+  /// The disk layers on the LUN.
   private static func device(_ layers: [State.Armed<any DiskLayer>], on lun: any BlockDevice)
     -> any BlockDevice
   {
     layers.reversed().reduce(lun) { below, armed in LayeredDevice(armed.layer, on: below) }
+  }
+}
+
+extension LayerStack.State {
+  fileprivate func requireOpen() throws(StoreError) {
+    if isClosed {
+      throw StoreError(.busy, at: "the mount", "is ending", remedy: "mount the store again first")
+    }
   }
 }

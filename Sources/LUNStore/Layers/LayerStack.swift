@@ -12,7 +12,7 @@ import Synchronization
 public final class LayerStack: Sendable {
   /// Tells the requests of one stack apart.
   public typealias RequestToken = UInt64
-  /// Called once for each request, from any thread and with no lock held.
+  /// Called once for each request, from any thread and with no lock held; must not change the layers.
   public typealias Completion = @Sendable (Result<IOReply, IOError>) -> Void
 
   /// The LUN under the layers.
@@ -37,7 +37,7 @@ public final class LayerStack: Sendable {
   /// Whether the caller may use the LUN itself because no layer is armed; then `endDirect` has to follow.
   @inline(__always)
   public func beginDirect() -> Bool {
-    guard direct.load(ordering: .relaxed) >= 0 else { return false }
+    guard !isDiverted else { return false }
     if direct.add(1, ordering: .sequentiallyConsistent).oldValue >= 0 { return true }
     endDirect()
     return false
@@ -58,6 +58,8 @@ public final class LayerStack: Sendable {
 
   /// Lets requests go straight to the LUN again.
   func undivert() { direct.bitwiseAnd(Int.max, ordering: .sequentiallyConsistent) }
+
+  var isDiverted: Bool { direct.load(ordering: .sequentiallyConsistent) < 0 }
 
   var isQuietOutside: Bool { direct.load(ordering: .sequentiallyConsistent) == Self.armedBit }
 
@@ -84,8 +86,6 @@ public final class LayerStack: Sendable {
     settle(runningHere: token) { state in
       if case .cancelled? = state.requests[token] {
         state.end(token, completion, .failure(IOError(EINTR)))
-      } else if state.isClosed {
-        state.end(token, completion, .failure(IOError(EIO)))
       } else {
         let waiting = UnderWay(request: request, completion: completion, powerCuts: state.powerCuts)
         state.advance(token, waiting, from: 0, at: now)
@@ -114,11 +114,11 @@ public final class LayerStack: Sendable {
   /// can be carried out. `runningHere` is carried out by the calling thread, all others by the scheduler's.
   @discardableResult
   func settle<Outcome>(
-    runningHere own: RequestToken? = nil, _ change: (inout sending State) -> Outcome
-  ) -> Outcome {
-    let (outcome, work, alarm, waiter) = state.withLock { state in
-      let outcome = change(&state)
-      let waiter = state.runningCount == 0 && isQuietOutside ? state.waiterForQuiet : nil
+    runningHere own: RequestToken? = nil, _ change: (inout sending State) throws -> Outcome
+  ) rethrows -> Outcome {
+    let (outcome, work, alarm, waiter) = try state.withLock { state in
+      let outcome = try change(&state)
+      let waiter = state.isQuiet && isQuietOutside ? state.waiterForQuiet : nil
       if waiter != nil { state.waiterForQuiet = nil }
       return (outcome, state.takeWork(), state.takeAlarm(), waiter)
     }
@@ -126,7 +126,10 @@ public final class LayerStack: Sendable {
     if let alarm { scheduler.call(at: alarm) { [self] in wake() } }
     for item in work {
       switch item {
-      case .answer(let completion, let result): completion(result)
+      case .answer(let completion, let result):
+        completion(result)
+        // Only now: who waits for quiet at the end takes apart what completions use.
+        settle { $0.answersDue -= 1 }
       case .run(let token, let request, let device):
         if token == own {
           run(token, request, device)

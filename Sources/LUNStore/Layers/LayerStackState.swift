@@ -54,6 +54,8 @@ extension LayerStack {
 
     var requests: [RequestToken: Place] = [:]
     var runningCount = 0
+    /// Requests that have ended, and whose completion has not returned yet.
+    var answersDue = 0
     var powerCuts = 0
     /// While somebody needs the disk quiet, requests are parked before it.
     var isQuieting = false
@@ -64,6 +66,9 @@ extension LayerStack {
     private var newAlarm: Instant?
 
     init(device: any BlockDevice) { self.device = device }
+
+    /// Nothing is being done to the LUN by way of this stack.
+    var isQuiet: Bool { runningCount == 0 && answersDue == 0 }
 
     // MARK: Steps of a request
 
@@ -129,6 +134,7 @@ extension LayerStack {
       _ token: RequestToken, _ completion: @escaping Completion, _ result: Result<IOReply, IOError>
     ) {
       requests[token] = nil
+      answersDue += 1
       work.append(.answer(completion, result))
     }
 

@@ -2,6 +2,8 @@
 /// command itself only.
 let storeRequests: [any StoreRequest.Type] = [
   PingRequest.self, MountInfoRequest.self, SnapshotRequest.self, RollbackRequest.self, CloneRequest.self,
-  DeleteRequest.self, ResizeRequest.self, SetRequest.self, CheckRequest.self, CloneIntoRequest.self,
-  FetchRequest.self,
+  DeleteRequest.self, ResizeRequest.self, SetRequest.self, CheckRequest.self,
+  ArmRequest.self, LayersRequest.self, DisarmRequest.self, LogRecordRequest.self, LogStopRequest.self,
+  LogMarkRequest.self, LogRebuildRequest.self, LogRemoveRequest.self,
+  CloneIntoRequest.self, FetchRequest.self,
 ]
