@@ -40,6 +40,7 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/TestSupport"),
     .testTarget(name: "LUNStoreTests", dependencies: ["LUNStore", "TestSupport"]),
     .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LUNStore", "TestSupport"]),
-    .testTarget(name: "FuseLunTests", dependencies: ["fuse-lun", "LUNStore", "DiskImage", "TestSupport"]),
+    .testTarget(
+      name: "FuseLunTests", dependencies: ["fuse-lun", "CLinux", "LUNStore", "DiskImage", "TestSupport"]),
   ]
 )

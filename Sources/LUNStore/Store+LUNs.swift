@@ -158,7 +158,7 @@ extension Store {
       layers.removeFolder(layerRecord.identifier.description)
       throw error
     }
-    return try describe(request.name)
+    return try describe(.lun(request.name))
   }
 
   /// Refuses a name that is taken.
@@ -218,12 +218,17 @@ extension Store {
     return LUN(.lun(name), number: UInt64(try folder.status().st_ino), record, chain, access)
   }
 
-  /// What the records say of a LUN, and whether its files are there and long enough; reads no maps.
+  /// What the records say of a LUN or a snapshot, and whether its files are there and long enough; reads no
+  /// maps, and does not ask for the image that it is a lazy copy of. The name is that of the LUN.
   ///
   /// - Throws: as `openLUN` does.
-  public func describe(_ name: LUNName) throws(StoreError) -> LUNDescription {
-    let record = try lunRecord(name).record
-    return try naming(.lun(name)) { () throws(StoreError) in
+  public func describe(_ name: VolumeName) throws(StoreError) -> LUNDescription {
+    let record =
+      switch name {
+      case .lun(let name): try lunRecord(name).record
+      case .snapshot(let name): try recordOfSnapshot(name).record
+      }
+    return try naming(name) { () throws(StoreError) in
       let layers = try openLayers(record.head, .readOnly, nil)
       return LUNDescription(record, layers[layers.count - 1].record, in: layers)
     }
@@ -237,14 +242,22 @@ extension Store {
   }
 
   func openSnapshot(_ name: SnapshotName, _ cache: LayerCache?) throws(StoreError) -> LUN {
+    let (record, file) = try recordOfSnapshot(name)
+    let chain = try naming(.snapshot(name)) { () throws(StoreError) in
+      try Chain(openLayers(record.head, .readOnly, cache), .readOnly)
+    }
+    return LUN(.snapshot(name), number: UInt64(try file.status().st_ino), record, chain, .readOnly)
+  }
+
+  /// The record of a snapshot's LUN, with what is different for the snapshot.
+  private func recordOfSnapshot(
+    _ name: SnapshotName
+  ) throws(StoreError) -> (record: LUNRecord, file: Descriptor) {
     var (record, folder) = try lunRecord(name.lun)
     let file = try snapshotFile(name, in: folder)
     let snapshot = try snapshotRecord(name, file)
-    let chain = try naming(.snapshot(name)) { () throws(StoreError) in
-      try Chain(openLayers(snapshot.layer, .readOnly, cache), .readOnly)
-    }
     (record.head, record.created, record.identifier) = (snapshot.layer, snapshot.created, snapshot.identifier)
-    return LUN(.snapshot(name), number: UInt64(try file.status().st_ino), record, chain, .readOnly)
+    return (record, file)
   }
 
   /// Says whose layer it is that something is wrong with.

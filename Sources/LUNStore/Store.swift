@@ -118,7 +118,7 @@ public struct Store: Sendable {
     var problems: [StoreError] = []
     for (entry, _) in try luns.entries().sorted(by: { $0.name < $1.name }) where !entry.hasPrefix(".") {
       do throws(StoreError) {
-        found.append(try describe(LUNName(entry)))
+        found.append(try describe(.lun(LUNName(entry))))
       } catch {
         problems.append(error)
       }
@@ -136,28 +136,16 @@ public struct Store: Sendable {
     for (entry, _) in try folder.entries() where entry.hasPrefix("@") {
       do throws(StoreError) {
         let name = try SnapshotName(lun: lun, label: LUNName(String(entry.dropFirst())))
-        found.append(try describe(name, in: folder))
+        let record = try snapshotRecord(name, in: folder)
+        let layer = try layerRecord(record.layer).record
+        found.append(
+          SnapshotDescription(
+            name: name, identifier: record.identifier, size: ByteCount(layer.size), created: record.created))
       } catch {
         problems.append(error)
       }
     }
     return (found.sorted { ($0.created, $0.name) < ($1.created, $1.name) }, problems)
-  }
-
-  /// What the records say of a snapshot.
-  ///
-  /// - Throws: `absent`, `damaged`, `newer`, or the failing system call.
-  public func describe(_ name: SnapshotName) throws(StoreError) -> SnapshotDescription {
-    try describe(name, in: lunRecord(name.lun).folder)
-  }
-
-  private func describe(
-    _ name: SnapshotName, in folder: Descriptor
-  ) throws(StoreError) -> SnapshotDescription {
-    let record = try snapshotRecord(name, in: folder)
-    let layer = try layerRecord(record.layer).record
-    return SnapshotDescription(
-      name: name, identifier: record.identifier, size: ByteCount(layer.size), created: record.created)
   }
 
   /// The names of the LUNs and their snapshots, in order; reads no records.

@@ -169,7 +169,7 @@ extension CreateCommand {
         remedy: "leave it out: a clone is there at once; for a file of that name write ./\(volume)")
     }
     // Its block size has to be the original's.
-    let original = try Store.open(store).describe(volume.lun)
+    let original = try Store.open(store).describe(.lun(volume.lun))
     let unit = String(original.blockSize.rawValue)
     if let blockSize, blockSize != unit {
       throw StoreError(

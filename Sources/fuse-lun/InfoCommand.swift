@@ -21,7 +21,7 @@ struct InfoCommand: ParsableCommand {
 
   func run() throws {
     let opened = try Store.open(store)
-    let lun = try opened.describe(LUNName(name))
+    let lun = try opened.describe(.lun(LUNName(name)))
     let (snapshots, problems) = try opened.snapshots(of: LUNName(name))
     var report = LUNReport(lun, snapshots)
     report.layers = lun.layers

@@ -101,19 +101,15 @@ struct TargetUnit {
   let isReadOnly: Bool
 
   init(_ name: VolumeName, in store: Store, at mountpoint: String) throws(StoreError) {
-    let lun = try store.describe(name.lun)
+    let description = try store.describe(name)
     self.name = name
     path = "\(mountpoint)/\(name)"
-    blockSize = lun.blockSize.rawValue
-    var properties = lun.properties
-    switch name {
-    case .lun:
-      (size, isReadOnly) = (lun.size.bytes, properties.isReadOnly)
-    case .snapshot(let snapshotName):
-      let snapshot = try store.describe(snapshotName)
-      (size, isReadOnly) = (snapshot.size.bytes, true)
+    (size, blockSize) = (description.size.bytes, description.blockSize.rawValue)
+    var properties = description.properties
+    isReadOnly = properties.isReadOnly || name != .lun(name.lun)
+    if case .snapshot = name {
       // A disk of its own beside the LUN's: it must not say that it is the same one.
-      let own = LUNProperties(of: snapshot.identifier)
+      let own = LUNProperties(of: description.identifier)
       (properties.serial, properties.naa) = (own.serial, own.naa)
     }
     self.properties = properties
