@@ -6,7 +6,7 @@ import Testing
 
 @Suite(
   "Layers of a mounted LUN", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .timeLimit(.minutes(3)))
+  .timeLimit(.minutes(10)))
 struct LayerTests {
   @Test("pause holds one LUN still while another one works, and lets it go on")
   func pause() throws {
