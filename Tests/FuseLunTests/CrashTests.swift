@@ -23,6 +23,8 @@ private final class CrashClient: @unchecked Sendable {
   private var lastWrite: UInt32 = 0
   private var lastName = 0
   var model = StoreModel()
+  /// What it did, for messages.
+  var story: [String] = []
 
   init(_ mount: Mount, _ name: String, seed: UInt64) throws {
     (self.mount, self.name) = (mount, name)
@@ -70,15 +72,18 @@ private final class CrashClient: @unchecked Sendable {
     case 0..<6:
       lastWrite += 1
       model.disks[lun]!.write(lastWrite, sectors)
+      story.append("\(lun): write \(String(lastWrite, radix: 16)) to \(sectors)")
       return .success(pwrite(file, bytes(of: lastWrite, sectors), count, offset) == count)
     case 6:
       model.disks[lun]!.write(0, sectors)
+      story.append("\(lun): clear \(sectors)")
       let mode = below(2) == 0 ? LINUX_FALLOC_FL_PUNCH_HOLE : LINUX_FALLOC_FL_ZERO_RANGE
       return .success(
         linux_fallocate(file, Int32(mode | LINUX_FALLOC_FL_KEEP_SIZE), Int64(offset), Int64(count)) == 0)
     case 7:
       guard fsync(file) == 0 else { return .success(false) }
       model.disks[lun]!.flush()
+      story.append("\(lun): flushed")
       return .success(true)
     default:
       var read = [UInt8](repeating: 0xEE, count: count)
@@ -123,8 +128,13 @@ private final class CrashClient: @unchecked Sendable {
   private func change(_ change: StoreModel.Change, _ words: String...) -> Bool {
     model.begin(change)
     let outcome = run([fuseLun, words[0], mount.store] + words.dropFirst())
-    if outcome.status == 0 { model.acknowledge() }
-    return outcome.status == 0
+    story.append("\(words.joined(separator: " ")): \(outcome)")
+    // Where the daemon is dead a command does its work by itself, and on what the crash has left. Only a daemon that
+    // lives yet has seen all that was acknowledged.
+    var status = stat()
+    guard outcome.status == 0, stat(mount.point, &status) == 0 else { return false }
+    model.acknowledge()
+    return true
   }
 }
 
@@ -168,7 +178,8 @@ struct CrashTests {
       usleep(useconds_t(random.next() % (round % 4 == 0 ? 400_000 : 60_000)))
       kill(server, SIGKILL)
       group.wait()
-      try #require(problems.all.isEmpty, "\(place): \(problems.all)")
+      try #require(
+        problems.all.isEmpty, "\(place): \(problems.all)")
       run("fusermount3", "-u", "-z", "-q", mount.point)
       try #require(eventually { (try? mount.server()) == .some(nil) }, place)
       if round % 10 == 0 {
@@ -177,8 +188,10 @@ struct CrashTests {
       }
       try mount.mount()
       for (client, name) in zip(clients, names) {
+        client.story.append("killed")
         let problem = client.model.recover(try volumes(mount, of: name))
-        try #require(problem == nil, "\(place): \(problem ?? "")")
+        try #require(
+          problem == nil, "\(place): \(problem ?? "")\n\(client.story.suffix(100).joined(separator: "\n"))")
       }
     }
     try mount.unmount()
