@@ -74,7 +74,9 @@ struct ExportTests {
     let (mount, now, _) = try filledStore()
     // Fills the LUN from the beginning to the end; what the image has of it is some part of that.
     let writer = try #require(
-      start(["sh", "-c", "head -c 16M /dev/urandom | dd of=\(mount("disk")) bs=64K iflag=fullblock conv=notrunc"]))
+      start([
+        "sh", "-c", "head -c 16M /dev/urandom | dd of=\(mount("disk")) bs=64K iflag=fullblock conv=notrunc",
+      ]))
     let file = mount.folder("out")
     let outcome = export(mount, "disk", file)
     #expect(outcome.status == 0, "\(outcome)")
