@@ -258,7 +258,7 @@ extension LUN {
 
 extension LUN {
   /// How much is copied from the image at a time: what a client reads next is often beside it.
-  private static let fetched = 64 * 1024 >> Int(PresenceMap.blockShift)
+  private static let fetched = (64 * 1024) >> Int(PresenceMap.blockShift)
 
   /// Reads from the image that the LUN is a lazy copy of.
   private func readBase(

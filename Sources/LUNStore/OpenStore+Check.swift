@@ -77,11 +77,29 @@ private struct Check {
       guard let folder = try store.openFolder(record.name) else { continue }
       try lookAtRights(of: folder, folder: true)
       for (entry, _) in try folder.entries() where entry != LUNRecord.fileName && !entry.hasPrefix("@") {
-        if !entry.hasPrefix("log") {
+        if let number = Store.logNumber(entry) {
+          try lookAtLog(number, of: record.name, in: folder)
+        } else {
           note(
             .leftover, "\(folder.path)/\(printable(entry))", "is not a part of the store; it means nothing")
         }
       }
+    }
+  }
+
+  /// A write log: that it can be read to its end, and that there is what it begins with.
+  private mutating func lookAtLog(
+    _ number: Int, of lun: LUNName, in folder: Descriptor
+  ) throws(StoreError) {
+    do throws(StoreError) {
+      var reader = try store.log(number, of: lun).reader
+      while try reader.next() != nil {}
+      guard try folder.openIfPresent("@\(reader.header.base)", O_RDONLY) == nil else { return }
+      note(
+        .leftover, reader.path,
+        "begins with the snapshot \(lun)@\(reader.header.base), which is gone: it cannot be replayed")
+    } catch {
+      note(.damage, error.place, error.problem + (error.remedy.map { "; \($0)" } ?? ""))
     }
   }
 

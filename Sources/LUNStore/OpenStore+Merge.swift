@@ -75,12 +75,11 @@ extension OpenStore {
     _ upper: Layer, _ map: PresenceMap, into lower: Layer, _ progress: Progress
   ) throws(StoreError) {
     var record = upper.record
+    // The lower layer's file must not become shorter than its record says, as long as there is that record.
     let seen = Int64(PresenceMap.blocks(in: record.limit)) << PresenceMap.blockShift
-    for length in [min(lower.record.size, seen), record.size] {
-      guard retrying({ Int(ftruncate(lower.data.raw, off_t(length))) }) == 0 else {
-        throw .system("set the length", lower.data.path)
-      }
-    }
+    let length = Int64(try lower.data.status().st_size)
+    if seen < length { try punch(seen..<length, in: lower.data) }
+    if length < record.size { try setLength(record.size, of: lower.data) }
     let total = Int64(map.count) << PresenceMap.blockShift
     var done: Int64 = 0
     try map.forEachRun { run throws(StoreError) in
@@ -119,6 +118,13 @@ extension OpenStore {
     try upper.folder.install(LayerRecord.fileName, record.encoded)
     unlinkat(upper.folder.raw, old.0, 0)
     unlinkat(upper.folder.raw, old.1, 0)
+    if length > record.size { try setLength(record.size, of: lower.data) }
+  }
+
+  private func setLength(_ length: Int64, of file: Descriptor) throws(StoreError) {
+    guard retrying({ Int(ftruncate(file.raw, off_t(length))) }) == 0 else {
+      throw .system("set the length", file.path)
+    }
   }
 
   /// Copies the blocks of a layer that the one above it, which nothing writes to, does not have.

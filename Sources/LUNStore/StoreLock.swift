@@ -32,9 +32,13 @@ extension Store {
       guard errno == EAGAIN || errno == EACCES else { throw .system("lock", file.path) }
       let holder = holder(in: file)
       let who = holder.process.map { "process \($0)" } ?? "another process"
-      let place = holder.mountpoint.isEmpty ? "" : " at '\(printable(holder.mountpoint))'"
+      guard !holder.mountpoint.isEmpty else {
+        throw StoreError(
+          .busy, at: path, "is being worked on by another command: \(who)",
+          remedy: "try again when it has ended")
+      }
       throw StoreError(
-        .busy, at: path, "is already mounted by \(who)\(place)",
+        .busy, at: path, "is already mounted by \(who) at '\(printable(holder.mountpoint))'",
         remedy: "a store is served once at a time; unmount it there with 'fusermount3 -u'")
     }
     guard ftruncate(file.raw, 0) == 0 else { throw .system("write", file.path) }

@@ -49,9 +49,12 @@ struct DeleteRequest: StoreRequest {
       return try server.openStore.delete(name, withSnapshots: withSnapshots, progress: progress)
     }
     let node = try mounted.node(named: first)
-    try node.whileClosed("deleting it", at: mounted.point, isGone: true) {
+    try node.whileClosed("deleting it", at: mounted.point) {
+      // It may be gone although not all of the space could be given back.
+      defer {
+        if let left = try? server.openStore.volumes(), !left.contains(first) { mounted.forget(node) }
+      }
       try delete(names.dropFirst(), of: name, on: server, progress)
     }
-    mounted.forget(first)
   }
 }

@@ -60,9 +60,9 @@ struct LogShowCommand: ParsableCommand {
     switch ending {
     case .ended(let reason): "ended: \(reason)"
     case .recording: "still being recorded"
-    case .cutOff(0): "cut off: whoever recorded it was killed"
+    case .cutOff(0): "cut off: whoever recorded it was killed, or had no room"
     case .cutOff(let bytes):
-      "cut off: whoever recorded it was killed, and left \(bytes) bytes of no whole entry"
+      "cut off: whoever recorded it was killed, \(bytes) bytes into an entry"
     }
   }
 }

@@ -26,6 +26,8 @@ final class MountedStore: Sendable {
     /// the host are used again for something new, while the kernel remembers the old.
     var numbers: [VolumeName: UInt64] = [:]
     var lastNumber = UInt64(FUSE_ROOT_ID)
+    /// How many files have been forgotten.
+    var deletions = 0
 
     mutating func number(_ name: VolumeName) -> UInt64 {
       if let number = numbers[name] { return number }
@@ -66,18 +68,22 @@ final class MountedStore: Sendable {
   ///
   /// - Throws: `absent` if there is nothing of that name.
   func node(named name: VolumeName) throws(StoreError) -> Node {
-    let outcome: Result<Node, StoreError> = table.withLock { table in
-      if let node = table.byName[name] { return .success(node) }
-      do throws(StoreError) {
-        let node = Node(try openStore.volume(name), number: table.number(name))
+    while true {
+      let (known, deletions) = table.withLock { ($0.byName[name], $0.deletions) }
+      if let known { return known }
+      // Not with the table locked: opening may have to wait for another machine, and other files do not.
+      let lun = try openStore.volume(name)
+      let node = table.withLock { table -> Node? in
+        if let node = table.byName[name] { return node }
+        // What was just opened may have been deleted since; then there is another one of that name, or none.
+        guard table.deletions == deletions else { return nil }
+        let node = Node(lun, number: table.number(name))
         table.byName[name] = node
         table.byNumber[node.number] = node
-        return .success(node)
-      } catch {
-        return .failure(error)
+        return node
       }
+      if let node { return node }
     }
-    return try outcome.get()
   }
 
   /// The node of a name that a client asks for; `nil` if there is nothing of that name.
@@ -93,12 +99,15 @@ final class MountedStore: Sendable {
   }
 
   /// Forgets what was deleted, and has the kernel forget it.
-  func forget(_ name: VolumeName) {
+  func forget(_ node: Node) {
+    node.markGone()
     table.withLock { table in
-      table.numbers[name] = nil
-      if let node = table.byName.removeValue(forKey: name) { table.byNumber[node.number] = nil }
+      table.deletions += 1
+      table.numbers[node.name] = nil
+      table.byName[node.name] = nil
+      table.byNumber[node.number] = nil
     }
-    kernel.forget(name.description)
+    kernel.forget(node.name.description)
   }
 
   /// Registers the file of a LUN with the kernel, if the kernel may go to it by itself: `-o passthrough` was

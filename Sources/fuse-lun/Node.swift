@@ -148,9 +148,8 @@ extension Node {
   ///   - what: for messages: "a rollback".
   ///   - point: where the store is mounted.
   ///   - writersOnly: those who only read do not matter.
-  ///   - isGone: whether there is no such file afterwards, if `body` returns.
   func whileClosed<Result>(
-    _ what: String, at point: String, writersOnly: Bool = false, remedy: String? = nil, isGone: Bool = false,
+    _ what: String, at point: String, writersOnly: Bool = false, remedy: String? = nil,
     _ body: () throws -> Result
   ) throws -> Result {
     // The kernel tells of a file's closing a moment after the client's close has returned.
@@ -165,9 +164,7 @@ extension Node {
         remedy: remedy ?? "close it there first")
     }
     defer { openings.change { $0.isReserved = false } }
-    let result = try body()
-    if isGone { openings.change { $0.isGone = true } }
-    return result
+    return try body()
   }
 
   /// Does something below the layers, when they have written what they hold back, and before the next request.
@@ -182,6 +179,9 @@ extension Node {
         remedy: "see to the store's file system, then try again")
     }
   }
+
+  /// There is no such file any more, for those who still were about to open it.
+  func markGone() { openings.change { $0.isGone = true } }
 
   private var reserved: StoreError {
     StoreError(

@@ -160,7 +160,10 @@ private func setAttributes(
   if changed(FUSE_SET_ATTR_ATIME_NOW) { access.tv_nsec = now }
   if changed(FUSE_SET_ATTR_MTIME) { modification = wanted.st_mtim }
   if changed(FUSE_SET_ATTR_MTIME_NOW) { modification.tv_nsec = now }
-  try node.lun.setTimes(access: access, modification: modification)
+  if access.tv_nsec != omit || modification.tv_nsec != omit {
+    if node.lun.isReadOnly { throw IOError(EROFS) }
+    try node.lun.setTimes(access: access, modification: modification)
+  }
 
   attributes = try node.attributes()
   fuse_reply_attr(request, &attributes, 0)

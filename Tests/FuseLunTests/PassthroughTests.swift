@@ -32,7 +32,8 @@ struct PassthroughTests {
       #expect(mode(mount) == "once, in passthrough")
       #expect(file.write(12_345, pattern(1, 1 << 20)) == 1 << 20)
       #expect(try file.read(12_345, 1 << 20) == pattern(1, 1 << 20))
-      #expect(try mount.stored("a", 12_345, 1 << 20) == pattern(1, 1 << 20))
+      let stored = try File(layerFile("data.0", ofLUN: "a", inStore: mount.store), O_RDONLY)
+      #expect(try stored.read(12_345, 1 << 20) == pattern(1, 1 << 20))
       #expect(file.flush() == 0)
       // The second one goes the way of the first.
       let second = try File(mount("a"), O_RDONLY)
@@ -97,5 +98,27 @@ struct PassthroughTests {
       #expect(files[round % 4].write(0, [UInt8(round)]) == 1)
       for file in files { #expect(try file.read(0, 1) == [UInt8(round)]) }
     }
+  }
+
+  @Test(
+    "is done without, silently, by a user who may not have it",
+    .enabled(if: whyNoUser == nil, Comment(rawValue: whyNoUser ?? "")))
+  func ordinaryUser() throws {
+    let mount = try Mount()
+    let home = mount.folder.folder("home")
+    chown(home, 65534, 65534)
+    let (store, point) = ("\(home)/store", "\(home)/mnt")
+    defer { run("fusermount3", "-u", "-z", "-q", point) }
+    run(asNobody("mkdir", point))
+    try #require(run(asNobody(fuseLun, "create", store, "a", "--size", "1M")).status == 0)
+    let mounted = run(asNobody(fuseLun, "mount", store, point, "-o", "passthrough"))
+    #expect(mounted.description == "status 0\n\n")
+    let client = try #require(start(asNobody("tail", "-f", "\(point)/a")))
+    defer {
+      kill(client.process, SIGKILL)
+      _ = client.wait()
+    }
+    #expect(eventually { run(asNobody(fuseLun, "info", store, "a")).output.contains("once\n") })
+    #expect(run(asNobody(fuseLun, "snapshot", store, "a@1")).status == 0)
   }
 }

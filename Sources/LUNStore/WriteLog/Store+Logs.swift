@@ -59,7 +59,8 @@ extension Store {
     try folder.synchronize()
   }
 
-  fileprivate static func logNumber(_ name: String) -> Int? {
+  /// The number in the name of a log's file; `nil` for any other name.
+  static func logNumber(_ name: String) -> Int? {
     guard name.hasPrefix(logPrefix), let number = Int(name.dropFirst(logPrefix.utf8.count)), number > 0,
       name == logName(number)
     else { return nil }

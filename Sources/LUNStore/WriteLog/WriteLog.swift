@@ -63,8 +63,8 @@ public enum WriteLog {
     case ended(String)
     /// It is being recorded right now.
     case recording
-    /// Without an end: the recording process or the machine died. All that a flush was acknowledged for is
-    /// there. So many bytes behind the last whole entry are none.
+    /// Without an end: the recording process or the machine died, and all that a flush was acknowledged for is
+    /// there; or the host had no more room, and said so. So many bytes behind the last whole entry are none.
     case cutOff(strayBytes: Int64)
   }
 

@@ -57,7 +57,9 @@ extension WriteLog {
     public func write(
       _ buffer: UnsafeRawBufferPointer, at offset: Int64, durably: Bool, to below: any BlockDevice
     ) throws(IOError) -> Int {
-      let (count, number) = try change { () throws(IOError) in
+      // The longest part of the work; nobody waits for it here.
+      let checksum = CRC32C.checksum(buffer)
+      let (count, number) = try change((checksum, buffer.count)) { () throws(IOError) in
         let count = try below.write(buffer, at: offset, durably: false)
         let written = UnsafeRawBufferPointer(rebasing: buffer[..<count])
         return (count, count > 0 ? .write(offset..<(offset + Int64(count))) : nil, written)
@@ -75,7 +77,7 @@ extension WriteLog {
     ) throws(IOError) {
       _ = try change { () throws(IOError) in
         try below.punchHole(at: offset, length: length)
-        return (0, .discard(offset..<min(below.size, offset + min(length, below.size))), nil)
+        return (0, .discard(offset..<(offset + min(length, below.size - offset))), nil)
       }
     }
 
@@ -83,7 +85,7 @@ extension WriteLog {
     public func zero(at offset: Int64, length: Int64, in below: any BlockDevice) throws(IOError) {
       _ = try change { () throws(IOError) in
         try below.zero(at: offset, length: length)
-        return (0, .zero(offset..<min(below.size, offset + min(length, below.size))), nil)
+        return (0, .zero(offset..<(offset + min(length, below.size - offset))), nil)
       }
     }
 
@@ -126,7 +128,10 @@ extension WriteLog {
     }
 
     /// Has the LUN do something, and logs what it did.
+    ///
+    /// - Parameter whole: the checksum and the length of the data, if the LUN takes all of it.
     private func change(
+      _ whole: (checksum: UInt32, length: Int)? = nil,
       _ work: () throws(IOError) -> (Int, Entry.Operation?, UnsafeRawBufferPointer?)
     ) throws(IOError) -> (Int, number: UInt64?) {
       let outcome: Result<(Int, UInt64?), IOError> = turn.withLock { state in
@@ -136,7 +141,9 @@ extension WriteLog {
           state.changes += 1
           state.bytes += Int64(count)
           do throws(IOError) {
-            return .success((count, try writer.append(operation, data ?? .init(start: nil, count: 0))))
+            let data = data ?? UnsafeRawBufferPointer(start: nil, count: 0)
+            let checksum = whole?.length == data.count ? whole?.checksum : nil
+            return .success((count, try writer.append(operation, data, checksum: checksum)))
           } catch {
             fail(error, &state)
             return .success((count, nil))
@@ -158,7 +165,8 @@ extension WriteLog {
         try writer.append(.flush(numbers))
         try writer.synchronize()
       } catch {
-        turn.withLock { fail(error, &$0) }
+        // A flush that comes too late for the log has failed nobody.
+        turn.withLock { if !$0.hasEnded { fail(error, &$0) } }
       }
     }
 

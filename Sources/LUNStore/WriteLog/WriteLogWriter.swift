@@ -18,8 +18,10 @@ extension WriteLog {
       var number: UInt64 = 0
       /// Where the next one goes.
       var offset = Int64(WriteLog.headerLength)
-      /// Once an entry could not be written, there are no more: one that is missing would be worse.
+      /// There are no more entries: after the end, and where one could not be written, since one that is
+      /// missing would be worse.
       var isClosed = false
+      var hasFailed = false
     }
 
     private let tail = Mutex(Tail())
@@ -68,33 +70,35 @@ extension WriteLog {
 
     /// Appends an entry.
     ///
-    /// - Parameter data: for a write, as many bytes as its range has.
+    /// - Parameters:
+    ///   - data: for a write, as many bytes as its range has.
+    ///   - checksum: of the data, if the caller has it.
     /// - Returns: the number of the entry.
     /// - Throws: the host's error the first time, and then `EIO`: the log ends before the entry that could
     ///   not be written.
     @discardableResult
     public func append(
-      _ operation: Entry.Operation, _ data: UnsafeRawBufferPointer = .init(start: nil, count: 0)
+      _ operation: Entry.Operation, _ data: UnsafeRawBufferPointer = .init(start: nil, count: 0),
+      checksum: UInt32? = nil
     ) throws(IOError) -> UInt64 {
       switch operation {
       case .write(let range):
         precondition(range.count == data.count)
-        return try append(operation, payload: data)
+        return try append(operation, payload: data, checksum)
       case .mark(let text), .end(let text):
         let appended = Array(text.utf8).withUnsafeBytes { bytes in
-          Result { () throws(IOError) in try append(operation, payload: bytes) }
+          Result { () throws(IOError) in try append(operation, payload: bytes, nil) }
         }
         return try appended.get()
       case .discard, .zero, .flush:
-        return try append(operation, payload: UnsafeRawBufferPointer(start: nil, count: 0))
+        return try append(operation, payload: UnsafeRawBufferPointer(start: nil, count: 0), nil)
       }
     }
 
     private func append(
-      _ operation: Entry.Operation, payload: UnsafeRawBufferPointer
+      _ operation: Entry.Operation, payload: UnsafeRawBufferPointer, _ known: UInt32?
     ) throws(IOError) -> UInt64 {
-      // The longest part of the work, and nobody waits for it.
-      let checksum = CRC32C.checksum(payload)
+      let checksum = known ?? CRC32C.checksum(payload)
       let appended: Result<UInt64, IOError> = tail.withLock { tail in
         if tail.isClosed { return .failure(IOError(EIO)) }
         let head = EntryHead(
@@ -104,10 +108,12 @@ extension WriteLog {
         let footprint = EntryHead.footprint(payload: payload.count)
         let code = write(head, payload, padding: footprint - head.count - payload.count, at: tail.offset)
         guard code == 0 else {
-          tail.isClosed = true
+          (tail.isClosed, tail.hasFailed) = (true, true)
           ftruncate(file.raw, off_t(tail.offset))
+          _ = file.setLock(F_UNLCK)
           return .failure(IOError(code))
         }
+        if case .end = operation { tail.isClosed = true }
         tail.number += 1
         tail.offset += Int64(footprint)
         return .success(tail.number)
@@ -155,15 +161,16 @@ extension WriteLog {
     ///
     /// - Throws: the host's error the first time, and then `EIO`; nothing is appended any more.
     public func synchronize() throws(IOError) {
-      let (needed, isClosed) = tail.withLock { ($0.offset, $0.isClosed) }
-      guard !isClosed else { throw IOError(EIO) }
+      let (needed, hasFailed) = tail.withLock { ($0.offset, $0.hasFailed) }
+      guard !hasFailed else { throw IOError(EIO) }
       let code: Int32 = flushed.withLock { flushed in
         if flushed >= needed { return 0 }
         // What others have appended until now becomes durable with it.
         let reached = tail.withLock { $0.offset }
         guard retrying({ Int(fdatasync(file.raw)) }) == 0 else {
           let code = errno
-          tail.withLock { $0.isClosed = true }
+          tail.withLock { ($0.isClosed, $0.hasFailed) = (true, true) }
+          _ = file.setLock(F_UNLCK)
           return code
         }
         flushed = reached
@@ -180,7 +187,6 @@ extension WriteLog {
       try synchronize()
       try append(.end(reason))
       try synchronize()
-      tail.withLock { $0.isClosed = true }
       _ = file.setLock(F_UNLCK)
     }
   }
