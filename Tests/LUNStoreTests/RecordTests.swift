@@ -16,6 +16,9 @@ struct RecordTests {
     ] as [([UInt8], UInt32)])
   func checksum(_ bytes: [UInt8], _ expected: UInt32) {
     #expect(CRC32C.checksum(bytes) == expected)
+    #expect(bytes.withUnsafeBytes { CRC32C.checksumByTables($0) } == expected)
+    // Without storage of its own.
+    #expect(CRC32C.checksum(bytes.lazy.map { $0 }) == expected)
   }
 
   @Test("are read as they were written")
