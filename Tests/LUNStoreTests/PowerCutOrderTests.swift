@@ -62,6 +62,22 @@ struct PowerCutOrderTests {
     try store.store.release()
   }
 
+  @Test("is that a LUN is gone, at once, and what it leaves is never taken for damage")
+  func deleted() throws {
+    try Store.openOrCreate(folder("store")).store.createLUN(LUNRequest(name: "a", size: "64K"))
+    let store = try OpenStore(folder("store"), at: "")
+    for label in 1...6 { try store.snapshot(SnapshotName(lun: LUNName("a"), label: LUNName("\(label)"))) }
+    let durable = DurableFolder(folder("store"))
+    defer { durable.close() }
+    try store.delete(VolumeName("a"), withSnapshots: true)
+    let states = durable.takeStates()
+    // One flush for the LUN, and at least one for each of its seven layers.
+    #expect(states.count > 8)
+    for state in states { #expect(try [0, 7].contains(recover(state).count)) }
+    #expect(try recover(#require(states.last)) == [:])
+    try store.release()
+  }
+
   @Test("is a new store with its first LUN, once it is said to be there")
   func created() throws {
     let parent = folder.folder("parent")
