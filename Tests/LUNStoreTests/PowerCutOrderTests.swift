@@ -31,6 +31,7 @@ struct PowerCutOrderTests {
     for (name, bytes) in found.sorted(by: { $0.key < $1.key }) {
       var allowed = [volumes[name] ?? []]
       if case .lun(let lun) = name { allowed += model.unflushed[lun] ?? [] }
+      if allowed.contains(bytes) { continue }
       guard bytes.count == allowed[0].count else { return "\(name) has \(bytes.count) bytes" }
       if let wrong = bytes.indices.first(where: { index in !allowed.contains { $0[index] == bytes[index] } })
       {
@@ -42,12 +43,12 @@ struct PowerCutOrderTests {
 
   @Test(
     "is all that a change needs before the change is, and the change when it is answered",
-    arguments: 1...3 as ClosedRange<UInt64>)
+    arguments: 1...6 as ClosedRange<UInt64>)
   func randomChanges(seed: UInt64) throws {
     var store = try ModelledStore(folder("store"), seed: seed)
     let durable = DurableFolder(folder("store"))
     defer { durable.close() }
-    for step in 0..<40 {
+    for step in 0..<60 {
       let before = store.model
       try store.step()
       let states = durable.takeStates()
