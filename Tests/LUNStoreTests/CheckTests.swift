@@ -136,4 +136,12 @@ struct CheckTests {
     let lun = try Store.open(path).openLUN(LUNName("a"), .readOnly)
     #expect(try contents(lun)[4096..<12288].allSatisfy { $0 == 7 })
   }
+
+  @Test("has nothing to say of a file that an interrupted merge left: opening the store removes it")
+  func strayFile() throws {
+    try makeStore()
+    write([1, 2, 3], to: file("data.7"))
+    #expect(try check() == [])
+    #expect(contents(of: file("data.7")) == nil)
+  }
 }

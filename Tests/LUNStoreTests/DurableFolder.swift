@@ -36,6 +36,7 @@ final class DurableFolder: Sendable {
 
   private let path: String
   private let states: Mutex<[State]>
+  private let next = Mutex<(@Sendable () -> Void)?>(nil)
 
   /// - Parameter path: of a folder; what is in it by now counts as durable.
   init(_ path: String) {
@@ -74,7 +75,16 @@ final class DurableFolder: Sendable {
       Self.note(file, in: &state)
       states.append(state)
     }
+    let body = next.withLock { next in
+      let body = next
+      next = nil
+      return body
+    }
+    body?()
   }
+
+  /// Calls `body` once, in the middle of what flushes next.
+  func afterNextFlush(_ body: @escaping @Sendable () -> Void) { next.withLock { $0 = body } }
 
   private static func path(of file: Int32) -> String {
     var buffer = [CChar](repeating: 0, count: 4096)

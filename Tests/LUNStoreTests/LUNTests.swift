@@ -112,6 +112,7 @@ struct LUNTests {
     let lun = LUN(whole.volume, number: 2, whole.record, try Chain([layer], .readWrite), .readWrite)
     #expect(code { try lun.flush() } == EINVAL)
     #expect(code { try lun.flush() } == EIO)
+    #expect(thrown(StoreError.self) { try lun.seal() }?.kind == .system(EIO))
     close(ends[1])
   }
 

@@ -151,6 +151,8 @@ struct MapLogTests {
     let size: Int64 = 40_000 << 24
     let leaves = [0, 7, 16383, 16384, 16385, 32768, 39_999]
     try make([entries(leaves, 1)])
+    let durable = DurableFolder(folder.path)
+    defer { durable.close() }
     let inode = try Descriptor.open(path: path, O_RDONLY).status().st_ino
     var extent = try read().extent
     let log = try MapLog(in: open(), "map.0", layer: layer, after: extent)
@@ -159,14 +161,17 @@ struct MapLogTests {
     }
     #expect(try Descriptor.open(path: path, O_RDONLY).status().st_ino != inode)
     #expect(length < 1 << 20)
-    try log.append(entries([16384], 3), leaves: leaves.count)
+    try log.append(entries([16385], 3), leaves: leaves.count)
     let map = PresenceMap(size: size)
     extent = try MapLog.read(
       in: open(), "map.0", layer: layer, frames: log.extent.frames, into: map)
     #expect(extent == log.extent)
     #expect(map.entries.map(\.leaf) == leaves)
-    #expect(map.entries.map { $0.words[0] } == [1, 4499, 1, 3, 1, 1, 1])
+    #expect(map.entries.map { $0.words[0] } == [1, 4499, 1, 1, 3, 1, 1])
     #expect(try open().entries().map(\.name) == ["map.0"], "nothing temporary stays")
+    let left = TemporaryFolder(inMemory: true)
+    try #require(durable.takeStates().last).restore(to: left("state"))
+    #expect(contents(of: left("state/map.0")) == contents(of: path))
   }
 
   @Test(

@@ -63,6 +63,96 @@ struct PowerCutOrderTests {
     try store.store.release()
   }
 
+  @Test("is what was flushed after a change of size, and after a snapshot, of which both seal the map")
+  func sealed() throws {
+    try Store.openOrCreate(folder("store")).store.createLUN(LUNRequest(name: "a", size: "64K"))
+    let store = try OpenStore(folder("store"), at: "")
+    let lun = try store.lun(LUNName("a"))
+    let durable = DurableFolder(folder("store"))
+    defer { durable.close() }
+    for round in 1...4 {
+      try store.snapshot(SnapshotName(lun: LUNName("a"), label: LUNName("\(round)")))
+      for part in 0..<3 as Range<Int64> {
+        let bytes = [UInt8](repeating: UInt8(round), count: 4096)
+        #expect(try bytes.withUnsafeBytes { try lun.write($0, at: part << 12) } == 4096)
+        try lun.flush()
+        let found = try recover(#require(durable.takeStates().last))
+        #expect(try found[VolumeName("a")] == contents(lun))
+        try store.resize(LUNName("a"), to: lun.size + 4096)
+      }
+    }
+    try store.release()
+  }
+
+  @Test("is never the place of a block that was written while a flush was under way, without the block")
+  func whileFlushing() throws {
+    try Store.openOrCreate(folder("store")).store.createLUN(LUNRequest(name: "a", size: "64K"))
+    let store = try OpenStore(folder("store"), at: "")
+    let lun = try store.lun(LUNName("a"))
+    @Sendable func put(_ byte: UInt8, at block: Int64) throws {
+      let bytes = [UInt8](repeating: byte, count: 4096)
+      #expect(try bytes.withUnsafeBytes { try lun.write($0, at: block << 12) } == 4096)
+    }
+    try put(1, at: 0)
+    try put(1, at: 1)
+    try store.snapshot(SnapshotName(lun: LUNName("a"), label: LUNName("s")))
+    let durable = DurableFolder(folder("store"))
+    defer { durable.close() }
+    try put(2, at: 0)
+    durable.afterNextFlush { try? put(2, at: 1) }
+    try lun.flush()
+    #expect(try contents(lun)[4096] == 2)
+    let found = try recover(#require(durable.takeStates().last))
+    let bytes = try #require(try found[VolumeName("a")])
+    #expect(bytes[0] == 2 && [1, 2].contains(bytes[4096]))
+    try lun.flush()
+    #expect(try recover(#require(durable.takeStates().last))[VolumeName("a")] == contents(lun))
+    try store.release()
+  }
+
+  @Test("is a snapshot that stays what it is, even if the LUN had not got a new layer by then")
+  func snapshot() throws {
+    try Store.openOrCreate(folder("store")).store.createLUN(LUNRequest(name: "a", size: "64K"))
+    let store = try OpenStore(folder("store"), at: "")
+    let durable = DurableFolder(folder("store"))
+    defer { durable.close() }
+    try store.snapshot(SnapshotName(lun: LUNName("a"), label: LUNName("s")))
+    var snapshots = 0
+    for state in durable.takeStates() {
+      guard try recover(state)[VolumeName("a@s")] != nil else { continue }
+      snapshots += 1
+      let left = try OpenStore(folder("left"), at: "")
+      let lun = try left.lun(LUNName("a"))
+      let bytes = [UInt8](repeating: 7, count: 65536)
+      #expect(try bytes.withUnsafeBytes { try lun.write($0, at: 0) } == bytes.count)
+      #expect(try contents(left.volume(VolumeName("a@s"))).allSatisfy { $0 == 0 })
+      try left.release()
+    }
+    #expect(snapshots > 1)
+    try store.release()
+  }
+
+  @Test("is a smaller size, and what was cut off does not come back when the file had not been shortened")
+  func shrunk() throws {
+    let request = try LUNRequest(name: "a", size: "64K")
+    try Store.openOrCreate(folder("store")).store.createLUN(request) { file in
+      let bytes = [UInt8](repeating: 7, count: 65536)
+      #expect(pwrite(file, bytes, bytes.count, 0) == bytes.count)
+    }
+    let store = try OpenStore(folder("store"), at: "")
+    let durable = DurableFolder(folder("store"))
+    defer { durable.close() }
+    try store.resize(LUNName("a"), to: 4096)
+    try #require(durable.takeStates().last).restore(to: folder("left"))
+    #expect(contents(of: layerFile("data.0", ofLUN: "a", inStore: folder("left")))?.count == 65536)
+    let left = try OpenStore(folder("left"), at: "")
+    try left.resize(LUNName("a"), to: 65536)
+    let bytes = try contents(left.lun(LUNName("a")))
+    #expect(bytes[..<4096].allSatisfy { $0 == 7 } && bytes[4096...].allSatisfy { $0 == 0 })
+    try left.release()
+    try store.release()
+  }
+
   @Test("is that a LUN is gone, at once, and what it leaves is never taken for damage")
   func deleted() throws {
     try Store.openOrCreate(folder("store")).store.createLUN(LUNRequest(name: "a", size: "64K"))
