@@ -145,8 +145,14 @@ extension Descriptor {
       .damaged, at: path, "has no file '\(name)'", remedy: "restore it from a backup of the store")
   }
 
-  /// Removes a folder of this folder, with the files in it.
-  func removeFolder(_ name: String) {
+  /// Removes a folder of this folder, with the files in it. One that has a name loses that first and durably: what
+  /// an interruption leaves is a leftover, and not a folder with files missing.
+  func removeFolder(_ named: String) {
+    var name = named
+    if !named.hasPrefix(".") {
+      name = ".new-\(Identifier())"
+      guard renameat(raw, named, raw, name) == 0, (try? synchronize()) != nil else { return }
+    }
     if let folder = try? open(name, O_RDONLY | O_DIRECTORY), let entries = try? folder.entries() {
       for (entry, _) in entries { unlinkat(folder.raw, entry, 0) }
     }

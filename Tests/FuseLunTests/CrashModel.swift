@@ -78,8 +78,7 @@ func bytes(of write: UInt32, _ sectors: Range<Int>) -> [UInt8] {
 struct StoreModel {
   /// A change that was sent and not yet acknowledged.
   enum Change {
-    /// A snapshot or a clone of a volume: not there yet, or there with what the volume holds, which is then
-    /// durable.
+    /// A snapshot or a clone of a volume: not there yet, or there with what the volume holds.
     case new(VolumeName, of: VolumeName)
     /// A volume that is there as before, or no more.
     case gone(VolumeName)
@@ -97,6 +96,7 @@ struct StoreModel {
   mutating func acknowledge() {
     switch change {
     case .new(let name, let source):
+      // What a snapshot has is durable, and so it is where it was taken.
       disks[source]?.flush()
       disks[name] = disks[source]
     case .gone(let name): disks[name] = nil
@@ -108,7 +108,16 @@ struct StoreModel {
 
   /// Says what of the volumes that are found cannot be after a crash; goes on with these if there is nothing.
   mutating func recover(_ found: [VolumeName: [UInt64]]) -> String? {
-    if hasHappened(found) { acknowledge() } else { change = nil }
+    switch change {
+    case .new(let name, let source) where found[name] != nil:
+      guard found[name] == found[source] else { return "\(name) and \(source) differ" }
+      disks[name] = disks[source]
+    case .gone(let name) where found[name] == nil: disks[name] = nil
+    case .rollback(let name, let snapshot) where found[name] == disks[snapshot]?.content:
+      disks[name] = disks[snapshot]
+    default: break
+    }
+    change = nil
     guard Set(found.keys) == Set(disks.keys) else {
       return "there are \(found.keys.sorted()), and should be \(disks.keys.sorted())"
     }
@@ -116,14 +125,5 @@ struct StoreModel {
       if let problem = disks[name]!.recover(found[name]!) { return "\(name): \(problem)" }
     }
     return nil
-  }
-
-  private func hasHappened(_ found: [VolumeName: [UInt64]]) -> Bool {
-    switch change {
-    case .new(let name, _): found[name] != nil
-    case .gone(let name): found[name] == nil
-    case .rollback(let name, let snapshot): found[name] == disks[snapshot]?.content
-    case nil: false
-    }
   }
 }

@@ -72,20 +72,18 @@ struct ExportTests {
   @Test("have what was written before they began, from a client that keeps writing")
   func live() throws {
     let (mount, now, _) = try filledStore()
+    // Fills the LUN from the beginning to the end; what the image has of it is some part of that.
     let writer = try #require(
       start([
-        "sh", "-c",
-        "while :; do head -c 65536 /dev/urandom; done | dd of=\(mount("disk")) bs=64K conv=notrunc",
-      ])
-    )
-    // Fills the LUN once and stops at its end; what the image has of it is some part of that.
+        "sh", "-c", "head -c 16M /dev/urandom | dd of=\(mount("disk")) bs=64K iflag=fullblock conv=notrunc",
+      ]))
     let file = mount.folder("out")
     let outcome = export(mount, "disk", file)
     #expect(outcome.status == 0, "\(outcome)")
     _ = writer.wait()
     let image = try #require(contents(of: file))
     #expect(image.count == now.count)
-    // dd writes from the beginning to the end: behind the first old piece everything is old.
+    // Behind the first piece that is old everything is old.
     let pieces = stride(from: 0, to: now.count, by: 65536).map {
       image[$0..<$0 + 65536].elementsEqual(now[$0..<$0 + 65536])
     }

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(
   "Layers of a mounted LUN", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .timeLimit(.minutes(3)))
+  .timeLimit(.minutes(10)))
 struct LayerTests {
   @Test("pause holds one LUN still while another one works, and lets it go on")
   func pause() throws {
@@ -113,6 +113,41 @@ struct LayerTests {
     let taken = run(fuseLun, "snapshot", mount.store, "a@now")
     try #require(taken.status == 0, "\(taken)")
     #expect(try File(mount("a@now"), O_RDONLY).read(0, 4096) == pattern(2, 4096))
+  }
+
+  @Test("a rollback is not undone by what the write cache holds")
+  func rollback() throws {
+    let mount = try Mount(("a", "1M"))
+    try mount.mount()
+    #expect(try File(mount("a")).write(0, pattern(1, 8192)) == 8192)
+    try #require(run(fuseLun, "snapshot", mount.store, "a@then").status == 0)
+    try mount.arm("layer", "a", "power")
+    #expect(try File(mount("a")).write(0, pattern(2, 8192)) == 8192)
+    let rolled = run(fuseLun, "rollback", mount.store, "a@then")
+    try #require(rolled.status == 0, "\(rolled)")
+    #expect(try File(mount("a")).read(0, 8192) == pattern(1, 8192))
+    try mount.clear("layer", "a")
+    #expect(try File(mount("a")).read(0, 8192) == pattern(1, 8192))
+  }
+
+  @Test(
+    "is refused where the kernel goes to the LUN by itself, and keeps it from doing so",
+    .enabled(if: whyNoPassthrough == nil, Comment(rawValue: whyNoPassthrough ?? "")))
+  func passthrough() throws {
+    let mount = try Mount(("a", "1M"))
+    try mount.mount("-o", "passthrough")
+    do {
+      let file = try File(mount("a"))
+      let refused = run(fuseLun, "fault", "add", mount.store, "a", "error")
+      #expect(refused.status == 2 && refused.errors.contains("passthrough"), "\(refused)")
+      #expect(file.write(0, [1]) == 1)
+    }
+    // The kernel tells of a file's closing a moment after the close has returned.
+    #expect(
+      eventually { run(fuseLun, "fault", "add", mount.store, "a", "error", "--op", "write").status == 0 })
+    #expect(try File(mount("a")).write(0, [2]) == -Int(EIO))
+    try mount.clear("fault", "a")
+    #expect(try File(mount("a")).write(0, [2]) == 1)
   }
 
   @Test(

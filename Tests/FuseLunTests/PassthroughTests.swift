@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Why nothing can be opened in passthrough here, or `nil`.
-private let whyNoPassthrough: String? = {
+let whyNoPassthrough: String? = {
   if let whyNoMount { return whyNoMount }
   guard isRoot else { return "passthrough needs root" }
   guard let mount = try? Mount(("a", "1M")), (try? mount.mount("-o", "passthrough")) != nil,

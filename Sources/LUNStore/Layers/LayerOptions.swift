@@ -134,6 +134,15 @@ extension Duration {
   }
 }
 
+/// A number of bytes in the largest unit in which it is a whole number, as `ByteCount` reads it: `64M`.
+func sizeText(_ bytes: Int64) -> String {
+  var (number, unit) = (bytes, "")
+  for next in ["K", "M", "G", "T"] where number > 0 && number % 1024 == 0 {
+    (number, unit) = (number / 1024, next)
+  }
+  return "\(number)\(unit)"
+}
+
 /// The name of an error number in `<errno.h>`, or the number.
 public func errorName(_ code: Int32) -> String {
   linux_errno_name(code).map { String(cString: $0) } ?? String(code)

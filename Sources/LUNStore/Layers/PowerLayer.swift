@@ -37,7 +37,7 @@ final class PowerLayer: DiskLayer {
     var lostBytes: Int64 = 0
   }
 
-  var settings: [LayerSetting] { [LayerSetting("cache", "\(limit)")] }
+  var settings: [LayerSetting] { [LayerSetting("cache", sizeText(limit))] }
 
   var counters: [LayerCounter] {
     cache.withLock { cache in

@@ -18,7 +18,7 @@ struct RateLayer: RequestLayer {
   }
 
   var settings: [LayerSetting] {
-    (bytesPerSecond.map { [LayerSetting("bytes", "\($0)")] } ?? [])
+    (bytesPerSecond.map { [LayerSetting("bytes", sizeText($0))] } ?? [])
       + (requestsPerSecond.map { [LayerSetting("iops", "\($0)")] } ?? [])
       + [LayerSetting("burst", burst.shortText)]
   }

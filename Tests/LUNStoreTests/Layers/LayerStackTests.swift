@@ -5,7 +5,7 @@ import Testing
 
 @testable import LUNStore
 
-@Suite("A stack of layers", .timeLimit(.minutes(1)))
+@Suite("A stack of layers", .timeLimit(.minutes(10)))
 struct LayerStackTests {
   @Test("lets requests go straight to the LUN while no layer is armed")
   func direct() throws {
@@ -120,6 +120,38 @@ struct LayerStackTests {
     #expect(it.stack.beginDirect())
     it.stack.endDirect()
     #expect(throws: StoreError.self) { try it.add("pause") }
+  }
+
+  @Test("acknowledges nothing that a power cut has overtaken")
+  func overtaken() throws {
+    /// Has the power fail while a request is being carried out.
+    final class Interruption: DiskLayer {
+      let kind = "interruption"
+      let stack: LayerStack
+      init(_ stack: LayerStack) { self.stack = stack }
+
+      func write(
+        _ buffer: UnsafeRawBufferPointer, at offset: Int64, durably: Bool, to below: any BlockDevice
+      ) throws(IOError) -> Int {
+        let count = try below.write(buffer, at: offset, durably: durably)
+        stack.cutPower(PowerCut(seed: 0))
+        return count
+      }
+
+      func flush(_ below: any BlockDevice) throws(IOError) {
+        stack.cutPower(PowerCut(seed: 0))
+        try below.flush()
+      }
+    }
+    let it = try StackFixture()
+    let power = try it.add("power")
+    let interruption = try it.stack.add(Interruption(it.stack), before: power)
+    #expect(it.write(0, sectors(1, 1)).code == EIO)
+    #expect(it.flush().code == EIO)
+    #expect(it.read(0, 512).code == 0)
+    #expect(it.counter(power, "power cuts") == 2)
+    try it.stack.remove(interruption)
+    #expect(it.write(0, sectors(1, 1)).code == 0 && it.flush().code == 0)
   }
 
   @Test("is quiet when it says so: nothing runs, also none that went straight to the LUN; what comes waits")

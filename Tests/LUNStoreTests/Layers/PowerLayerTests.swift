@@ -4,7 +4,7 @@ import Testing
 
 @testable import LUNStore
 
-@Suite("The volatile write cache", .timeLimit(.minutes(2)))
+@Suite("The volatile write cache", .timeLimit(.minutes(10)))
 struct PowerLayerTests {
   @Test("is what clients read, and reaches the disk with a flush, in order")
   func flush() throws {
@@ -112,7 +112,7 @@ struct PowerLayerTests {
 
   /// After each cut, each sector holds what it held at the last flush that was acknowledged or one of the values
   /// written to it since, and nothing else; what was read before the cut was the newest value.
-  @Test("loses nothing that was flushed, and nobody's neighbours", arguments: 0..<12)
+  @Test("loses nothing that was flushed, and nobody's neighbours", arguments: 0..<6)
   func model(_ seed: UInt64) throws {
     let it = try StackFixture(size: "128K")
     try it.add("power", "cache=24K")

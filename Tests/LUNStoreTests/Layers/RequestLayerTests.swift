@@ -4,7 +4,7 @@ import Testing
 
 @testable import LUNStore
 
-@Suite("Layers that decide about requests", .timeLimit(.minutes(1)))
+@Suite("Layers that decide about requests", .timeLimit(.minutes(10)))
 struct RequestLayerTests {
   @Test("delay makes each kind wait its own time")
   func delay() throws {
@@ -135,7 +135,7 @@ struct RequestLayerTests {
     "shows how it was set up, in words that set it up again",
     arguments: [
       ["delay", "any=1ms..2ms", "flush=1s", "seed=7"], ["rate", "bytes=1000", "iops=3", "burst=250ms"],
-      ["protect", "lba=3-9"], ["power", "cache=4096"], ["pause"],
+      ["rate", "bytes=3M", "burst=1s"], ["protect", "lba=3-9"], ["power", "cache=4K"], ["pause"],
     ])
   func settingsAreShown(_ layer: [String]) throws {
     let it = try StackFixture()
