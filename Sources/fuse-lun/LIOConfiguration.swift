@@ -1,12 +1,13 @@
 import LUNStore
 
-/// What targetcli saves and restores (saveconfig.json of rtslib-fb), as far as it is needed for a target of LUNs.
+/// What targetcli saves and restores (saveconfig.json of rtslib-fb, with its keys in snake case), as far as it is
+/// needed for a target of LUNs.
 struct LIOConfiguration: Encodable {
   struct StorageObject: Encodable {
     struct Attributes: Encodable {
-      var block_size: Int64
-      var emulate_tpu = 1
-      var emulate_write_cache = 1
+      var blockSize: Int64
+      var emulateTpu = 1
+      var emulateWriteCache = 1
     }
     var plugin = "fileio"
     var name: String
@@ -14,7 +15,7 @@ struct LIOConfiguration: Encodable {
     var size: Int64
     /// The unit serial number.
     var wwn: String
-    var write_back = true
+    var writeBack = true
     var attributes: Attributes
   }
 
@@ -22,15 +23,15 @@ struct LIOConfiguration: Encodable {
     struct Group: Encodable {
       struct Attributes: Encodable {
         var authentication = 0
-        var demo_mode_write_protect = 0
-        var generate_node_acls = 1
+        var demoModeWriteProtect = 0
+        var generateNodeAcls = 1
       }
       struct Unit: Encodable {
         var index: Int
-        var storage_object: String
+        var storageObject: String
       }
       struct Portal: Encodable {
-        var ip_address = "0.0.0.0"
+        var ipAddress = "0.0.0.0"
         var port = 3260
       }
       var tag = 1
@@ -44,17 +45,17 @@ struct LIOConfiguration: Encodable {
     var tpgs: [Group]
   }
 
-  var storage_objects: [StorageObject]
+  var storageObjects: [StorageObject]
   var targets: [Target]
 
   init(iqn: String, _ units: [TargetUnit]) {
-    storage_objects = units.map { unit in
+    storageObjects = units.map { unit in
       StorageObject(
         name: Self.objectName(unit), dev: unit.path, size: unit.size, wwn: unit.properties.serial,
-        attributes: .init(block_size: unit.blockSize))
+        attributes: .init(blockSize: unit.blockSize))
     }
     let luns = units.enumerated().map { index, unit in
-      Target.Group.Unit(index: index, storage_object: "/backstores/fileio/\(Self.objectName(unit))")
+      Target.Group.Unit(index: index, storageObject: "/backstores/fileio/\(Self.objectName(unit))")
     }
     targets = [Target(wwn: iqn, tpgs: [.init(luns: luns)])]
   }

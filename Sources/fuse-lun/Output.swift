@@ -130,8 +130,11 @@ private func timestamp(_ seconds: Int64) -> String {
 }
 
 /// One JSON document on the standard output, with its keys in alphabetical order.
-func writeJSON(_ report: some Encodable) throws {
+func writeJSON(
+  _ report: some Encodable, keys: JSONEncoder.KeyEncodingStrategy = .useDefaultKeys
+) throws {
   let encoder = JSONEncoder()
+  encoder.keyEncodingStrategy = keys
   encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
   try emit(String(decoding: try encoder.encode(report), as: UTF8.self) + "\n")
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import FoundationEssentials
 import Glibc
 import LUNStore
 
@@ -63,7 +64,7 @@ struct TargetCommand: ParsableCommand {
     guard problems.isEmpty else { throw StoreProblems(problems) }
     switch format {
     case .tgt: try emit(TgtConfiguration.text(iqn: iqn, units))
-    case .lio: try writeJSON(LIOConfiguration(iqn: iqn, units))
+    case .lio: try writeJSON(LIOConfiguration(iqn: iqn, units), keys: .convertToSnakeCase)
     }
   }
 

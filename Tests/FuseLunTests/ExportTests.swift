@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "Exports", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")), .timeLimit(.minutes(3)))
+  "Exports", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")), .timeLimit(.minutes(20)))
 struct ExportTests {
   /// A store with a LUN `disk` of 16 MiB that has data in its second and its last MiB, and a snapshot `disk@old` from
   /// when the last one was not there yet.
@@ -74,7 +74,9 @@ struct ExportTests {
     let (mount, now, _) = try filledStore()
     // Fills the LUN from the beginning to the end; what the image has of it is some part of that.
     let writer = try #require(
-      start(["sh", "-c", "head -c 16M /dev/urandom | dd of=\(mount("disk")) bs=64K iflag=fullblock conv=notrunc"]))
+      start([
+        "sh", "-c", "head -c 16M /dev/urandom | dd of=\(mount("disk")) bs=64K iflag=fullblock conv=notrunc",
+      ]))
     let file = mount.folder("out")
     let outcome = export(mount, "disk", file)
     #expect(outcome.status == 0, "\(outcome)")
