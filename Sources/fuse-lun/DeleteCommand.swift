@@ -36,6 +36,11 @@ struct DeleteRequest: StoreRequest {
     if case .lun(let lun) = name, withSnapshots {
       names = try server.openStore.volumes().filter { $0.lun == lun }
     }
+    if case .snapshot(let snapshot) = name, let log = try server.openStore.store.log(on: snapshot) {
+      throw StoreError(
+        .busy, at: "snapshot '\(snapshot)'", "is what write log \(log) of '\(snapshot.lun)' begins with",
+        remedy: "'fuse-lun log STORE \(snapshot.lun) remove --log \(log)' removes both")
+    }
     try delete(names[...], of: name, on: server, progress)
     return Done()
   }
