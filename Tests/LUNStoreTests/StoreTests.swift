@@ -296,4 +296,19 @@ struct StoreTests {
     try store.delete(.lun(LUNName("a")), withSnapshots: true)
     #expect(try !store.store.has(name, second))
   }
+
+  @Test(
+    "stays its owner's when root does something in it", .enabled(if: geteuid() == 0, "only root can be root"))
+  func owner() throws {
+    _ = try makeStore("a")
+    #expect(run("chown", "-R", "65534:65534", path).status == 0)
+    let name = try SnapshotName(lun: LUNName("a"), label: LUNName("s"))
+    let store = try OpenStore(path, at: "")
+    try store.snapshot(name)
+    _ = try [1].withUnsafeBytes { try store.lun(name.lun).write($0, at: 0) }
+    try store.clone(.lun(name.lun), to: LUNName("b"))
+    try store.release()
+    try store.store.createLUN(LUNRequest(name: "c", size: "1M"))
+    #expect(run("find", path, "-uid", "0", "-o", "-gid", "0").output == "")
+  }
 }
