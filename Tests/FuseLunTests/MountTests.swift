@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "A mount", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")), .timeLimit(.minutes(3)))
+  "A mount", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")), .timeLimit(.minutes(20)))
 struct MountTests {
   @Test("shows each LUN as a file of its size, for its owner alone, as soon as the command returns")
   func shows() throws {

@@ -4,19 +4,6 @@ import Testing
 
 @testable import LUNStore
 
-/// Numbers that are the same on every run with the same seed (SplitMix64).
-struct Dice: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
-  }
-}
-
 /// What a store should hold: the bytes of every LUN and every snapshot.
 struct StoreModel {
   var luns: [LUNName: [UInt8]] = [:]
@@ -28,12 +15,12 @@ struct ModelledStore {
   static let unit = 512
   var store: OpenStore
   var model = StoreModel()
-  var dice: Dice
+  var dice: SplitMix64
   let path: String
 
   init(_ path: String, seed: UInt64) throws {
     self.path = path
-    dice = Dice(state: seed)
+    dice = SplitMix64(seed: seed)
     let made = try Store.openOrCreate(path).store
     for name in ["a", "b"] {
       try made.createLUN(LUNRequest(name: name, size: "65024"))
@@ -48,7 +35,7 @@ struct ModelledStore {
 
   private mutating func range(in size: Int) -> Range<Int> {
     // At the borders of blocks as often as not.
-    func place(_ dice: inout Dice) -> Int {
+    func place(_ dice: inout SplitMix64) -> Int {
       let unit = Bool.random(using: &dice) ? 4096 : Bool.random(using: &dice) ? 512 : 1
       return Int.random(in: 0...(size / unit), using: &dice) * unit
     }
