@@ -173,4 +173,27 @@ struct LayerModelTests {
     #expect(try store.store.lun(last).isFlat, "seed \(seed)")
     #expect(try store.store.store.layers.entries().count == 1)
   }
+
+  @Test("freeze a head with the map that it has, also when layers below it became one since its last flush")
+  func mergedBelowOpenMap() throws {
+    let folder = TemporaryFolder(inMemory: true)
+    try Store.openOrCreate(folder("store")).store.createLUN(LUNRequest(name: "a", size: "1M"))
+    let store = try OpenStore(folder("store"), at: "")
+    let lun = try store.lun(LUNName("a"))
+    func snapshot(_ label: String) throws -> SnapshotName {
+      let name = try SnapshotName(lun: LUNName("a"), label: LUNName(label))
+      try store.snapshot(name)
+      return name
+    }
+    let first = try snapshot("first")
+    _ = try snapshot("second")
+    let bytes = [UInt8](repeating: 7, count: 4096)
+    _ = try bytes.withUnsafeBytes { try lun.write($0, at: 0) }
+    try lun.flush()
+    try store.delete(.snapshot(first))
+    let third = try snapshot("third")
+    #expect(try contents(store.snapshotView(third))[..<4096] == bytes[...])
+    try store.delete(.snapshot(third))
+    #expect(try contents(lun)[..<4096] == bytes[...])
+  }
 }
