@@ -5,6 +5,7 @@
 
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>

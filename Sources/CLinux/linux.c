@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +27,11 @@ _Static_assert(sizeof(off_t) == 8, "64-bit file offsets");
 
 int linux_fallocate(int fd, int mode, int64_t offset, int64_t length) {
   return fallocate(fd, mode, offset, length);
+}
+
+int64_t linux_pread_cached(int fd, void *buffer, uint64_t length, int64_t offset) {
+  struct iovec part = {buffer, length};
+  return preadv2(fd, &part, 1, offset, RWF_NOWAIT);
 }
 
 int linux_block_device_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSIZE64, bytes); }

@@ -164,7 +164,8 @@ extension LUN {
     UnsafeMutableRawBufferPointer(rebasing: part[inside...]).initializeMemory(as: UInt8.self, repeating: 0)
   }
 
-  private func write(_ bytes: UnsafeRawPointer?, _ length: Int, at offset: Int64) throws(IOError) -> Int {
+  /// Inside the gate.
+  func write(_ bytes: UnsafeRawPointer?, _ length: Int, at offset: Int64) throws(IOError) -> Int {
     guard length > 0 else { return 0 }
     let end = offset + Int64(length)
     let blocks = Int(offset >> PresenceMap.blockShift)..<PresenceMap.blocks(in: end)

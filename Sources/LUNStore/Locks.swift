@@ -27,6 +27,14 @@ final class Gate: @unchecked Sendable {
     return try body()
   }
 
+  /// `nil`, and `body` has not been run, where it would have to wait.
+  @inline(__always)
+  func sharedAtOnce<Result>(_ body: () -> Result?) -> Result? {
+    guard pthread_rwlock_tryrdlock(lock) == 0 else { return nil }
+    defer { pthread_rwlock_unlock(lock) }
+    return body()
+  }
+
   func alone<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
     pthread_rwlock_wrlock(lock)
     defer { pthread_rwlock_unlock(lock) }

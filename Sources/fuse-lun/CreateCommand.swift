@@ -26,7 +26,9 @@ struct CreateCommand: ParsableCommand {
     help: "The LUN's name, which is its file's name in a mount: at most 255 bytes, no '/' and no '@'.")
   var name: String
 
+  // Unconditional: a negative number is a size that cannot be, and not an option that is not known.
   @Option(
+    parsing: .unconditional,
     help: """
       The capacity in bytes, or with a suffix: 10G and 10GiB are powers of 1024, 10GB is one of 1000. With --from \
       that of the original, unless it is to be larger.
@@ -47,6 +49,9 @@ struct CreateCommand: ParsableCommand {
   @Flag(help: "Take a file as it is, even if it looks like qcow2 or another format.")
   var raw = false
 
+  @Flag(help: "Refuse writes to the LUN.")
+  var readOnly = false
+
   @OptionGroup var identity: IdentityOptions
 
   func validate() throws {
@@ -60,20 +65,22 @@ struct CreateCommand: ParsableCommand {
       let request = try checked {
         try LUNRequest(name: name, size: size ?? "", blockSize: blockSize ?? "512")
       }
-      return try inStore { store in try store.createLUN(request, identity.change) }
+      return try inStore { store in try store.createLUN(request, change) }
     }
     if let volume = volume(named: from) { return try clone(volume) }
     try copy(from)
   }
 
+  private var change: LUNProperties.Change { identity.change(isReadOnly: readOnly ? true : nil) }
+
   /// What is wrong with the identity as well as what `request` throws.
   private func checked<Result>(_ request: () throws -> Result) throws -> Result {
     do {
       let result = try request()
-      guard identity.change.problems.isEmpty else { throw StoreProblems(identity.change.problems) }
+      guard change.problems.isEmpty else { throw StoreProblems(change.problems) }
       return result
-    } catch let problems as StoreProblems where problems.all != identity.change.problems {
-      throw StoreProblems(problems.all + identity.change.problems)
+    } catch let problems as StoreProblems where problems.all != change.problems {
+      throw StoreProblems(problems.all + change.problems)
     }
   }
 
@@ -111,13 +118,13 @@ extension CreateCommand {
         atLeast: source)
     }
     guard !lazy else {
-      return try inStore { store in try store.createLUN(request, identity.change, base: source.reference) }
+      return try inStore { store in try store.createLUN(request, change, base: source.reference) }
     }
     let bar = ProgressBar()
     defer { bar.erase() }
     try Interruption.awaited {
       try inStore { store in
-        try store.createLUN(request, identity.change) { file throws(StoreError) in
+        try store.createLUN(request, change) { file throws(StoreError) in
           try source.copy(to: ImageWriter(file, path: store.path)) {
             bar.show($0, of: $1)
           } requireGoingOn: { () throws(StoreError) in
@@ -179,7 +186,7 @@ extension CreateCommand {
     _ = try checked { try LUNRequest(name: name, size: size ?? unit, blockSize: unit) }
     let bytes = try size.map { text in try ByteCount(parsing: text).bytes }
     _ = try StoreClient(store: store).perform(
-      CloneIntoRequest(source: volume.description, name: name, size: bytes, change: identity.change))
+      CloneIntoRequest(source: volume.description, name: name, size: bytes, change: change))
   }
 }
 

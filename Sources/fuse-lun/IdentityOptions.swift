@@ -1,11 +1,8 @@
 import ArgumentParser
 import LUNStore
 
-/// What initiators see of a new LUN.
+/// What initiators see of a LUN.
 struct IdentityOptions: ParsableArguments {
-  @Flag(help: "Refuse writes to the LUN.")
-  var readOnly = false
-
   @Option(help: "The T10 vendor identification: at most 8 ASCII characters.")
   var vendor: String?
 
@@ -18,8 +15,8 @@ struct IdentityOptions: ParsableArguments {
   @Option(help: "The NAA designator: 16 or 32 hexadecimal digits.")
   var naa: String?
 
-  var change: LUNProperties.Change {
+  func change(isReadOnly: Bool?) -> LUNProperties.Change {
     LUNProperties.Change(
-      isReadOnly: readOnly ? true : nil, vendor: vendor, product: product, serial: serial, naa: naa)
+      isReadOnly: isReadOnly, vendor: vendor, product: product, serial: serial, naa: naa)
   }
 }

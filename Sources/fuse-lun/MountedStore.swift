@@ -14,6 +14,7 @@ final class MountedStore: Sendable {
   /// Whether users other than the one who mounted can see the mount (`-o allow_other`).
   let isShared: Bool
   let negotiation: Negotiation
+  let hotPath = HotPath()
   /// The kernel's side, while there is one.
   let kernel = Kernel()
   /// Called once, when the kernel has taken the mount into use.

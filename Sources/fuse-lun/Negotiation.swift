@@ -38,7 +38,9 @@ final class Negotiation: Sendable {
   static func attach(to session: OpaquePointer) -> Int32 {
     var hooks = fuse_custom_io()
     hooks.read = { device, buffer, size, userData in
-      let count = read(device, buffer, size)
+      guard let buffer, let userData else { return 0 }
+      let mounted = Unmanaged<MountedStore>.fromOpaque(userData).takeUnretainedValue()
+      let count = mounted.hotPath.receive(from: device, buffer, size)
       if count > 0, let negotiation = pending(userData) {
         negotiation.see(UnsafeRawBufferPointer(start: buffer, count: count))
       }

@@ -23,17 +23,7 @@ struct SetCommand: ParsableCommand {
   @Flag(help: "Allow writes.")
   var readWrite = false
 
-  @Option(help: "The T10 vendor identification: at most 8 ASCII characters.")
-  var vendor: String?
-
-  @Option(help: "The product identification: at most 16 ASCII characters.")
-  var product: String?
-
-  @Option(help: "The unit serial number: at most 32 ASCII characters.")
-  var serial: String?
-
-  @Option(help: "The NAA designator: 16 or 32 hexadecimal digits.")
-  var naa: String?
+  @OptionGroup var identity: IdentityOptions
 
   func validate() throws {
     if readOnly && readWrite { throw ValidationError("--read-only and --read-write exclude each other") }
@@ -44,9 +34,7 @@ struct SetCommand: ParsableCommand {
   }
 
   private var change: LUNProperties.Change {
-    LUNProperties.Change(
-      isReadOnly: readOnly ? true : readWrite ? false : nil, vendor: vendor, product: product, serial: serial,
-      naa: naa)
+    identity.change(isReadOnly: readOnly ? true : readWrite ? false : nil)
   }
 
   func run() throws {

@@ -19,7 +19,7 @@ private struct EchoRequest: StoreRequest {
   }
 }
 
-@Suite("Commands to a mount", .timeLimit(.minutes(3)))
+@Suite("Commands to a mount", .timeLimit(.minutes(20)))
 struct ControlTests {
   private let folder = TemporaryFolder()
 

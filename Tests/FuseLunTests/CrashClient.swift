@@ -122,7 +122,7 @@ final class CrashClient: @unchecked Sendable {
 
   private func name(_ text: String) -> VolumeName {
     // Made of names that are in use, and digits.
-    try! VolumeName(text)
+    VolumeName(bytes: text)!
   }
 
   private func change(_ change: StoreModel.Change, _ words: String...) -> Bool {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "A mount", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")), .timeLimit(.minutes(3)))
+  "A mount", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")), .timeLimit(.minutes(20)))
 struct MountTests {
   @Test("shows each LUN as a file of its size, for its owner alone, as soon as the command returns")
   func shows() throws {
@@ -93,6 +93,9 @@ struct MountTests {
       #expect(run("fallocate", "--zero-range", "-o", "5632M", "-l", "1M", mount("a")).status == 0)
       #expect(run("fallocate", "-o", "7G", "-l", "1M", mount("a")).status == 0)
       #expect(run("fallocate", "-o", "10G", "-l", "1M", mount("a")).status != 0)
+      // Room behind the end: with --keep-size that is cut off, without it is a larger file.
+      #expect(run("fallocate", "-o", "10239M", "-l", "2M", mount("a")).status != 0)
+      #expect(run("fallocate", "--keep-size", "-o", "10239M", "-l", "2M", mount("a")).status == 0)
       #expect(run("fallocate", "--collapse-range", "-o", "0", "-l", "4096", mount("a")).status != 0)
       #expect(file.status.st_size == 10 << 30)
     }

@@ -7,7 +7,7 @@ import Testing
 
 @Suite(
   "In operation, a mount", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .timeLimit(.minutes(3)))
+  .timeLimit(.minutes(20)))
 struct OperationTests {
   @Test("that is told to end has what clients wrote into mappings and still have open")
   func endsWithMappings() throws {

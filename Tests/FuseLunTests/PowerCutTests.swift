@@ -71,7 +71,7 @@ struct PowerCutTests {
     try inner.unmount()
     try #require(eventually { (try? inner.server()) == .some(nil) })
     try note()
-    try #require(run("umount", inner.store).status == 0)
+    try #require(unmounted(inner.store))
     isMounted = false
     try #require(run(fuseLun, "log", outer.store, "disk", "record", "--stop").status == 0)
     try outer.unmount()
@@ -170,7 +170,17 @@ private final class Disks {
     let folder = "\(folder)/mnt"
     let mounted = run("mount", "-o", "loop", try Self.file(of: cut), folder)
     try #require(mounted.status == 0, "\(mounted)")
-    defer { run("umount", folder) }
-    return try body(folder)
+    let result: Result
+    do { result = try body(folder) } catch {
+      _ = unmounted(folder)
+      throw error
+    }
+    try #require(unmounted(folder), "cannot unmount \(folder)")
+    return result
   }
+}
+
+/// Unmounts, once the programs that tests beside this one start have let go of what they inherit.
+private func unmounted(_ folder: String) -> Bool {
+  eventually { run("umount", folder).status == 0 }
 }

@@ -5,7 +5,7 @@ import Testing
 /// Sizes that end inside a block, at a word, inside a leaf, at a leaf and in the third one.
 private let sizes: [Int64] = [512, 4096, 65024, 64 << 12, 4095 << 12, 4096 << 12, 4097 << 12, 3 * 4096 << 12]
 
-extension Dice {
+extension SplitMix64 {
   /// A part of the blocks: short, long, or from and to the border of a word or leaf.
   fileprivate mutating func blocks(of count: Int) -> Range<Int> {
     let unit = [1, 1, 64, 4096].randomElement(using: &self) ?? 1
@@ -19,7 +19,7 @@ extension Dice {
 struct PresenceMapTests {
   @Test("has what was put in, in runs that are as long as can be", arguments: sizes)
   func runs(size: Int64) {
-    var dice = Dice(state: UInt64(size))
+    var dice = SplitMix64(seed: UInt64(size))
     for _ in 0..<20 {
       let map = PresenceMap(size: size)
       var model = [Bool](repeating: false, count: PresenceMap.blocks(in: size))
@@ -96,7 +96,7 @@ struct OwnerMapTests {
   }
 
   /// Blocks of a layer: some runs, or as many as need a page with a number for each block.
-  private func layer(_ count: Int, _ dice: inout Dice) -> [Range<Int>] {
+  private func layer(_ count: Int, _ dice: inout SplitMix64) -> [Range<Int>] {
     switch Int.random(in: 0..<4, using: &dice) {
     case 0: (0..<6).map { _ in dice.blocks(of: count) }
     case 1: stride(from: 0, to: count, by: 2).map { $0..<($0 + 1) }
@@ -108,7 +108,7 @@ struct OwnerMapTests {
   @Test(
     "is an array of owners, whatever is put over it and cut off", arguments: 1...40 as ClosedRange<UInt64>)
   func model(seed: UInt64) throws {
-    var dice = Dice(state: seed)
+    var dice = SplitMix64(seed: seed)
     let size = sizes.randomElement(using: &dice) ?? 4096
     let map = OwnerMap(size: size, owner: seed % 2 == 0 ? OwnerMap.base : 0)
     var model = [OwnerMap.Owner](repeating: seed % 2 == 0 ? OwnerMap.base : 0, count: map.blocks)

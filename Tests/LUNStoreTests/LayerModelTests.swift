@@ -4,19 +4,6 @@ import Testing
 
 @testable import LUNStore
 
-/// Numbers that are the same on every run with the same seed (SplitMix64).
-struct Dice: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
-  }
-}
-
 /// What a store should hold: the bytes of every LUN and every snapshot.
 struct StoreModel {
   var luns: [LUNName: [UInt8]] = [:]
@@ -38,12 +25,12 @@ struct ModelledStore {
   static let unit = 512
   var store: OpenStore
   var model = StoreModel()
-  var dice: Dice
+  var dice: SplitMix64
   let path: String
 
   init(_ path: String, seed: UInt64) throws {
     self.path = path
-    dice = Dice(state: seed)
+    dice = SplitMix64(seed: seed)
     let made = try Store.openOrCreate(path).store
     var empty = [UInt8](repeating: 0, count: 65024)
     try made.createLUN(LUNRequest(name: "a", size: "65024"))
@@ -67,7 +54,7 @@ struct ModelledStore {
 
   private mutating func range(in size: Int) -> Range<Int> {
     // At the borders of blocks as often as not.
-    func place(_ dice: inout Dice) -> Int {
+    func place(_ dice: inout SplitMix64) -> Int {
       let unit = Bool.random(using: &dice) ? 4096 : Bool.random(using: &dice) ? 512 : 1
       return Int.random(in: 0...(size / unit), using: &dice) * unit
     }
@@ -216,5 +203,28 @@ struct LayerModelTests {
     try store.check("seed \(seed), without an image")
     #expect(try store.store.lun(last).isFlat, "seed \(seed)")
     #expect(try store.store.store.layers.entries().count == 1)
+  }
+
+  @Test("freeze a head with the map that it has, also when layers below it became one since its last flush")
+  func mergedBelowOpenMap() throws {
+    let folder = TemporaryFolder(inMemory: true)
+    try Store.openOrCreate(folder("store")).store.createLUN(LUNRequest(name: "a", size: "1M"))
+    let store = try OpenStore(folder("store"), at: "")
+    let lun = try store.lun(LUNName("a"))
+    func snapshot(_ label: String) throws -> SnapshotName {
+      let name = try SnapshotName(lun: LUNName("a"), label: LUNName(label))
+      try store.snapshot(name)
+      return name
+    }
+    let first = try snapshot("first")
+    _ = try snapshot("second")
+    let bytes = [UInt8](repeating: 7, count: 4096)
+    _ = try bytes.withUnsafeBytes { try lun.write($0, at: 0) }
+    try lun.flush()
+    try store.delete(.snapshot(first))
+    let third = try snapshot("third")
+    #expect(try contents(store.snapshotView(third))[..<4096] == bytes[...])
+    try store.delete(.snapshot(third))
+    #expect(try contents(lun)[..<4096] == bytes[...])
   }
 }

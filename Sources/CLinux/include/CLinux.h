@@ -18,6 +18,10 @@ enum {
 
 int linux_fallocate(int fd, int mode, int64_t offset, int64_t length);
 
+// pread of what is in the page cache: EAGAIN where the file system would have to wait for the medium, EOPNOTSUPP
+// where it cannot tell (preadv2, RWF_NOWAIT).
+int64_t linux_pread_cached(int fd, void *buffer, uint64_t length, int64_t offset);
+
 // Size in bytes of a block device, and its logical block size (<linux/fs.h>).
 int linux_block_device_size(int fd, uint64_t *bytes);
 int linux_block_device_logical_block_size(int fd, int *bytes);

@@ -3,7 +3,7 @@ import Testing
 
 @Suite(
   "An iSCSI target on a mounted LUN", .enabled(if: whyNoTarget == nil, Comment(rawValue: whyNoTarget ?? "")),
-  .timeLimit(.minutes(5)))
+  .timeLimit(.minutes(20)))
 struct ISCSITests {
   @Test("is found, inquired and measured by initiators")
   func initiators() throws {

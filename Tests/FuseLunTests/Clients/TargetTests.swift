@@ -4,7 +4,7 @@ import Testing
 
 @Suite(
   "Target configurations", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .timeLimit(.minutes(3)))
+  .timeLimit(.minutes(20)))
 struct TargetTests {
   private func disks() throws -> Mount {
     let mount = try Mount()
