@@ -39,7 +39,7 @@ release: setup
 	$(BUILD) -c release --static-swift-stdlib --product fuse-lun
 
 include Benchmarks/bench.mk
-bench: bench-engine
+bench: bench-engine bench-lun
 
 format: setup
 	$(SWIFT) format format --in-place --parallel --recursive Package.swift Sources Tests
