@@ -38,7 +38,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "TestSupport", path: "Tests/TestSupport"),
-    .testTarget(name: "LUNStoreTests", dependencies: ["LUNStore", "TestSupport"]),
+    .target(name: "CSyncProbe", path: "Tests/CSyncProbe"),
+    .testTarget(name: "LUNStoreTests", dependencies: ["CSyncProbe", "LUNStore", "TestSupport"]),
     .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LUNStore", "TestSupport"]),
     .testTarget(
       name: "FuseLunTests", dependencies: ["fuse-lun", "CLinux", "LUNStore", "DiskImage", "TestSupport"]),

@@ -109,7 +109,8 @@ struct Catalog {
       store.removeUnlessLocked(entry)
     }
     guard problems.isEmpty else { return }
-    for identifier in unused {
+    // The topmost first: one whose parent is gone would be damage, and not a leftover, if the power went in between.
+    for identifier in unused.sorted(by: { depth($0) > depth($1) }) {
       store.removeUnlessLocked(identifier.description)
       layers[identifier] = nil
     }

@@ -31,13 +31,27 @@ final class Descriptor: Sendable {
     let entry = "\(path)/\(name)"
     let raw = retrying { Int(openat(self.raw, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o600)) }
     guard raw >= 0 else { throw .system(flags & O_CREAT == 0 ? "open" : "create", entry) }
-    return Descriptor(raw: Int32(raw), path: entry)
+    let file = Descriptor(raw: Int32(raw), path: entry)
+    if flags & O_CREAT != 0 { try giveToOwner(file) }
+    return file
   }
 
   /// Makes a folder in this folder, for its owner alone, and opens it.
   func makeFolder(_ name: String) throws(StoreError) -> Descriptor {
     guard mkdirat(raw, name, 0o700) == 0 else { throw .system("create", "\(path)/\(name)") }
-    return try open(name, O_RDONLY | O_DIRECTORY)
+    let folder = try open(name, O_RDONLY | O_DIRECTORY)
+    try giveToOwner(folder)
+    return folder
+  }
+
+  /// What root makes in a store of somebody else is that one's, who could not use the store any more otherwise.
+  private func giveToOwner(_ new: Descriptor) throws(StoreError) {
+    guard geteuid() == 0 else { return }
+    let (owner, now) = (try status(), try new.status())
+    guard owner.st_uid != now.st_uid || owner.st_gid != now.st_gid else { return }
+    guard fchown(new.raw, owner.st_uid, owner.st_gid) == 0 else {
+      throw .system("give to the store's owner", new.path)
+    }
   }
 
   func status() throws(StoreError) -> stat {

@@ -69,8 +69,11 @@ public final class LUN: @unchecked Sendable {
   /// To be called alone: the LUN goes on with other layers, a new record, or both.
   func replace(_ chain: Chain? = nil, record: LUNRecord? = nil) {
     if let chain {
+      // The same head above other layers: what a flush has written into its record is not in `headRecord`.
+      if chain.head !== self.chain.head {
+        flushing.withLock { $0.mapIsOpen = chain.headRecord.map == .open }
+      }
       self.chain = chain
-      flushing.withLock { $0.mapIsOpen = chain.headRecord.map == .open }
     }
     if let record { self.record = record }
   }

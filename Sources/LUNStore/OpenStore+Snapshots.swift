@@ -78,6 +78,11 @@ extension OpenStore {
     try self.change { () throws(StoreError) in
       try store.requireFree(name)
       var (record, folder) = try store.lunRecord(source.lun)
+      // An original that is open goes on with what it has of an image that is gone; its clone could not be opened.
+      let original = try volume(source)
+      try store.naming(source) { () throws(StoreError) in
+        _ = try original.chain.layers[0].record.base?.open()
+      }
       let parent: Identifier
       switch source {
       case .snapshot(let snapshot): parent = try store.snapshotRecord(snapshot, in: folder).layer

@@ -113,7 +113,8 @@ final class OwnerMap: @unchecked Sendable {
   /// Makes room for a LUN of another size; what is added has no owner.
   func resize(to size: Int64) {
     let newBlocks = PresenceMap.blocks(in: size)
-    if newBlocks < blocks { cut(from: newBlocks) }
+    // Growing too: behind the old end the last leaf has the owner of its other blocks.
+    if newBlocks != blocks { cut(from: min(newBlocks, blocks)) }
     let leaves = (newBlocks + Self.blocksPerLeaf - 1) >> Self.shift
     if leaves != pages.count {
       let newUniform = UnsafeMutableBufferPointer<Owner>.allocate(capacity: leaves)

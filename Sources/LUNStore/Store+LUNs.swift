@@ -223,14 +223,40 @@ extension Store {
   ///
   /// - Throws: as `openLUN` does.
   public func describe(_ name: VolumeName) throws(StoreError) -> LUNDescription {
-    let record =
-      switch name {
-      case .lun(let name): try lunRecord(name).record
-      case .snapshot(let name): try recordOfSnapshot(name).record
+    try settled { () throws(StoreError) in
+      let record =
+        switch name {
+        case .lun(let name): try lunRecord(name).record
+        case .snapshot(let name): try recordOfSnapshot(name).record
+        }
+      return try naming(name) { () throws(StoreError) in
+        let layers = try openLayers(record.head, .readOnly, nil)
+        return LUNDescription(record, layers[layers.count - 1].record, in: layers)
       }
-    return try naming(name) { () throws(StoreError) in
-      let layers = try openLayers(record.head, .readOnly, nil)
-      return LUNDescription(record, layers[layers.count - 1].record, in: layers)
+    }
+  }
+
+  /// Reads several files that belong together, while whoever serves the store may be replacing them: layers that
+  /// become one, a LUN that is deleted. What is damaged stays as it is; what was being changed does not look the
+  /// same twice.
+  func settled<Result>(_ read: () throws(StoreError) -> Result) throws(StoreError) -> Result {
+    var last: StoreError?
+    while true {
+      do throws(StoreError) { return try read() } catch {
+        guard error.kind == .damaged, error != last else { throw error }
+        last = error
+      }
+    }
+  }
+
+  /// Whether a snapshot is the one that it was, and not deleted since.
+  public func has(_ name: SnapshotName, _ identifier: Identifier) throws(StoreError) -> Bool {
+    do throws(StoreError) {
+      return try settled { () throws(StoreError) in try recordOfSnapshot(name).record.identifier == identifier
+      }
+    } catch {
+      if error.kind == .absent { return false }
+      throw error
     }
   }
 
@@ -238,7 +264,7 @@ extension Store {
   ///
   /// - Throws: as `openLUN` does.
   public func openSnapshot(_ name: SnapshotName) throws(StoreError) -> LUN {
-    try openSnapshot(name, nil)
+    try settled { () throws(StoreError) in try openSnapshot(name, nil) }
   }
 
   func openSnapshot(_ name: SnapshotName, _ cache: LayerCache?) throws(StoreError) -> LUN {
@@ -261,7 +287,7 @@ extension Store {
   }
 
   /// Says whose layer it is that something is wrong with.
-  private func naming<Result>(
+  func naming<Result>(
     _ volume: VolumeName, _ open: () throws(StoreError) -> Result
   ) throws(StoreError) -> Result {
     do throws(StoreError) { return try open() } catch {
@@ -273,7 +299,7 @@ extension Store {
   /// Opens a LUN or a snapshot to read it.
   public func open(_ name: VolumeName) throws(StoreError) -> LUN {
     switch name {
-    case .lun(let name): try openLUN(name, .readOnly)
+    case .lun(let name): try settled { () throws(StoreError) in try openLUN(name, .readOnly) }
     case .snapshot(let name): try openSnapshot(name)
     }
   }

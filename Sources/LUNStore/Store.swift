@@ -120,7 +120,8 @@ public struct Store: Sendable {
       do throws(StoreError) {
         found.append(try describe(.lun(LUNName(entry))))
       } catch {
-        problems.append(error)
+        // Deleted since the folder was read.
+        if error.kind != .absent { problems.append(error) }
       }
     }
     return (found.sorted { $0.name < $1.name }, problems)
@@ -130,19 +131,21 @@ public struct Store: Sendable {
   public func snapshots(of lun: LUNName) throws(StoreError) -> (
     snapshots: [SnapshotDescription], problems: [StoreError]
   ) {
-    let (_, folder) = try lunRecord(lun)
+    let (_, folder) = try settled { () throws(StoreError) in try lunRecord(lun) }
     var found: [SnapshotDescription] = []
     var problems: [StoreError] = []
     for (entry, _) in try folder.entries() where entry.hasPrefix("@") {
       do throws(StoreError) {
         let name = try SnapshotName(lun: lun, label: LUNName(String(entry.dropFirst())))
-        let record = try snapshotRecord(name, in: folder)
-        let layer = try layerRecord(record.layer).record
+        let (record, layer) = try settled { () throws(StoreError) in
+          let record = try snapshotRecord(name, in: folder)
+          return (record, try layerRecord(record.layer).record)
+        }
         found.append(
           SnapshotDescription(
             name: name, identifier: record.identifier, size: ByteCount(layer.size), created: record.created))
       } catch {
-        problems.append(error)
+        if error.kind != .absent { problems.append(error) }
       }
     }
     return (found.sorted { ($0.created, $0.name) < ($1.created, $1.name) }, problems)

@@ -26,7 +26,9 @@ struct CreateCommand: ParsableCommand {
     help: "The LUN's name, which is its file's name in a mount: at most 255 bytes, no '/' and no '@'.")
   var name: String
 
+  // Unconditional: a negative number is a size that cannot be, and not an option that is not known.
   @Option(
+    parsing: .unconditional,
     help: """
       The capacity in bytes, or with a suffix: 10G and 10GiB are powers of 1024, 10GB is one of 1000. With --from \
       that of the original, unless it is to be larger.

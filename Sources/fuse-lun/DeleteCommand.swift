@@ -36,6 +36,11 @@ struct DeleteRequest: StoreRequest {
     if case .lun(let lun) = name, withSnapshots {
       names = try server.openStore.volumes().filter { $0.lun == lun }
     }
+    if case .snapshot(let snapshot) = name, let log = try server.openStore.store.log(on: snapshot) {
+      throw StoreError(
+        .busy, at: "snapshot '\(snapshot)'", "is what write log \(log) of '\(snapshot.lun)' begins with",
+        remedy: "'fuse-lun log STORE \(snapshot.lun) remove --log \(log)' removes both")
+    }
     try delete(names[...], of: name, on: server, progress)
     return Done()
   }
@@ -48,7 +53,12 @@ struct DeleteRequest: StoreRequest {
     guard let mounted = server.mounted, let first = names.first else {
       return try server.openStore.delete(name, withSnapshots: withSnapshots, progress: progress)
     }
-    let node = try mounted.node(named: first)
+    let node: Node
+    do throws(StoreError) { node = try mounted.node(named: first) } catch {
+      // What is damaged, or without its image, can be deleted: nobody has it open, since nobody could open it.
+      guard error.kind != .absent else { throw error }
+      return try delete(names.dropFirst(), of: name, on: server, progress)
+    }
     try node.whileClosed("deleting it", at: mounted.point) {
       // It may be gone although not all of the space could be given back.
       defer {

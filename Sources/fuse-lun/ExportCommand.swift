@@ -78,7 +78,15 @@ struct ExportCommand: ParsableCommand {
 
   private func export(_ snapshot: SnapshotName, to output: OutputFile) throws {
     if format == "raw" {
-      try exportRaw(Store.open(store).openSnapshot(snapshot), to: output)
+      let opened = try Store.open(store)
+      let view = try opened.openSnapshot(snapshot)
+      try exportRaw(view, to: output)
+      // Its layers are read without those who serve the store knowing. They leave them as they are as long as there is
+      // the snapshot.
+      guard try opened.has(snapshot, view.description.identifier) else {
+        throw StoreError(
+          .absent, at: "snapshot '\(snapshot)'", "was deleted while it was being exported; no file was made")
+      }
     } else {
       try withMountedStore(store) { mountpoint in
         try QemuImg.convert("\(mountpoint)/\(snapshot)", to: output.path, format: format)

@@ -86,7 +86,9 @@ struct MountInfoRequest: StoreRequest {
   var lun: String
 
   func perform(on server: StoreServer, progress: @escaping Progress) throws -> Answer {
-    guard let node = try server.mounted?.node(named: .lun(LUNName(lun))) else {
+    // One that cannot be opened, since its image is gone, say, has much to be said about it all the same.
+    let name = VolumeName.lun(try LUNName(lun))
+    guard let node = server.mounted?.nodes.first(where: { $0.name == name }) else {
       return Answer(openCount: 0, mode: nil, layers: [])
     }
     return Answer(

@@ -90,9 +90,10 @@ struct LogRemoveCommand: ParsableCommand {
   @OptionGroup var which: WhichLog
 
   func run() throws {
-    let (number, reader) = try which.open()
-    _ = try StoreClient(store: which.of.store).perform(
-      LogRemoveRequest(lun: which.of.name, log: number, base: reader.header.base))
+    // Without reading it: a log that is damaged can go as well.
+    let newest = try Store.open(which.of.store).logs(of: LUNName(which.of.name)).last
+    let number = try which.log ?? newest ?? which.open().number
+    _ = try StoreClient(store: which.of.store).perform(LogRemoveRequest(lun: which.of.name, log: number))
   }
 }
 
@@ -101,12 +102,11 @@ struct LogRemoveRequest: StoreRequest {
   static let name = "log-remove"
   var lun: String
   var log: Int
-  var base: String
 
   func perform(on server: StoreServer, progress: @escaping Progress) throws -> Done {
     try server.openStore.store.removeLog(log, of: LUNName(lun))
     do {
-      return try DeleteRequest(name: "\(lun)@\(base)", withSnapshots: false).perform(
+      return try DeleteRequest(name: "\(lun)@\(Store.logName(log))", withSnapshots: false).perform(
         on: server, progress: progress)
     } catch let error as StoreError where error.kind == .absent {
       // Somebody has deleted it before.

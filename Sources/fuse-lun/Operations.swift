@@ -253,7 +253,9 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
   table.fallocate = { request, _, mode, offset, length, file in
     answer(request) { () throws(IOError) in
       guard let node = openNode(file) else { return EBADF }
-      // FALLOC_FL_KEEP_SIZE (1) goes without saying for a file of fixed size.
+      // Without FALLOC_FL_KEEP_SIZE (1) a range that goes past the end asks for a larger file: the kernel takes it to
+      // have become one if it is told that all is well.
+      if mode & 1 == 0, offset > off_t(node.lun.size) - length { return EINVAL }
       let kind: IORequest.Kind
       switch mode & ~1 {
       case 0: kind = .allocate

@@ -54,7 +54,7 @@ struct CommandTests {
       (["create", "S", "a", "--size", "1000"], "1000"), (["create", "S", "a", "--size", "10Q"], "10Q"),
       (["create", "S", "a", "--size", "0"], "'0'"), (["create", "S", "a", "--size", "9E"], "9E"),
       (["create", "S", "a", "--size", "99999999999999999999"], "2^63"), (["create", "S", "a"], "--size"),
-      (["create", "S", "a", "--size=-1"], "-1"),
+      (["create", "S", "a", "--size=-1"], "'-1'"), (["create", "S", "a", "--size", "-5G"], "'-5G'"),
       (["create", "S", "a", "--size", "1M", "--block-size", "1024"], "1024"),
       (["create", "S", "a", "--size", "512", "--block-size", "4096"], "4096"),
       (["create", "S", "a", "b", "--size", "1M"], "'b'"),

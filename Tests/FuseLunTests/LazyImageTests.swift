@@ -118,6 +118,23 @@ struct LazyImageTests {
     #expect(running.wait().status == 0)
   }
 
+  @Test("whose image is gone gets no clone in a mount, but can be described there, and deleted")
+  func goneWhileMounted() throws {
+    let (mount, image) = try lazyStore()
+    #expect(run(fuseLun, "create", mount.store, "second", "--from", image, "--lazy").status == 0)
+    try mount.mount()
+    // This one is open from here on, the other one is not.
+    #expect(try File(mount("lazy"), O_RDONLY).read(0, 1).count == 1)
+    unlink(image)
+    for source in ["lazy", "second"] {
+      let clone = run(fuseLun, "clone", mount.store, source, "copy")
+      #expect(clone.status == 2 && clone.errors.contains(image) && clone.errors.contains(source), "\(clone)")
+    }
+    #expect(run(fuseLun, "info", mount.store, "second").status == 0)
+    #expect(run(fuseLun, "delete", mount.store, "second").description == "status 0\n\n")
+    #expect(run("ls", mount.point).output == "lazy\nother\n")
+  }
+
   @Test("whose image changes while it is mounted gives errors for what is not copied yet, and says why")
   func changesWhileMounted() throws {
     let (mount, image) = try lazyStore()

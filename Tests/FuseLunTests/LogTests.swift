@@ -248,6 +248,7 @@ struct LogTests {
     refused("log", mount.store, "disk", "show", "--log", "7", saying: "has no write log 7; it has 1")
     refused("log", mount.store, "disk", "mark", String(repeating: "x", count: 4097), saying: "4097 bytes")
     refused("rollback", mount.store, "disk@log-1", "--force", saying: "is being recorded")
+    refused("delete", mount.store, "disk@log-1", saying: "log 1 of 'disk' begins with")
     refused("resize", mount.store, "disk", "2M", saying: "is being recorded")
     refused("resize", mount.store, "disk", "512K", "--shrink", "--force", saying: "is being recorded")
     let replay = ["log", mount.store, "disk", "replay"]
@@ -287,6 +288,10 @@ struct LogTests {
     let check = run(fuseLun, "check", mount.store)
     #expect(check.status == 2 && check.output.contains("luns/disk/log-1: entry 1 at byte 4096"), "\(check)")
     #expect(try volumes(mount) == ["disk", "disk@log-1"])
+    // It can go all the same, also if not even its beginning can be read.
+    truncate("\(mount.store)/luns/disk/log-1", 10)
+    #expect(log(mount, "disk", "remove").status == 0)
+    #expect(try volumes(mount) == ["disk"])
   }
 
   @Test("leaves nothing behind either when the replay is ended by a signal")

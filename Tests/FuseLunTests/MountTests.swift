@@ -93,6 +93,9 @@ struct MountTests {
       #expect(run("fallocate", "--zero-range", "-o", "5632M", "-l", "1M", mount("a")).status == 0)
       #expect(run("fallocate", "-o", "7G", "-l", "1M", mount("a")).status == 0)
       #expect(run("fallocate", "-o", "10G", "-l", "1M", mount("a")).status != 0)
+      // Room behind the end: with --keep-size that is cut off, without it is a larger file.
+      #expect(run("fallocate", "-o", "10239M", "-l", "2M", mount("a")).status != 0)
+      #expect(run("fallocate", "--keep-size", "-o", "10239M", "-l", "2M", mount("a")).status == 0)
       #expect(run("fallocate", "--collapse-range", "-o", "0", "-l", "4096", mount("a")).status != 0)
       #expect(file.status.st_size == 10 << 30)
     }

@@ -8,6 +8,16 @@ import Testing
 struct StoreModel {
   var luns: [LUNName: [UInt8]] = [:]
   var snapshots: [SnapshotName: [UInt8]] = [:]
+  /// What LUNs held since they were last flushed, without what they hold now: each byte of that may be there again after
+  /// a power cut.
+  var unflushed: [LUNName: [[UInt8]]] = [:]
+
+  /// All there is.
+  var volumes: [VolumeName: [UInt8]] {
+    let all =
+      luns.map { (VolumeName.lun($0.key), $0.value) } + snapshots.map { (.snapshot($0.key), $0.value) }
+    return Dictionary(uniqueKeysWithValues: all)
+  }
 }
 
 /// A store and a model of it, to which the same is done.
@@ -22,10 +32,19 @@ struct ModelledStore {
     self.path = path
     dice = SplitMix64(seed: seed)
     let made = try Store.openOrCreate(path).store
-    for name in ["a", "b"] {
-      try made.createLUN(LUNRequest(name: name, size: "65024"))
-      model.luns[try LUNName(name)] = [UInt8](repeating: 0, count: 65024)
+    var empty = [UInt8](repeating: 0, count: 65024)
+    try made.createLUN(LUNRequest(name: "a", size: "65024"))
+    model.luns[try LUNName("a")] = empty
+    // A lazy copy of an image that is shorter, ends inside a block, and has holes.
+    let image = "\(path).image"
+    makeSparse(image, 41_500)
+    for range in [4096..<9000, 20_480..<28_672, 40_960..<41_500] {
+      let bytes = range.map { UInt8(truncatingIfNeeded: $0 &* 167 | 1) }
+      patch(image, at: range.lowerBound, bytes)
+      empty.replaceSubrange(range, with: bytes)
     }
+    try made.createLUN(LUNRequest(name: "b", size: "65024"), base: FileBase(image).reference)
+    model.luns[try LUNName("b")] = empty
     store = try OpenStore(path, at: "")
   }
 
@@ -53,25 +72,31 @@ struct ModelledStore {
       let new = range.map { _ in UInt8.random(in: 0...255, using: &dice) }
       let count = try new.withUnsafeBytes { try lun.write($0, at: Int64(range.lowerBound)) }
       #expect(count == range.count)
+      model.unflushed[name, default: []].append(bytes)
       model.luns[name]?.replaceSubrange(range, with: new)
     case 7 where !range.isEmpty, 8 where !range.isEmpty:
+      model.unflushed[name, default: []].append(bytes)
       if Bool.random(using: &dice) {
         try lun.punchHole(at: Int64(range.lowerBound), length: Int64(range.count))
       } else {
         try lun.zero(at: Int64(range.lowerBound), length: Int64(range.count))
       }
       model.luns[name]?.replaceSubrange(range, with: range.map { _ in 0 })
-    case 9: try lun.flush()
+    case 9:
+      try lun.flush()
+      model.unflushed[name] = nil
     case 10, 11:
       let label = try LUNName("s\(Int.random(in: 0..<1000, using: &dice))")
       let snapshot = try SnapshotName(lun: name, label: label)
       guard model.snapshots[snapshot] == nil else { return }
       try store.snapshot(snapshot)
       model.snapshots[snapshot] = bytes
+      model.unflushed[name] = nil
     case 12:
       guard let snapshot = pick(model.snapshots.filter { $0.key.lun == name }) else { return }
       try store.rollback(snapshot)
       model.luns[name] = model.snapshots[snapshot]
+      model.unflushed[name] = nil
     case 13 where model.luns.count < 5:
       let new = try LUNName("c\(Int.random(in: 0..<1000, using: &dice))")
       guard model.luns[new] == nil else { return }
@@ -81,6 +106,7 @@ struct ModelledStore {
       } else {
         try store.clone(.lun(name), to: new)
         model.luns[new] = bytes
+        model.unflushed[name] = nil
       }
     case 14, 15:
       guard let snapshot = pick(model.snapshots) else { return }
@@ -88,25 +114,28 @@ struct ModelledStore {
       model.snapshots[snapshot] = nil
     case 16 where model.luns.count > 2:
       try store.delete(.lun(name), withSnapshots: true)
-      model.luns[name] = nil
+      (model.luns[name], model.unflushed[name]) = (nil, nil)
       for snapshot in model.snapshots.keys where snapshot.lun == name { model.snapshots[snapshot] = nil }
     case 17:
       let size = Int.random(in: 1...200, using: &dice) * Self.unit
       try store.resize(name, to: Int64(size))
+      model.unflushed[name] = nil
       model.luns[name] = Array(
         (bytes + [UInt8](repeating: 0, count: max(0, size - bytes.count))).prefix(size))
     case 18:
       try store.release()
+      model.unflushed = [:]
       store = try OpenStore(path, at: "")
+    case 19 where lun.description.base != nil && Int.random(in: 0..<3, using: &dice) == 0:
+      try store.fetch(name)
     default: return
     }
   }
 
   /// Compares all bytes, and where the data is said to be.
   func check(_ comment: String) throws {
-    var all: [(VolumeName, [UInt8])] = model.luns.map { (.lun($0.key), $0.value) }
-    all += model.snapshots.map { (.snapshot($0.key), $0.value) }
-    #expect(try store.volumes() == all.map(\.0).sorted(), "\(comment)")
+    let all = model.volumes
+    #expect(try store.volumes() == all.keys.sorted(), "\(comment)")
     for (name, bytes) in all {
       let lun = try store.volume(name)
       try #require(lun.size == Int64(bytes.count), "\(comment): size of \(name)")
@@ -170,7 +199,32 @@ struct LayerModelTests {
     }
     try store.check("seed \(seed), one LUN")
     let last = try #require(names.last)
+    if try store.store.lun(last).description.base != nil { try store.store.fetch(last) }
+    try store.check("seed \(seed), without an image")
     #expect(try store.store.lun(last).isFlat, "seed \(seed)")
     #expect(try store.store.store.layers.entries().count == 1)
+  }
+
+  @Test("freeze a head with the map that it has, also when layers below it became one since its last flush")
+  func mergedBelowOpenMap() throws {
+    let folder = TemporaryFolder(inMemory: true)
+    try Store.openOrCreate(folder("store")).store.createLUN(LUNRequest(name: "a", size: "1M"))
+    let store = try OpenStore(folder("store"), at: "")
+    let lun = try store.lun(LUNName("a"))
+    func snapshot(_ label: String) throws -> SnapshotName {
+      let name = try SnapshotName(lun: LUNName("a"), label: LUNName(label))
+      try store.snapshot(name)
+      return name
+    }
+    let first = try snapshot("first")
+    _ = try snapshot("second")
+    let bytes = [UInt8](repeating: 7, count: 4096)
+    _ = try bytes.withUnsafeBytes { try lun.write($0, at: 0) }
+    try lun.flush()
+    try store.delete(.snapshot(first))
+    let third = try snapshot("third")
+    #expect(try contents(store.snapshotView(third))[..<4096] == bytes[...])
+    try store.delete(.snapshot(third))
+    #expect(try contents(lun)[..<4096] == bytes[...])
   }
 }

@@ -230,4 +230,85 @@ struct StoreTests {
     #expect(throws: StoreProblems.self) { try LUNRequest(name: "a", size: "0") }
     #expect(throws: StoreProblems.self) { try LUNRequest(name: "a", size: "9223372036854775807") }
   }
+
+  @Test("is read whole by those who do not serve it, while snapshots and LUNs come and go")
+  func readWhileChanged() async throws {
+    let folder = TemporaryFolder(inMemory: true)
+    let path = folder("store")
+    try Store.openOrCreate(path).store.createLUN(LUNRequest(name: "a", size: "1M"))
+    let changes = Task.detached { () throws in
+      let (store, lun) = (try OpenStore(path, at: ""), try LUNName("a"))
+      for round in 0..<120 {
+        _ = try [1].withUnsafeBytes { try store.lun(lun).write($0, at: Int64(round) * 1024) }
+        try store.snapshot(SnapshotName(lun: lun, label: LUNName("s\(round)")))
+        let clone = try store.clone(.lun(lun), to: LUNName("c")).name
+        if round > 1 { try store.delete(.snapshot(SnapshotName(lun: lun, label: LUNName("s\(round - 2)")))) }
+        try store.delete(.lun(clone))
+      }
+      try store.release()
+      try store.store.createLUN(LUNRequest(name: "end", size: "1M"))
+    }
+    let reader = try Store.open(path)
+    while true {
+      let (luns, problems) = try reader.list()
+      try #require(problems == [])
+      try #require(try reader.snapshots(of: LUNName("a")).problems == [])
+      if luns.contains(where: { $0.name.text == "end" }) { break }
+      await Task.yield()
+    }
+    try await changes.value
+  }
+
+  @Test("calls damaged what is damaged twice in the same way, and not what was just being changed")
+  func settled() throws {
+    let store = try makeStore()
+    func damage(_ place: Int) -> StoreError { StoreError(.damaged, at: "\(place)", "is damaged") }
+    var reads = 0
+    let result = try store.settled { () throws(StoreError) -> Int in
+      reads += 1
+      if reads < 4 { throw damage(reads) }
+      return reads
+    }
+    #expect(result == 4)
+    reads = 0
+    let error = thrown(StoreError.self) {
+      try store.settled { () throws(StoreError) in
+        reads += 1
+        throw damage(0)
+      }
+    }
+    #expect(error == damage(0))
+    #expect(reads == 2)
+  }
+
+  @Test("knows a snapshot from another one that has its name now")
+  func sameSnapshot() throws {
+    _ = try makeStore("a")
+    let name = try SnapshotName(lun: LUNName("a"), label: LUNName("s"))
+    let store = try OpenStore(path, at: "")
+    let first = try store.snapshot(name).identifier
+    #expect(try store.store.has(name, first))
+    try store.delete(.snapshot(name))
+    #expect(try !store.store.has(name, first))
+    let second = try store.snapshot(name).identifier
+    #expect(try !store.store.has(name, first))
+    #expect(try store.store.has(name, second))
+    try store.delete(.lun(LUNName("a")), withSnapshots: true)
+    #expect(try !store.store.has(name, second))
+  }
+
+  @Test(
+    "stays its owner's when root does something in it", .enabled(if: geteuid() == 0, "only root can be root"))
+  func owner() throws {
+    _ = try makeStore("a")
+    #expect(run("chown", "-R", "65534:65534", path).status == 0)
+    let name = try SnapshotName(lun: LUNName("a"), label: LUNName("s"))
+    let store = try OpenStore(path, at: "")
+    try store.snapshot(name)
+    _ = try [1].withUnsafeBytes { try store.lun(name.lun).write($0, at: 0) }
+    try store.clone(.lun(name.lun), to: LUNName("b"))
+    try store.release()
+    try store.store.createLUN(LUNRequest(name: "c", size: "1M"))
+    #expect(run("find", path, "-uid", "0", "-o", "-gid", "0").output == "")
+  }
 }

@@ -16,6 +16,13 @@ extension Store {
     try lunFolder(lun).entries().compactMap { Self.logNumber($0.name) }.sorted()
   }
 
+  /// The number of the log that begins with a snapshot, if one does.
+  ///
+  /// - Throws: `absent` if there is no such LUN.
+  public func log(on snapshot: SnapshotName) throws(StoreError) -> Int? {
+    try logs(of: snapshot.lun).first { Self.logName($0) == snapshot.label.text }
+  }
+
   /// Opens a log to read it.
   ///
   /// - Parameters:
