@@ -41,7 +41,8 @@ struct Comparison: Codable {
     func text(_ subject: String) -> String {
       guard let rate = rate(workload, subject) else { return "-" }
       return workload.isSmall
-        ? String(format: "%.1f k", rate / 1e3) : String(format: "%.2f GB/s", rate * Double(workload.blockSize) / 1e9)
+        ? String(format: "%.1f k", rate / 1e3)
+        : String(format: "%.2f GB/s", rate * Double(workload.blockSize) / 1e9)
     }
     func ratio(_ a: Double?, _ b: Double?) -> String {
       guard let a, let b else { return "-" }
@@ -70,7 +71,9 @@ struct Comparison: Codable {
 
   /// How the aims fare: one line each, with the cells that miss it.
   func verdicts(_ workloads: [Workload]) -> [String] {
-    func verdict(_ aim: String, _ among: [Workload], _ value: (Workload) -> Double?, atLeast: Double) -> String {
+    func verdict(_ aim: String, _ among: [Workload], _ value: (Workload) -> Double?, atLeast: Double)
+      -> String
+    {
       let known = among.compactMap { workload in value(workload).map { (workload, $0) } }
       let missed = known.filter { $0.1 < atLeast }.map { "\($0.0.name) (\(String(format: "%.2f", $0.1)))" }
       let lowest = known.map(\.1).min().map { String(format: "lowest %.2f", $0) } ?? "not measured"
@@ -86,14 +89,19 @@ struct Comparison: Codable {
     }
     return [
       verdict("0.8 of the lower of raw file and FUSE limit at 4 KiB", small, ofLower, atLeast: 0.8),
-      verdict("32 deep within 10 % of flat", workloads, {
-        workload in rate(workload, Name.deep).flatMap { deep in rate(workload, Name.flat).map { deep / $0 } }
-      }, atLeast: 0.9),
+      verdict(
+        "32 deep within 10 % of flat", workloads,
+        {
+          workload in
+          rate(workload, Name.deep).flatMap { deep in rate(workload, Name.flat).map { deep / $0 } }
+        }, atLeast: 0.9),
       verdict("ahead of qemu-storage-daemon", workloads, over(Name.qemu), atLeast: 1),
       verdict("ahead of nbdfuse + nbdkit", workloads, over(Name.nbdfuse), atLeast: 1),
-      verdict("4 times qemu-storage-daemon at 4 KiB, depth 16", small.filter { $0.depth == 16 }, over(Name.qemu),
+      verdict(
+        "4 times qemu-storage-daemon at 4 KiB, depth 16", small.filter { $0.depth == 16 }, over(Name.qemu),
         atLeast: 4),
-      verdict("4 times nbdfuse + nbdkit at 4 KiB, depth 16", small.filter { $0.depth == 16 }, over(Name.nbdfuse),
+      verdict(
+        "4 times nbdfuse + nbdkit at 4 KiB, depth 16", small.filter { $0.depth == 16 }, over(Name.nbdfuse),
         atLeast: 4),
     ]
   }

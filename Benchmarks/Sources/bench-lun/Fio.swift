@@ -10,7 +10,9 @@ struct Workload: Hashable {
   var isSmall: Bool { blockSize == 4096 }
 
   var name: String {
-    let kind = ["randread": "random read", "randwrite": "random write", "read": "seq. read", "write": "seq. write"]
+    let kind = [
+      "randread": "random read", "randwrite": "random write", "read": "seq. read", "write": "seq. write",
+    ]
     let size = isSmall ? "4 KiB" : "1 MiB"
     return "\(size) \(kind[operation]!), depth \(depth), \(files) LUN\(files == 1 ? "" : "s")"
   }
@@ -52,10 +54,12 @@ enum Fio {
   /// Runs a workload for a while.
   ///
   /// - Parameter size: how much of each file is used, in bytes.
-  static func measure(_ workload: Workload, files: [String], size: Int, seconds: Double) throws -> Measurement {
+  static func measure(_ workload: Workload, files: [String], size: Int, seconds: Double) throws -> Measurement
+  {
     var words = [
       "fio", "--output-format=json", "--ioengine=libaio", "--direct=1", "--invalidate=0", "--group_reporting",
-      "--norandommap", "--rw=\(workload.operation)", "--bs=\(workload.blockSize)", "--iodepth=\(workload.depth)",
+      "--norandommap", "--rw=\(workload.operation)", "--bs=\(workload.blockSize)",
+      "--iodepth=\(workload.depth)",
       "--size=\(size)", "--time_based", "--runtime=\(Int(seconds * 1000))ms", "--ramp_time=200ms",
     ]
     for (index, file) in files.prefix(workload.files).enumerated() {
@@ -69,13 +73,15 @@ enum Fio {
     let percentiles = direction.clat_ns.percentile ?? [:]
     guard direction.iops > 0 else { throw Failure("fio did nothing: \(words.joined(separator: " "))") }
     return Measurement(
-      rate: direction.iops, median: percentiles["50.000000"] ?? 0, percentile99: percentiles["99.000000"] ?? 0)
+      rate: direction.iops, median: percentiles["50.000000"] ?? 0, percentile99: percentiles["99.000000"] ?? 0
+    )
   }
 
   /// Fills a file with bytes that no layer below can compress or share.
   static func fill(_ file: String, size: Int) throws {
     try Tool.run([
-      "fio", "--output-format=json", "--name=fill", "--filename=\(file)", "--rw=write", "--bs=1M", "--size=\(size)",
+      "fio", "--output-format=json", "--name=fill", "--filename=\(file)", "--rw=write", "--bs=1M",
+      "--size=\(size)",
       "--ioengine=psync", "--refill_buffers", "--end_fsync=1",
     ])
   }
@@ -84,7 +90,8 @@ enum Fio {
   static func scatter(_ file: String, size: Int, count: Int, seed: Int) throws {
     try Tool.run([
       "fio", "--output-format=json", "--name=scatter", "--filename=\(file)", "--rw=randwrite", "--bs=4k",
-      "--size=\(size)", "--number_ios=\(count)", "--ioengine=libaio", "--iodepth=16", "--direct=1", "--norandommap",
+      "--size=\(size)", "--number_ios=\(count)", "--ioengine=libaio", "--iodepth=16", "--direct=1",
+      "--norandommap",
       "--randseed=\(seed)", "--invalidate=0",
     ])
   }

@@ -77,7 +77,8 @@ struct Scaling {
     var rates: [Int: [Double]] = [:]
     for _ in 0..<options.rounds {
       for depth in depths {
-        let one = try Fio.measure(workload, files: ["\(place)/deep\(depth)"], size: size, seconds: options.seconds)
+        let one = try Fio.measure(
+          workload, files: ["\(place)/deep\(depth)"], size: size, seconds: options.seconds)
         rates[depth, default: []].append(one.rate)
       }
     }

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// What stops the benchmark.
 struct Failure: Error, CustomStringConvertible {
@@ -23,7 +24,9 @@ enum Tool {
   static func run(_ words: [String]) throws -> String {
     let program = try Running(words)
     let status = program.wait()
-    guard status == 0 else { throw Failure("\(words.joined(separator: " ")): status \(status)\n\(program.output)") }
+    guard status == 0 else {
+      throw Failure("\(words.joined(separator: " ")): status \(status)\n\(program.output)")
+    }
     return program.output
   }
 
@@ -49,6 +52,10 @@ final class Running {
   private let process: pid_t
   private let file: FileHandle
   private var status: Int32?
+  private static let alive = Mutex<Set<pid_t>>([])
+
+  /// Asks all that were started and not waited for to end.
+  static func terminateAll() { alive.withLock { $0.forEach { kill($0, SIGTERM) } } }
 
   init(_ words: [String]) throws {
     guard let program = Tool.path(words[0]) else { throw Failure("\(words[0]) is not installed") }
@@ -69,6 +76,7 @@ final class Running {
     let failure = posix_spawn(&process, program, &actions, nil, &arguments, environ)
     guard failure == 0 else { throw Failure("cannot start \(program): error \(failure)") }
     self.process = process
+    Self.alive.withLock { _ = $0.insert(process) }
   }
 
   /// Waits for its end.
@@ -79,6 +87,7 @@ final class Running {
     if let status { return status }
     var raw: Int32 = 0
     while waitpid(process, &raw, 0) == -1 && errno == EINTR {}
+    Self.alive.withLock { _ = $0.remove(process) }
     let ended = raw & 0x7F == 0 ? raw >> 8 & 0xFF : 128 + raw & 0x7F
     status = ended
     return ended

@@ -3,7 +3,6 @@ import Foundation
 // Compares fuse-lun with the raw file, with a file system that does nothing, and with its peers, in one run, and prints
 // tables in Markdown; every round's figures go to a JSON file.
 
-
 /// What the environment says.
 struct Options {
   /// How often each cell is measured; the median counts.
@@ -26,7 +25,9 @@ struct Options {
   init(_ environment: [String: String]) throws {
     func number(_ name: String) throws -> Double? {
       guard let text = environment[name], !text.isEmpty else { return nil }
-      guard let value = Double(text), value > 0 else { throw Failure("\(name)=\(text) is no positive number") }
+      guard let value = Double(text), value > 0 else {
+        throw Failure("\(name)=\(text) is no positive number")
+      }
       return value
     }
     func list(_ name: String) -> [String]? {
@@ -115,9 +116,34 @@ func scale(_ scaling: Scaling, _ options: Options) throws -> [String] {
   return lines
 }
 
+/// Ends what was started and removes what was made, when somebody ends the benchmark before its time.
+func endOnSignal(_ options: Options) -> [any DispatchSourceSignal] {
+  [SIGINT, SIGTERM, SIGHUP].map { number in
+    signal(number, SIG_IGN)
+    let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+    source.setEventHandler {
+      // fuse-lun's daemons are not among them; each goes with its mount.
+      Running.terminateAll()
+      for folder in ["/dev/shm", options.disk].map({ "\($0)/fuse-lun-bench-\(getpid())" }) {
+        let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
+        for mount in mounts.split(separator: "\n").map({ $0.split(separator: " ") })
+        where mount.count > 1 && mount[1].hasPrefix(folder + "/") {
+          _ = try? Tool.run(["fusermount3", "-u", "-z", String(mount[1])])
+        }
+        _ = try? Tool.run(["rm", "-rf", "--one-file-system", folder])
+      }
+      exit(128 + number)
+    }
+    source.resume()
+    return source
+  }
+}
+
 do {
   guard CommandLine.arguments.count == 3 else { throw Failure("usage: bench-lun FUSE-LUN NULLFS") }
   let options = try Options(ProcessInfo.processInfo.environment)
+  let endings = endOnSignal(options)
+  defer { withExtendedLifetime(endings) {} }
   let (fuseLun, nullfs) = (CommandLine.arguments[1], CommandLine.arguments[2])
   var results = Results(machine: machine(fuseLun))
   results.machine.forEach { print("- " + $0) }
