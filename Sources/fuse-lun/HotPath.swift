@@ -7,8 +7,8 @@ import LUNStore
 /// libfuse has up to ten threads, and all of them wait at the device. That is as it has to be where requests wait for a
 /// disk, and a waste where they do not: the kernel wakes these threads in turn, and each request finds one that has been
 /// asleep. So only a few at a time are let to the device. One that gets a request which may take long — a flush, a read
-/// of what is not in memory, a large transfer — lets the next one go there before it turns to that request. Measured at
-/// 4 KiB on two cores: a quarter more requests at depth 16, and twice as many at depth 1.
+/// of what is not in memory, a large transfer — lets the next one go there before it turns to that request. `make
+/// bench-lun` has the figures.
 final class HotPath: Sendable {
   /// How many threads receive requests.
   private nonisolated(unsafe) let places: UnsafeMutablePointer<sem_t>
@@ -23,8 +23,8 @@ final class HotPath: Sendable {
     places.deallocate()
   }
 
-  /// One keeps up with a client that has one request under way, and is no faster with it than two are. Beyond that,
-  /// readers compete with their clients for processors.
+  /// Not one: a write that the host holds back must not keep all others waiting. Not many: readers compete with
+  /// their clients for processors.
   private static let readers = max(2, min(8, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2))
 
   /// Copying more than this takes longer than it takes to have another thread receive the next request.
