@@ -62,12 +62,12 @@ struct ModelledStore {
     return min(a, b)..<max(a, b)
   }
 
-  /// Does something to both.
-  mutating func step() throws {
+  /// Does something to both: one of all things, or of these.
+  mutating func step(_ things: [Int] = Array(0..<20)) throws {
     guard let name = pick(model.luns), let bytes = model.luns[name] else { return }
     let lun = try store.lun(name)
     let range = range(in: bytes.count)
-    switch Int.random(in: 0..<20, using: &dice) {
+    switch things.randomElement(using: &dice) ?? 0 {
     case 0..<7 where !range.isEmpty:
       let new = range.map { _ in UInt8.random(in: 0...255, using: &dice) }
       let count = try new.withUnsafeBytes { try lun.write($0, at: Int64(range.lowerBound)) }
@@ -177,6 +177,25 @@ struct LayerModelTests {
     try store.store.release()
     store.store = try OpenStore(folder("store"), at: "")
     try store.check("seed \(seed), opened again")
+  }
+
+  @Test(
+    "show nothing that a LUN lost when it was made smaller, however they are merged afterwards",
+    arguments: 1...40 as ClosedRange<UInt64>)
+  func limits(seed: UInt64) throws {
+    let folder = TemporaryFolder(inMemory: true)
+    var store = try ModelledStore(folder("store"), seed: seed)
+    // Writes, discards, snapshots, deletions of these, sizes, and the image.
+    for step in 0..<40 {
+      try store.step([0, 0, 7, 10, 10, 14, 17, 17, 17, 19])
+      try store.check("seed \(seed), step \(step)")
+    }
+    for snapshot in store.model.snapshots.keys.sorted().shuffled(using: &store.dice) {
+      try store.store.delete(.snapshot(snapshot))
+      store.model.snapshots[snapshot] = nil
+      try store.check("seed \(seed), without \(snapshot)")
+    }
+    try store.store.release()
   }
 
   @Test(
