@@ -129,10 +129,12 @@ struct PosixRegex {
       }
       guard end < bytes.count else { return nil }
       // A backslash is itself between brackets; GNU sed takes \n and \t all the same.
-      let text = String(bytes: bytes[(at - 1)...end]).split(separator: "\\n", omittingEmptySubsequences: false)
-        .joined(separator: "\n").split(separator: "\\t", omittingEmptySubsequences: false)
-        .joined(separator: "\t").split(separator: "\\", omittingEmptySubsequences: false)
-        .joined(separator: "\\\\")
+      let text = String(bytes: bytes[(at - 1)...end]).split(
+        separator: "\\n", omittingEmptySubsequences: false
+      )
+      .joined(separator: "\n").split(separator: "\\t", omittingEmptySubsequences: false)
+      .joined(separator: "\t").split(separator: "\\", omittingEmptySubsequences: false)
+      .joined(separator: "\\\\")
       at = end + 1
       let items = ShellPattern([(text, false)]).items
       guard items.count == 1, case .set(let ranges, let inverted) = items[0] else { return nil }

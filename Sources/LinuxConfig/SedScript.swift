@@ -54,7 +54,9 @@ public struct SedScript: Sendable {
     var count = 0
 
     private var next: UInt8? { at < bytes.count ? bytes[at] : nil }
-    private mutating func skip(_ matches: (UInt8) -> Bool) { while let byte = next, matches(byte) { at += 1 } }
+    private mutating func skip(_ matches: (UInt8) -> Bool) {
+      while let byte = next, matches(byte) { at += 1 }
+    }
     private mutating func take(_ byte: UInt8) -> Bool {
       guard next == byte else { return false }
       at += 1
@@ -228,7 +230,9 @@ public struct SedScript: Sendable {
         }
         at += 1
       }
-      guard !pattern.isEmpty, PosixRegex(pattern, isExtended: isExtended) != nil, let pieces = pieces(replacement) else {
+      guard !pattern.isEmpty, PosixRegex(pattern, isExtended: isExtended) != nil,
+        let pieces = pieces(replacement)
+      else {
         return nil
       }
       return .substitute(

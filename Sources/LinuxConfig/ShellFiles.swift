@@ -196,7 +196,8 @@ extension ShellInterpreter {
     files.put(.file(Array((whole.known ?? "").utf8)), at: absolute)
   }
 
-  private func written(_ text: ShellValue, to path: ShellValue, _ redirection: ShellRedirection) -> ShellWrite {
+  private func written(_ text: ShellValue, to path: ShellValue, _ redirection: ShellRedirection) -> ShellWrite
+  {
     ShellWrite(
       path: path, text: text, appends: redirection.kind == .append, file: frame.file, line: redirection.line,
       absolutePath: absolute(path))

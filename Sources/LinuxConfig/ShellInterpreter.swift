@@ -61,7 +61,8 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
   /// Runs a script that was read before. What an earlier run wrote into files is still there; variables and
   /// functions are not.
   public mutating func run(
-    _ script: Parsed<ShellScript>, file: String, arguments: [String] = [], environment: [String: String] = [:],
+    _ script: Parsed<ShellScript>, file: String, arguments: [String] = [],
+    environment: [String: String] = [:],
     directory start: String? = "/"
   ) -> ShellRun {
     result = ShellRun(status: .zero)

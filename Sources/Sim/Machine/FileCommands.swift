@@ -4,12 +4,15 @@ import LinuxConfig
 extension CommandCompiler {
   /// Programs whose work is in the files; with arguments that nobody knows the report names them.
   private static let changers: Set<String> = [
-    "touch", "rm", "rmdir", "mkdir", "ln", "cp", "mv", "install", "tee", "sed", "find", "xargs", "update-rc.d",
+    "touch", "rm", "rmdir", "mkdir", "ln", "cp", "mv", "install", "tee", "sed", "find", "xargs",
+    "update-rc.d",
     "chkconfig", "insserv", "update-initramfs", "mkinitramfs", "mkinitrd", "dracut",
   ]
 
   mutating func changing(_ call: ShellCall, _ name: String) -> ShellOutcome? {
-    guard Self.changers.contains(name) || ["chmod", "chown", "chgrp", "sync"].contains(name) else { return nil }
+    guard Self.changers.contains(name) || ["chmod", "chown", "chgrp", "sync"].contains(name) else {
+      return nil
+    }
     let known = call.arguments.map(\.known)
     guard !known.contains(nil) else {
       model.library.notLooked("\(call.file):\(call.line): `\(call.text)`: its arguments cannot be known")
@@ -88,7 +91,9 @@ extension CommandCompiler {
     guard let target = operands.first, let last = paths.last else { return ShellOutcome(.nonzero) }
     let place = paths.count == 1 ? TreePath.join("/", TreePath.name(target)) : destination(last, for: target)
     let isThere = tree.node(place) != nil
-    guard !isThere || has("f", options, "--force") else { return fails("ln: creating `\(place)': File exists") }
+    guard !isThere || has("f", options, "--force") else {
+      return fails("ln: creating `\(place)': File exists")
+    }
     let isSymbolic = has("s", options, "--symbolic")
     let node: FileNode? = isSymbolic ? .link(target) : tree.bytes(paths[0]).map { .file($0) }
     guard let node else { return fails("ln: accessing `\(target)': No such file or directory") }
@@ -158,7 +163,8 @@ extension CommandCompiler {
   private mutating func tee(_ paths: [String], _ options: [String], _ call: ShellCall) -> ShellOutcome {
     guard let text = call.input?.known else {
       model.library.notLooked(
-        "\(call.file):\(call.line): what `\(call.text)` is given cannot be known: the files stay as they were")
+        "\(call.file):\(call.line): what `\(call.text)` is given cannot be known: the files stay as they were"
+      )
       return ShellOutcome(.zero, output: call.input ?? .unknown)
     }
     for path in paths where !path.hasPrefix("/dev/") {

@@ -134,7 +134,8 @@ extension CommandCompiler {
   private mutating func redHatMkinitrd(_ words: [String], _ directory: String?) -> ShellOutcome {
     let operands = words.filter { !$0.hasPrefix("-") }
     guard operands.count >= 2, let path = absolute(operands[0], directory) else {
-      return fails("usage: mkinitrd [-f] [--preload=<module>] [--with=<module>] <initrd-image> <kernel-version>")
+      return fails(
+        "usage: mkinitrd [-f] [--preload=<module>] [--with=<module>] <initrd-image> <kernel-version>")
     }
     guard !tree.exists(path) || words.contains("-f") || words.contains("--force") else {
       return fails("\(operands[0]) already exists.")

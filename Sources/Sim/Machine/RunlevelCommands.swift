@@ -59,7 +59,9 @@ extension CommandCompiler {
         return ops.add(.say(" System startup links for /etc/init.d/\(service) already exist."))
       }
       for clause in operands.dropFirst().split(separator: ".") {
-        guard let word = clause.first, let number = clause.dropFirst().first.flatMap({ Int($0) }) else { continue }
+        guard let word = clause.first, let number = clause.dropFirst().first.flatMap({ Int($0) }) else {
+          continue
+        }
         make(service, clause.dropFirst(2).joined(), starts: word == "start", number)
       }
     case "disable", "enable":

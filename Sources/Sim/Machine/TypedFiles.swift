@@ -18,7 +18,7 @@ struct TypedFiles {
   }
 
   static func isUsersOwn(_ path: String) -> Bool {
-    ["/home", "/tmp", "/var/tmp", "/dev"].contains { path.hasPrefix($0 + "/") }
+    ["/home", "/tmp", "/var/tmp", "/dev"].contains { path == $0 || path.hasPrefix($0 + "/") }
   }
 }
 
@@ -232,9 +232,13 @@ extension CommandCompiler {
     let candidates =
       name.contains("/")
       ? [absolute(name, directory)].compactMap { $0 }
-      : ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map { "\($0)/\(name)" }
+      : ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"].map {
+        "\($0)/\(name)"
+      }
     return candidates.first { path in
-      guard let first = tree.text(path)?.split(separator: "\n").first, first.hasPrefix("#!") else { return false }
+      guard let first = tree.text(path)?.split(separator: "\n").first, first.hasPrefix("#!") else {
+        return false
+      }
       let words = first.dropFirst(2).split(separator: " ")
       return words.first.map { ["sh", "bash", "dash", "ash"].contains(TreePath.name(String($0))) } ?? false
     }

@@ -95,7 +95,8 @@ extension ScenarioFormat {
       steps += service.map { [.service(action: verb, name: $0)] } ?? []
     }
     steps += object.optional("kill", nonEmpty, "Kills a process by name.").map { [.kill($0)] } ?? []
-    let line = object.optional("run", nonEmpty, "A command line that is typed; what it does to files stays done.")
+    let line = object.optional(
+      "run", nonEmpty, "A command line that is typed; what it does to files stays done.")
     let typist = object.value("as", choice(Typist.self), "Who types it.", default: .root, "\"root\"")
     steps += line.map { [.run($0, asUser: typist == .user)] } ?? []
     let written = object.optional(
