@@ -258,7 +258,7 @@ extension MachineModel {
   }
 
   /// The settings of linux-iscsi and of RHEL 4's initiator in the image.
-  private func oldLogin(_ files: MemoryFileTree) -> Login? {
+  func oldLogin(_ files: MemoryFileTree) -> Login? {
     let conf = read(LinuxISCSIConfig.self, "/etc/iscsi.conf", files) ?? LinuxISCSIConfig()
     guard let address = conf.discoveryAddresses.first(where: { conf.isEnabled(discoveryAddress: $0) }) else {
       return nil
