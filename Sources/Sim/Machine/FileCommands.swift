@@ -261,6 +261,16 @@ extension CommandCompiler {
 }
 
 extension MemoryFileTree {
+  /// With the directories that every system has, whether files in them are given or not.
+  var withUsualDirectories: MemoryFileTree {
+    var tree = self
+    for path in ["/tmp", "/root", "/home", "/mnt", "/media", "/etc", "/boot", "/usr/local/sbin", "/var/tmp"]
+    where !tree.exists(path) {
+      tree[path] = .directory([])
+    }
+    return tree
+  }
+
   /// What is below a directory, as a tree of its own.
   func subtree(at path: String) -> MemoryFileTree {
     var inside = MemoryFileTree()

@@ -129,7 +129,7 @@ extension MachineModel {
     // At an installation system's console names of devices matter; they are those of this moment.
     let names = files.console == nil ? "" : deviceKey(s)
     return library.program("command \(index) \(s.tree) \(names)") {
-      var compiler = CommandCompiler(model: self, tree: files.view(inventory))
+      var compiler = CommandCompiler(model: self, tree: files.view(inventory).withUsualDirectories)
       compiler.typed = TypedFiles(
         files: files, name: "\(s.tree) step \(index) \(names)", isRoot: !asUser,
         kernel: library.selection(s.firmware.selection)?.kernelVersion ?? scenario.installer.kernel,

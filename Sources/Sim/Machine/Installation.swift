@@ -36,7 +36,7 @@ extension MachineModel {
   func withConsole(_ s: MachineState) -> UInt32 {
     library.files("\(s.tree) console") {
       var files = library.files(s.tree)
-      files.console = InstallerConsole(memory: scenario.installer.files)
+      files.console = InstallerConsole(memory: scenario.installer.files.withUsualDirectories)
       files.directory = "/"
       files.media = scenario.installer.media
       return files
@@ -136,6 +136,8 @@ extension MachineModel {
   ) {
     explain("verdict", sentence, because: facts, to: &out)
     failsLater(finding, &s, &out)
+    // There is nothing that the rest of the story could be done with.
+    s.step = UInt8(steps.count)
   }
 
   // MARK: - Files of a fresh system

@@ -124,6 +124,11 @@ extension CommandCompiler {
       return notThere(
         "-sh: \(name): not found", "the installation medium's shell is busybox: it installs no packages")
     }
+    if ["iscsiadm", "iscsi_discovery"].contains(name),
+      !["/sbin", "/bin", "/usr/sbin", "/usr/bin"].contains(where: { tree.exists("\($0)/\(name)") })
+    {
+      return notThere("\(name): command not found", "open-iscsi is not installed in the installation system")
+    }
     switch name {
     case "mount": return mountMedium(words, call)
     case "umount":
