@@ -266,7 +266,7 @@ struct FaultTests {
     refused("fault", "add", mount.store, "a", "error", "--bits", "3", says: "--bits")
     refused("fault", "add", mount.store, "a", "error", "--lba", "x", "--errno", "EHUH", says: "EHUH")
     refused("fault", "add", mount.store, "a", "error", "--lba", "x", "--errno", "EHUH", says: "'x'")
-    refused("fault", "add", mount.store, "a", "error", "--probability", "-1", says: "probability '-1'")
+    refused("fault", "add", mount.store, "a", "error", "--probability", "-1", says: "'--probability' '-1'")
     refused("fault", "add", mount.store, "a", "delay", "--for", "-5ms", says: "'-5ms'")
     refused("layer", "add", mount.store, "a", "delay", "read", says: "read=5ms")
     refused("layer", "add", mount.store, "a", "delay", "read=soon", says: "'soon'")
