@@ -5,7 +5,9 @@ import LinuxConfig
 /// Commands that touch none of these are run by nobody; those that do are first read from the disk.
 struct CommandCompiler: ShellDelegate {
   let model: MachineModel
-  let tree: MemoryFileTree
+  var tree: MemoryFileTree
+  /// For what a story types: the files that its commands change. Scripts that run by themselves leave them as they are.
+  var typed: TypedFiles?
   var ops = OpList()
   /// Rules that the commands so far have set.
   var firewall = FirewallRules()
@@ -15,7 +17,7 @@ struct CommandCompiler: ShellDelegate {
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []
   /// Filters that the interpreter computes itself.
-  private static let computed: Set<String> = [
+  static let computed: Set<String> = [
     "cat", "grep", "sed", "awk", "basename", "dirname", "expr", "ls", "head", "tail", "cut", "tr", "sort",
     "uname", "id", "which",
   ]
@@ -84,7 +86,7 @@ struct CommandCompiler: ShellDelegate {
       if let name = path.dropping("/var/lock/subsys/") {
         return started(name) ? .node(.file([])) : .absent
       }
-      return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : .tree
+      return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : typedFile(path)
     }
   }
 
@@ -100,6 +102,7 @@ struct CommandCompiler: ShellDelegate {
   // MARK: - Commands
 
   mutating func run(_ call: ShellCall) -> ShellOutcome? {
+    if let outcome = runTyped(call) { return outcome }
     guard let full = call.name else { return nil }
     let name = TreePath.name(full)
     let words = call.arguments.map { $0.known ?? "?" }
@@ -195,6 +198,10 @@ struct CommandCompiler: ShellDelegate {
         interpret(service, [action])
         return ShellOutcome(.zero)
       }
+      if let script = typedScript(full, call.directory) {
+        interpret(script, words)
+        return ShellOutcome(.zero)
+      }
       // Of other commands only one thing matters: they, too, have to be read from the disk.
       if !call.isCaptured, !Self.computed.contains(name) { effect(call) { _ in } }
       return nil
@@ -203,7 +210,7 @@ struct CommandCompiler: ShellDelegate {
   }
 
   /// A command with an effect: its program has to be read; where that fails the script goes on with the next one.
-  private mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
+  mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
     let name = TreePath.name(call.name ?? "?")
     let start = ops.count
     let end = ops.label()
