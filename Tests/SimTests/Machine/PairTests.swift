@@ -8,6 +8,8 @@ import Testing
   struct Pair: Sendable, CustomTestStringConvertible {
     var fails: SuiteFolder.Entry
     var cured: SuiteFolder.Entry
+    /// Booted for real: such a pair may change more than is needed.
+    var isLaboratory = false
     var testDescription: String { cured.name }
 
     func edit() throws -> SuiteEdit { SuiteEdit(failing: try fails.document(), cured: try cured.document()) }
@@ -26,7 +28,7 @@ import Testing
       let entries = [fails, cured].compactMap { name in
         SuiteFolder.entries.first { $0.name == "modern/\(name).json" }
       }
-      return entries.count == 2 ? Pair(fails: entries[0], cured: entries[1]) : nil
+      return entries.count == 2 ? Pair(fails: entries[0], cured: entries[1], isLaboratory: true) : nil
     }
     return rows.map { Pair(fails: $0.failing.entry, cured: $0.cured.entry) } + boots
   }()
@@ -39,7 +41,7 @@ import Testing
     let failing = try SuiteRows.shown().filter { $0.purpose == .fails }.map(\.slug)
     let lonely = try SuiteRows.shown().filter { $0.purpose == .cured && !failing.contains($0.slug) }
     #expect(lonely.map(\.entry.name) == [], "no scenario SLUG.fails.json has the same slug")
-    #expect(Self.pairs.count { $0.fails.name.hasPrefix("modern/") } == Self.laboratory.count)
+    #expect(Self.pairs.count { $0.isLaboratory } == Self.laboratory.count)
   }
 
   @Test(
@@ -58,6 +60,7 @@ import Testing
     let failed = try #require(
       try Self.failure(of: pair.fails.document(), pair.fails.name), "\(pair.fails.name) does not fail")
     #expect(try Self.failure(of: pair.cured.document(), pair.cured.name) == nil)
+    if pair.isLaboratory { return }
     let idle = try SuiteRows.table().idle.filter { pair.cured.name.hasSuffix("/" + $0.scenario) }
     let edit = try pair.edit()
     for part in edit.parts {

@@ -25,13 +25,16 @@ import Testing
     let rows = try SuiteRows.table().rows
     #expect(Set(rows.map(\.name)).count == rows.count, "each row is there once")
     for scenario in try SuiteRows.shown() {
-      let name = try #require(scenario.entry.name.split(separator: "/").last)
-      let first = try #require(scenario.sources.first, "\(name) names no row")
+      let path = scenario.entry.name
+      let name = try #require(path.split(separator: "/").last)
+      let source = scenario.sources.first
+      let first = try #require(source, "\(name) names no row")
       #expect(rows.contains { $0.name == first }, "\(name): there is no row \(first)")
       #expect(name.hasPrefix(first.lowercased() + "-"), "\(name) names \(first) first")
-      let purpose = try #require(
-        scenario.purpose, "\(name) ends in none of .fails.json, .cured.json, .boots.json")
-      let expectation = try #require(try scenario.entry.scenario().expect, "\(name) expects nothing")
+      let known = scenario.purpose
+      let purpose = try #require(known, "\(name) ends in none of .fails.json, .cured.json, .boots.json")
+      let wanted = try scenario.entry.scenario().expect
+      let expectation = try #require(wanted, "\(name) expects nothing")
       if purpose == .fails {
         #expect(expectation.finding != nil || expectation.verdict == .boots, "\(name) expects no finding")
       } else {
