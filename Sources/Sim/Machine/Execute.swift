@@ -153,6 +153,8 @@ extension MachineModel {
     case .write:
       write(&s, &out)
       return .next(Self.instant)
+    case .files(let number):
+      return executeFiles(number, part: part, &s, &out)
     case .installGrub(let node, let installation, let says):
       return executeInstallGrub(node, installation, says: says, part: part, &s, &out)
     case .halt(let request):

@@ -126,12 +126,16 @@ extension MachineModel {
 
   // MARK: - Commands of the story
 
-  func commandProgram(_ line: String, _ index: Int) -> UInt16 {
-    library.program("command \(index)") {
-      var compiler = CommandCompiler(model: self, tree: trees[index])
-      compiler.line(line, from: "story")
+  func commandProgram(_ line: String, asUser: Bool = false, _ index: Int, _ s: MachineState) -> UInt16 {
+    library.program("command \(index) \(s.tree)") {
+      let files = library.files(s.tree)
+      var compiler = CommandCompiler(model: self, tree: files.tree)
+      compiler.typed = TypedFiles(
+        files: files, name: "\(s.tree) step \(index)", isRoot: !asUser,
+        kernel: library.selection(s.firmware.selection)?.kernelVersion)
+      compiler.type(line)
       let ops = compiler.take()
-      if !hasEffect(ops), !line.contains("update-initramfs"), !line.contains("mkinitrd") {
+      if !hasEffect(ops), compiler.typed?.isRefused == false {
         library.notLooked("story: `\(line)` does nothing that is modelled")
       }
       return Program(part: "sh", tasks: [Program.Task(name: line, ops: ops)])

@@ -27,22 +27,8 @@ extension MachineModel {
     return nil
   }
 
-  /// The tree an image was last built from: what a story's step writes afterwards is not in it (S-42).
-  func buildTree(before treeIndex: Int) -> Int {
-    var built = 0
-    for index in steps.indices where index < treeIndex {
-      guard case .run(let line) = steps[index] else { continue }
-      if line.contains("update-initramfs") || line.contains("mkinitrd") || line.contains("dracut") {
-        built = index
-      }
-    }
-    return built
-  }
-
-  func image(_ selection: BootSelection, tree: MemoryFileTree, command: [String] = ["mkinitrd"])
-    -> InitramfsImage
-  {
-    var image = made(selection, tree, command)
+  func image(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
+    var image = made(selection, build)
     if let path = selection.initrdPath, let spec = scenario.initrds[path] {
       if let modules = spec.modules {
         image.ordered = modules
@@ -59,15 +45,20 @@ extension MachineModel {
     return image
   }
 
-  private func made(_ selection: BootSelection, _ tree: MemoryFileTree, _ command: [String]) -> InitramfsImage
-  {
-    if tree.exists("/etc/initramfs-tools") { return madeByInitramfsTools(tree) }
-    if tree.exists("/etc/sysconfig/kernel")
-      && tree.text("/etc/sysconfig/kernel")?.contains("INITRD_MODULES") == true
-    {
-      return madeBySUSE(tree, path: selection.initrdPath, command: command)
+  /// What is in an image is what its maker found when it was called, not what the files say now (S-42).
+  private func made(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
+    switch maker(of: build.tree) {
+    case .initramfsTools: madeByInitramfsTools(build.tree)
+    case .suse: madeBySUSE(selection, build)
+    case .redHat: madeByRedHat(build.tree)
     }
-    return madeByRedHat(tree)
+  }
+
+  /// Which program builds images on a system with these files.
+  func maker(of tree: MemoryFileTree) -> InitramfsImage.Maker {
+    if tree.exists("/etc/initramfs-tools") { return .initramfsTools }
+    let isSUSE = tree.text("/etc/sysconfig/kernel")?.contains("INITRD_MODULES") == true
+    return isSUSE ? .suse : .redHat
   }
 
   /// update-initramfs: MODULES= of initramfs.conf, the modules file, and open-iscsi's hook.
@@ -139,12 +130,11 @@ extension MachineModel {
   // MARK: - Programs
 
   func initramfsProgram(_ selection: BootSelection, _ s: MachineState) -> UInt16 {
-    let built = buildTree(before: Int(s.tree))
+    let build = build(ofImage: selection.initrdPath, s)
     return library.program(
-      "initramfs \(selection.initrdPath ?? "-") \(selection.kernelPath) \(selection.commandLine) \(built)"
+      "initramfs \(selection.initrdPath ?? "-") \(selection.kernelPath) \(selection.commandLine) \(build.key)"
     ) {
-      let command = buildCommand(selection.initrdPath, before: Int(s.tree))
-      let image = image(selection, tree: trees[built], command: command)
+      let image = image(selection, build)
       switch image.maker {
       case .initramfsTools:
         return Program(

@@ -2,17 +2,20 @@ import LinuxConfig
 
 /// SUSE's mkinitrd: a shell script, run as it stands in the tree; it writes `linuxrc`, a script that runs in the image.
 extension MachineModel {
-  /// The image that `/sbin/mkinitrd` leaves at a path, started with the words of a command.
-  func madeBySUSE(_ tree: MemoryFileTree, path: String?, command: [String]) -> InitramfsImage {
+  /// The image that `/sbin/mkinitrd` makes for a kernel, run with the words it was called with over the files of that time.
+  func madeBySUSE(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
     let script = "/sbin/mkinitrd"
-    var interpreter = ShellInterpreter(tree: tree, delegate: MkinitrdDelegate(model: self, tree: tree))
+    let path = "/boot/initrd-\(build.version ?? selection.kernelVersion)"
+    let installed = selection.initrdPath.flatMap { scenario.initrds[$0]?.command } ?? script
+    let arguments = build.arguments ?? installed.split(separator: " ").dropFirst().map(String.init)
+    var interpreter = ShellInterpreter(
+      tree: build.tree, delegate: MkinitrdDelegate(model: self, tree: build.tree))
     let run = interpreter.run(
-      path: script, arguments: Array(command.dropFirst()),
-      environment: ["PATH": "/sbin:/bin:/usr/sbin:/usr/bin"])
+      path: script, arguments: arguments, environment: ["PATH": "/sbin:/bin:/usr/sbin:/usr/bin"])
     for note in run?.notLookedAt ?? [] { library.notLooked(note.description) }
-    let files = path.flatMap { interpreter.delegate.images[$0] } ?? MemoryFileTree()
+    let files = interpreter.delegate.images[path] ?? MemoryFileTree()
     if !files.isFile("/linuxrc") {
-      library.notLooked("\(script): how it makes \(path ?? "the image") is not understood")
+      library.notLooked("\(script): how it makes \(path) is not understood")
     }
     let modules = files.paths.filter { $0.hasSuffix(".ko") && files.isFile($0) }.map {
       String(TreePath.name($0).dropLast(3))
@@ -20,20 +23,6 @@ extension MachineModel {
     return InitramfsImage(
       maker: .suse, ordered: [], available: modules,
       hasInitiator: files.exists("/sbin/iscsid") || files.exists("/sbin/iscsistart"), files: files)
-  }
-
-  /// The words of the command that made the image before a step of the story: the last one that the story ran, else the
-  /// one that the scenario says.
-  func buildCommand(_ path: String?, before treeIndex: Int) -> [String] {
-    var words = (path.flatMap { scenario.initrds[$0]?.command } ?? "mkinitrd").split(separator: " ")
-    for index in steps.indices where index < treeIndex {
-      guard case .run(let line) = steps[index] else { continue }
-      let typed = line.split(separator: " ")
-      if let start = typed.firstIndex(where: { TreePath.name(String($0)) == "mkinitrd" }) {
-        words = Array(typed[start...])
-      }
-    }
-    return words.map(String.init)
   }
 
   /// What `linuxrc` of the image does: drivers, network and initiator, then it waits for the root and hands over.

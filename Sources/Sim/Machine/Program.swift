@@ -96,6 +96,8 @@ indirect enum Op: Sendable {
   case firewall(drops: Set64, says: String)
   case sync
   case write
+  /// From now on the disks hold this version of the files (`Library.files`).
+  case files(UInt32)
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)

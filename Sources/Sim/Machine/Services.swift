@@ -6,7 +6,9 @@ import LinuxConfig
 struct CommandCompiler: ShellDelegate {
   let model: MachineModel
   /// The system's files, with what scripts have written into its configuration so far.
-  private(set) var tree: MemoryFileTree
+  var tree: MemoryFileTree
+  /// For what a story types: the files that its commands change. Scripts that run by themselves leave them as they are.
+  var typed: TypedFiles?
   var ops = OpList()
   /// Rules that the commands so far have set.
   var firewall = FirewallRules()
@@ -16,7 +18,7 @@ struct CommandCompiler: ShellDelegate {
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []
   /// Filters that the interpreter computes itself.
-  private static let computed: Set<String> = [
+  static let computed: Set<String> = [
     "cat", "grep", "sed", "awk", "basename", "dirname", "expr", "ls", "head", "tail", "cut", "tr", "sort",
     "uname", "id", "which",
   ]
@@ -86,7 +88,7 @@ struct CommandCompiler: ShellDelegate {
         return started(name) ? .node(.file([])) : .absent
       }
       if path.hasPrefix("/sys/class/net") { return model.networkInSysfs(path) }
-      return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : .tree
+      return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : typedFile(path)
     }
   }
 
@@ -99,8 +101,8 @@ struct CommandCompiler: ShellDelegate {
     }
   }
 
-  /// Configuration that a script writes is there for those that run after it.
-  mutating func wrote(_ write: ShellWrite) {
+  /// Configuration that a script of the boot writes is there for those that run after it.
+  mutating func wroteByItself(_ write: ShellWrite) {
     guard let path = write.path.known, path.hasPrefix("/etc/"), let text = write.text.known else { return }
     tree.write((write.appends ? tree.text(path) ?? "" : "") + text, to: path)
   }
@@ -108,6 +110,7 @@ struct CommandCompiler: ShellDelegate {
   // MARK: - Commands
 
   mutating func run(_ call: ShellCall) -> ShellOutcome? {
+    if let outcome = runTyped(call) { return outcome }
     guard let full = call.name else { return nil }
     let name = TreePath.name(full)
     let words = call.arguments.map { $0.known ?? "?" }
@@ -211,6 +214,10 @@ struct CommandCompiler: ShellDelegate {
         interpret(service, [action])
         return ShellOutcome(.zero)
       }
+      if let script = typedScript(full, call.directory) {
+        interpret(script, words)
+        return ShellOutcome(.zero)
+      }
       if let script = programScript(full) {
         effect(call) { $0.interpret(script, words) }
         return ShellOutcome(.zero)
@@ -223,7 +230,7 @@ struct CommandCompiler: ShellDelegate {
   }
 
   /// A command with an effect: its program has to be read; where that fails the script goes on with the next one.
-  private mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
+  mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
     let name = TreePath.name(call.name ?? "?")
     let start = ops.count
     let end = ops.label()

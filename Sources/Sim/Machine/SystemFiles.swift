@@ -96,7 +96,7 @@ extension MachineModel {
   func timers(of target: Int, _ s: MachineState) -> ISCSITimers {
     guard s.iscsi.timersTree > 0 else { return recoversByItself(s) ? ISCSITimers() : .iscsistart }
     return library.parsed("timers \(target) \(s.iscsi.timersTree)") {
-      let tree = trees[Int(s.iscsi.timersTree) - 1]
+      let tree = library.files(s.iscsi.timersTree - 1).tree
       let record = nodeRecords(tree).first { isRecord($0, of: target) }
       return record?.timers ?? read(IscsidConf.self, "/etc/iscsi/iscsid.conf", tree)?.timers ?? ISCSITimers()
     }

@@ -269,8 +269,8 @@ public enum StoryStep: Hashable, Sendable {
   /// Service actions run the system's own script or unit: ("restart", "iscsid").
   case service(action: String, name: String)
   case kill(String)
-  /// A command line, typed as root.
-  case run(String)
+  /// A command line, typed by root or by a user of the system.
+  case run(String, asUser: Bool = false)
   /// Edits a file of the system. Nil removes it.
   case write(path: String, text: String?)
   case linkDown(nic: String, microseconds: Int64?, at: Stage?)

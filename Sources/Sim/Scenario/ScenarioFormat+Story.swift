@@ -83,6 +83,8 @@ extension ScenarioFormat {
     "target-down",
   ]
 
+  private enum Typist: String, CaseIterable, Sendable { case root, user }
+
   private static let action = Format<[StoryStep]>.object("step", "Something done to the machine.") { object in
     var steps: [StoryStep] = []
     let attach = object.optional("attach", name, "Plugs a device in.")
@@ -94,7 +96,10 @@ extension ScenarioFormat {
       steps += service.map { [.service(action: verb, name: $0)] } ?? []
     }
     steps += object.optional("kill", nonEmpty, "Kills a process by name.").map { [.kill($0)] } ?? []
-    steps += object.optional("run", nonEmpty, "A command line, typed as root.").map { [.run($0)] } ?? []
+    let line = object.optional(
+      "run", nonEmpty, "A command line that is typed; what it does to files stays done.")
+    let typist = object.value("as", choice(Typist.self), "Who types it.", default: .root, "\"root\"")
+    steps += line.map { [.run($0, asUser: typist == .user)] } ?? []
     let written = object.optional(
       "write", fileText.orNull.map(pattern: "^/", name: wrongPath),
       "Writes files of the system; null removes.")
@@ -112,6 +117,7 @@ extension ScenarioFormat {
         object.report("only goes with \"link-down\" and \"target-down\"", field: modifier)
       }
     }
+    if object.has("as"), !object.has("run") { object.report("only goes with \"run\"", field: "as") }
     return steps
   }
 
