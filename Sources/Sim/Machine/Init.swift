@@ -83,8 +83,10 @@ extension MachineModel {
     pieces.append(compiler.take())
     // `rc` of Red Hat stops only what has its lock file; Debian's and SUSE's stop everything linked.
     let locked = tree.exists("/etc/rc.d/rc.sysinit")
+    // SUSE's rc stops by the links of the runlevel that it leaves.
+    let left = tree.isDirectory("/etc/init.d/rc\(level).d") ? defaultRunlevel(tree) : level
     for starts in [false, true] {
-      for link in links(level, start: starts, tree) {
+      for link in links(starts ? level : left, start: starts, tree) {
         if !starts, locked, !started(link.name, tree) { continue }
         // Debian's rc stops with S links too in these runlevels; Red Hat's and SUSE's start what halts.
         let action = !starts || link.path.hasPrefix("/etc/rc\(level).d/") && !locked ? "stop" : "start"

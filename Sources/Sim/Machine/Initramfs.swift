@@ -49,7 +49,7 @@ extension MachineModel {
   private func made(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
     switch maker(of: build.tree) {
     case .initramfsTools: madeByInitramfsTools(build.tree)
-    case .suse: madeBySUSE(build.tree)
+    case .suse: madeBySUSE(selection, build)
     case .redHat: madeByRedHat(build.tree)
     }
   }
@@ -107,28 +107,6 @@ extension MachineModel {
     ["scsi_mod", "sd_mod"] + [read(Fstab.self, "/etc/fstab", tree)?.root?.type ?? "ext3"]
   }
 
-  /// mkinitrd of SLES 9: INITRD_MODULES, in order, and what /sbin/mkinitrd writes into the image's own files.
-  private func madeBySUSE(_ tree: MemoryFileTree) -> InitramfsImage {
-    let list = read(ShellVariables.self, "/etc/sysconfig/kernel", tree)?["INITRD_MODULES"] ?? ""
-    let modules = diskModules(tree) + list.split(separator: " ").map(String.init)
-    var files = MemoryFileTree()
-    if let name = tree.bytes("/etc/initiatorname.iscsi") { files["/etc/initiatorname.iscsi"] = .file(name) }
-    // The image has its own /etc/iscsi.conf: only what the script writes into it is there (S-11).
-    var conf = ""
-    if let script = tree.text("/sbin/mkinitrd") {
-      var interpreter = ShellInterpreter(tree: tree, delegate: CommandCompiler(model: self, tree: tree))
-      let run = interpreter.run(
-        ShellScript.parse(script, file: "/sbin/mkinitrd"), file: "/sbin/mkinitrd", arguments: ["-D", "eth0"])
-      for write in run.writes where write.path.known == "/etc/iscsi.conf" { conf += write.text.known ?? "" }
-    }
-    files.write(conf, to: "/etc/iscsi.conf")
-    return InitramfsImage(
-      maker: .suse, ordered: modules, available: modules,
-      hasInitiator: modules.contains { KernelModules.normalized($0) == "iscsi" }
-        && tree.exists("/sbin/iscsid"),
-      files: files)
-  }
-
   /// mkinitrd of RHEL 4: adapters of modprobe.conf in order; Intel's post-install script adds the initiator, its modules and files.
   private func madeByRedHat(_ tree: MemoryFileTree) -> InitramfsImage {
     let aliases = read(ModprobeConf.self, "/etc/modprobe.conf", tree) ?? ModprobeConf()
@@ -157,15 +135,15 @@ extension MachineModel {
       "initramfs \(selection.initrdPath ?? "-") \(selection.kernelPath) \(selection.commandLine) \(build.key)"
     ) {
       let image = image(selection, build)
-      let ops: [Op] =
-        switch image.maker {
-        case .initramfsTools: initramfsToolsOps(image, selection)
-        case .suse: suseOps(image, selection)
-        case .redHat: nashOps(image, selection)
-        }
-      return Program(
-        part: image.maker == .redHat ? "nash" : "initramfs",
-        tasks: [Program.Task(name: "initramfs", ops: ops)])
+      switch image.maker {
+      case .initramfsTools:
+        return Program(
+          part: "initramfs",
+          tasks: [Program.Task(name: "initramfs", ops: initramfsToolsOps(image, selection))])
+      case .suse: return Program(part: "linuxrc", tasks: suseTasks(image, selection))
+      case .redHat:
+        return Program(part: "nash", tasks: [Program.Task(name: "initramfs", ops: nashOps(image, selection))])
+      }
     }
   }
 
@@ -258,7 +236,7 @@ extension MachineModel {
   }
 
   /// The settings of linux-iscsi and of RHEL 4's initiator in the image.
-  private func oldLogin(_ files: MemoryFileTree) -> Login? {
+  func oldLogin(_ files: MemoryFileTree) -> Login? {
     let conf = read(LinuxISCSIConfig.self, "/etc/iscsi.conf", files) ?? LinuxISCSIConfig()
     guard let address = conf.discoveryAddresses.first(where: { conf.isEnabled(discoveryAddress: $0) }) else {
       return nil
@@ -279,21 +257,6 @@ extension MachineModel {
     let end = ops.label()
     addOldInitiator(image, to: &ops, failTo: end)
     ops.place(end)
-    ops.add(.mountRoot(root))
-    ops.add(.switchRoot(initPath: "/sbin/init"))
-    return ops.finished
-  }
-
-  /// linuxrc of SLES 9: the same parts; it looks for the root for a while, then gives a shell.
-  private func suseOps(_ image: InitramfsImage, _ selection: BootSelection) -> [Op] {
-    let root = rootName(selection.commandLine)
-    var ops = OpList()
-    ops.add(.pause(Pace.about(500)))
-    let end = ops.label()
-    addOldInitiator(image, to: &ops, failTo: end)
-    ops.place(end)
-    ops.add(.startRootWait(Pace.between(10_000, 12_000, seen: 10_500)))
-    ops.add(.waitRoot(root))
     ops.add(.mountRoot(root))
     ops.add(.switchRoot(initPath: "/sbin/init"))
     return ops.finished

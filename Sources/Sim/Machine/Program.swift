@@ -165,6 +165,8 @@ enum LoginProblem: UInt8, Sendable {
   case noParameters
   case noIBFT
   case noInterface
+  /// Nothing gave an address to the adapter that is there.
+  case interfaceNotConfigured
   case noAddress
   case unreachable
   case targetNotFound

@@ -5,6 +5,7 @@ import LinuxConfig
 /// Commands that touch none of these are run by nobody; those that do are first read from the disk.
 struct CommandCompiler: ShellDelegate {
   let model: MachineModel
+  /// The system's files, with what scripts have written into its configuration so far.
   var tree: MemoryFileTree
   /// For what a story types: the files that its commands change. Scripts that run by themselves leave them as they are.
   var typed: TypedFiles?
@@ -86,6 +87,7 @@ struct CommandCompiler: ShellDelegate {
       if let name = path.dropping("/var/lock/subsys/") {
         return started(name) ? .node(.file([])) : .absent
       }
+      if path.hasPrefix("/sys/class/net") { return model.networkInSysfs(path) }
       return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : typedFile(path)
     }
   }
@@ -97,6 +99,12 @@ struct CommandCompiler: ShellDelegate {
         tree.list("\(base)/rc\(level).d").contains { $0.hasPrefix("S") && $0.dropFirst(3) == name }
       }
     }
+  }
+
+  /// Configuration that a script of the boot writes is there for those that run after it.
+  mutating func wroteByItself(_ write: ShellWrite) {
+    guard let path = write.path.known, path.hasPrefix("/etc/"), let text = write.text.known else { return }
+    tree.write((write.appends ? tree.text(path) ?? "" : "") + text, to: path)
   }
 
   // MARK: - Commands
@@ -116,10 +124,18 @@ struct CommandCompiler: ShellDelegate {
     // A unit's or the story's command has its place already.
     let place = call.file.contains(":") || call.file == "story" ? call.file : "\(call.file):\(call.line)"
     switch name {
-    case "ifdown": effect(call) { $0.interfacesDown(words, place) }
-    case "ifup": effect(call) { $0.interfacesUp(words, place) }
+    case "ifdown" where programScript(full) == nil: effect(call) { $0.interfacesDown(words, place) }
+    case "ifup" where programScript(full) == nil: effect(call) { $0.interfacesUp(words, place) }
     case "ifconfig": effect(call) { $0.ifconfig(words, place) }
     case "ip": effect(call) { $0.ip(words, place) }
+    case "dhcpcd":
+      effect(call) { compiler in
+        let end = compiler.ops.label()
+        compiler.ops.add(
+          .configure(
+            interface: words.last { !$0.hasPrefix("-") }, .dhcp, limit: Pace.about(60_000), failTo: end))
+        compiler.ops.place(end)
+      }
     case "dhclient", "dhclient3":
       effect(call) { compiler in
         let interface = words.last { !$0.hasPrefix("-") } ?? "eth0"
@@ -202,6 +218,10 @@ struct CommandCompiler: ShellDelegate {
         interpret(script, words)
         return ShellOutcome(.zero)
       }
+      if let script = programScript(full) {
+        effect(call) { $0.interpret(script, words) }
+        return ShellOutcome(.zero)
+      }
       // Of other commands only one thing matters: they, too, have to be read from the disk.
       if !call.isCaptured, !Self.computed.contains(name) { effect(call) { _ in } }
       return nil
@@ -231,6 +251,13 @@ struct CommandCompiler: ShellDelegate {
       sum += (Double(factor == nil ? word : String(word.dropLast())) ?? 0) * (factor ?? 1)
     }
     return Int64(max(0, min(sum * unit / 1000, 1e12)))
+  }
+
+  /// A program that is a script in the tree: SUSE's ifup and ifdown, YaST's stages.
+  private func programScript(_ name: String) -> String? {
+    let places =
+      name.hasPrefix("/") ? [name] : ["/sbin", "/usr/sbin", "/bin", "/usr/bin"].map { "\($0)/\(name)" }
+    return places.first { tree.text($0)?.hasPrefix("#!") == true }
   }
 
   private func initScript(_ path: String) -> String? {

@@ -252,6 +252,8 @@ public struct InitrdSpec: Sendable {
   public var omit: [String]
   /// Files by path; nil removes one.
   public var files: [String: String?]
+  /// The command that made it before the story begins, with its arguments; nil: the maker without any.
+  public var command: String?
 }
 
 /// What is done to the machine. A step begins when nothing of the one before is under way any more.
