@@ -61,7 +61,8 @@ extension MachineModel {
 
   /// fstab's line of the root.
   func rootLine(_ s: MachineState) -> Fstab.Entry? {
-    library.parsed("root line \(s.tree)") { read(Fstab.self, "/etc/fstab", tree(s))?.root }
+    library.parsed("root line \(s.tree)") { read(Fstab.self, "/etc/fstab", tree(s)).map { [$0.root] } ?? [] }
+      .compactMap { $0 }.first
   }
 
   /// Can the journal name blocks whose data is not written yet?
