@@ -98,6 +98,11 @@ indirect enum Op: Sendable {
   case write
   /// From now on the disks hold this version of the files (`Library.files`).
   case files(UInt32)
+  /// A program writes files for a while; then it is done.
+  case writeFiles(Window, says: String)
+  case endWriting
+  /// Waits, as long as it does, for an answer that does not come.
+  case waitInVain(Window)
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)
