@@ -20,6 +20,10 @@ extension MachineModel {
     case .modules(let names):
       loadModules(names, &s, &out)
       return .next(Pace.between(20, 150, seen: 60))
+    case .insmod(let module):
+      return executeInsmod(module, part: part, &s, &out)
+    case .needsModules(let names, let failTo):
+      return executeNeedsModules(names, failTo: failTo, part: part, &s, &out)
     case .startRootWait(let window):
       out.schedule(MachineEvent(.rootWaitOver), window)
       return .next(Self.instant)
@@ -126,7 +130,8 @@ extension MachineModel {
         }
       }
       return .next(Pace.between(50, 500, seen: 150))
-    case .firewall(let drops, let why):
+    case .firewall(let drops, let cuts, let why):
+      cutConnections(cuts, why, part: part, &s, &out)
       if s.network.dropped != drops {
         let cut = drops.subtracting(s.network.dropped).members
         s.network.dropped = drops

@@ -10,7 +10,7 @@ extension MachineModel {
   func initProgram(_ s: MachineState) -> UInt16 {
     library.program("init \(s.tree)") {
       let tree = tree(s)
-      return hasSystemd(tree) ? systemdStart(tree) : sysvStart(tree)
+      return hasSystemd(tree) ? systemdStart(tree) : sysvStart(tree, before: Int(s.tree))
     }
   }
 
@@ -29,7 +29,8 @@ extension MachineModel {
     }
     return library.program("shutdown \(s.tree) \(reboot)") {
       let tree = tree(s)
-      return hasSystemd(tree) ? systemdStop(tree, reboot: reboot) : sysvStop(tree, reboot: reboot)
+      return hasSystemd(tree) ? systemdStop(tree, reboot: reboot)
+        : sysvStop(tree, before: Int(s.tree), reboot: reboot)
     }
   }
 
@@ -44,8 +45,20 @@ extension MachineModel {
     read(Inittab.self, "/etc/inittab", tree)?.defaultLevel ?? "2"
   }
 
-  private func sysvStart(_ tree: MemoryFileTree) -> Program {
+  private func sysvStart(_ tree: MemoryFileTree, before index: Int) -> Program {
     var compiler = CommandCompiler(model: self, tree: tree)
+    compiler.before = index
+    var pieces = startPieces(&compiler, tree)
+    let end = compiler.ops.label()
+    compiler.ops.add(.read("/sbin/agetty", says: "INIT: cannot execute \"/sbin/agetty\"", failTo: end))
+    compiler.ops.add(.up)
+    compiler.ops.place(end)
+    pieces.append(compiler.take())
+    return Program(part: "rc", tasks: Self.chain(pieces))
+  }
+
+  /// What the scripts of a boot do, in order.
+  func startPieces(_ compiler: inout CommandCompiler, _ tree: MemoryFileTree) -> [[Op]] {
     var pieces: [[Op]] = []
     compiler.ops.add(.say("INIT: version booting"))
     compiler.ops.add(.pause(Pace.about(500)))
@@ -56,6 +69,7 @@ extension MachineModel {
     }
     let level = defaultRunlevel(tree)
     for level in ["S", level] {
+      compiler.environment["RUNLEVEL"] = level
       if level != "S" {
         compiler.ops.add(.say("INIT: Entering runlevel: \(level)"))
         pieces.append(compiler.take())
@@ -66,26 +80,23 @@ extension MachineModel {
         pieces.append(compiler.take())
       }
     }
-    let end = compiler.ops.label()
-    compiler.ops.add(.read("/sbin/agetty", says: "INIT: cannot execute \"/sbin/agetty\"", failTo: end))
-    compiler.ops.add(.up)
-    compiler.ops.place(end)
-    pieces.append(compiler.take())
-    return Program(part: "rc", tasks: Self.chain(pieces))
+    return pieces
   }
 
-  private func sysvStop(_ tree: MemoryFileTree, reboot: Bool) -> Program {
+  private func sysvStop(_ tree: MemoryFileTree, before index: Int, reboot: Bool) -> Program {
     let level = reboot ? "6" : "0"
     var compiler = CommandCompiler(model: self, tree: tree)
+    compiler.environment["RUNLEVEL"] = level
     var pieces: [[Op]] = []
     compiler.ops.add(.say("INIT: Switching to runlevel: \(level)"))
     compiler.ops.add(.pause(Pace.about(600)))
     pieces.append(compiler.take())
     // `rc` of Red Hat stops only what has its lock file; Debian's and SUSE's stop everything linked.
-    let locked = tree.exists("/etc/rc.d/rc.sysinit")
+    let locked = hasRedHatInit(tree)
+    if locked { compiler.locks = locks(before: index) }
     for starts in [false, true] {
       for link in links(level, start: starts, tree) {
-        if !starts, locked, !started(link.name, tree) { continue }
+        if !starts, locked, compiler.locks.isHeld(link.name) != true { continue }
         // Debian's rc stops with S links too in these runlevels; Red Hat's and SUSE's start what halts.
         let action = !starts || link.path.hasPrefix("/etc/rc\(level).d/") && !locked ? "stop" : "start"
         compiler.script(
@@ -97,10 +108,6 @@ extension MachineModel {
     compiler.ops.add(.noProcessesLeft(says: "INIT: no more processes left in this runlevel"))
     pieces.append(compiler.take())
     return Program(part: "rc", tasks: Self.chain(pieces))
-  }
-
-  private func started(_ name: String, _ tree: MemoryFileTree) -> Bool {
-    links(defaultRunlevel(tree), start: true, tree).contains { $0.name == name }
   }
 
   /// Pieces one after the other, as few tasks as their counters allow.
@@ -127,6 +134,7 @@ extension MachineModel {
   func commandProgram(_ line: String, _ index: Int) -> UInt16 {
     library.program("command \(index)") {
       var compiler = CommandCompiler(model: self, tree: trees[index])
+      if hasRedHatInit(trees[index]) { compiler.locks = locks(before: index) }
       compiler.line(line, from: "story")
       let ops = compiler.take()
       if !hasEffect(ops), !line.contains("update-initramfs"), !line.contains("mkinitrd") {

@@ -39,8 +39,8 @@ extension MachineModel {
     return built
   }
 
-  func image(_ selection: BootSelection, tree: MemoryFileTree) -> InitramfsImage {
-    var image = made(selection, tree)
+  func image(_ selection: BootSelection, tree: MemoryFileTree, built: Int) -> InitramfsImage {
+    var image = made(selection, tree, built)
     if let path = selection.initrdPath, let spec = scenario.initrds[path] {
       if let modules = spec.modules {
         image.ordered = modules
@@ -57,14 +57,14 @@ extension MachineModel {
     return image
   }
 
-  private func made(_ selection: BootSelection, _ tree: MemoryFileTree) -> InitramfsImage {
+  private func made(_ selection: BootSelection, _ tree: MemoryFileTree, _ built: Int) -> InitramfsImage {
     if tree.exists("/etc/initramfs-tools") { return madeByInitramfsTools(tree) }
     if tree.exists("/etc/sysconfig/kernel")
       && tree.text("/etc/sysconfig/kernel")?.contains("INITRD_MODULES") == true
     {
       return madeBySUSE(tree)
     }
-    return madeByRedHat(tree)
+    return madeByRedHat(selection, tree, command: imageCommand(built))
   }
 
   /// update-initramfs: MODULES= of initramfs.conf, the modules file, and open-iscsi's hook.
@@ -135,26 +135,6 @@ extension MachineModel {
       files: files)
   }
 
-  /// mkinitrd of RHEL 4: adapters of modprobe.conf in order; Intel's post-install script adds the initiator, its modules and files.
-  private func madeByRedHat(_ tree: MemoryFileTree) -> InitramfsImage {
-    let aliases = read(ModprobeConf.self, "/etc/modprobe.conf", tree) ?? ModprobeConf()
-    var modules = diskModules(tree)
-    for (_, driver) in aliases.interfaces.sorted(by: { $0.key < $1.key }) { modules.append(driver) }
-    for adapter in aliases.hostAdapters {
-      if KernelModules.normalized(adapter) == "iscsi_sfnet" {
-        modules += ["crc32c", "libcrc32c", "md5", "scsi_transport_iscsi"]
-      }
-      modules.append(adapter)
-    }
-    var files = MemoryFileTree()
-    for path in ["/etc/iscsi.conf", "/etc/initiatorname.iscsi"] {
-      if let bytes = tree.bytes(path) { files[path] = .file(bytes) }
-    }
-    return InitramfsImage(
-      maker: .redHat, ordered: modules, available: modules,
-      hasInitiator: modules.contains { KernelModules.normalized($0) == "iscsi_sfnet" }, files: files)
-  }
-
   // MARK: - Programs
 
   func initramfsProgram(_ selection: BootSelection, _ s: MachineState) -> UInt16 {
@@ -162,7 +142,7 @@ extension MachineModel {
     return library.program(
       "initramfs \(selection.initrdPath ?? "-") \(selection.kernelPath) \(selection.commandLine) \(built)"
     ) {
-      let image = image(selection, tree: trees[built])
+      let image = image(selection, tree: trees[built], built: built)
       let ops: [Op] =
         switch image.maker {
         case .initramfsTools: initramfsToolsOps(image, selection)
@@ -264,7 +244,7 @@ extension MachineModel {
   }
 
   /// The settings of linux-iscsi and of RHEL 4's initiator in the image.
-  private func oldLogin(_ files: MemoryFileTree) -> Login? {
+  func oldLogin(_ files: MemoryFileTree) -> Login? {
     let conf = read(LinuxISCSIConfig.self, "/etc/iscsi.conf", files) ?? LinuxISCSIConfig()
     guard let address = conf.discoveryAddresses.first(where: { conf.isEnabled(discoveryAddress: $0) }) else {
       return nil
@@ -276,21 +256,20 @@ extension MachineModel {
       chap: auth.username.map { Credentials(username: $0, password: auth.password ?? "") })
   }
 
-  /// linuxrc of RHEL 4, run by nash: modules in order, then the initiator, then the root, at once.
+  /// linuxrc of Red Hat's mkinitrd; modules that the scenario leaves out are not in the image.
   private func nashOps(_ image: InitramfsImage, _ selection: BootSelection) -> [Op] {
-    let root = rootName(selection.commandLine)
-    var ops = OpList()
-    ops.add(.say("Red Hat nash version 4.2.1.6 starting"))
-    ops.add(.pause(Pace.about(500)))
-    let end = ops.label()
-    addOldInitiator(image, to: &ops, failTo: end)
-    ops.place(end)
-    ops.add(.mountRoot(root))
-    ops.add(.switchRoot(initPath: "/sbin/init"))
-    return ops.finished
+    var files = image.files
+    for path in files.list("/lib").map({ "/lib/" + $0 })
+    where !image.ordered.contains(KernelModules.normalized(TreePath.name(path))) {
+      files.remove(path)
+    }
+    var compiler = NashCompiler(model: self, image: files, selection: selection)
+    let written = Set(files.list("/lib").map { KernelModules.normalized($0) })
+    compiler.added = image.ordered.filter { !written.contains(KernelModules.normalized($0)) }
+    return compiler.compile(hasInitiator: image.hasInitiator)
   }
 
-  /// linuxrc of SLES 9: the same parts; it looks for the root for a while, then gives a shell.
+  /// linuxrc of SLES 9: modules in order, then the initiator; it looks for the root for a while, then gives a shell.
   private func suseOps(_ image: InitramfsImage, _ selection: BootSelection) -> [Op] {
     let root = rootName(selection.commandLine)
     var ops = OpList()
@@ -355,6 +334,7 @@ extension Op {
       .configure(interface: interface, source, limit: limit, failTo: map(to))
     case .login(let logins, let to): .login(logins, failTo: map(to))
     case .loginFromFirmware(let to): .loginFromFirmware(failTo: map(to))
+    case .needsModules(let names, let to): .needsModules(names, failTo: map(to))
     case .unlessIBFT(let to): .unlessIBFT(map(to))
     case .remountRoot(let readWrite, let to): .remountRoot(readWrite: readWrite, failTo: map(to))
     default: self

@@ -81,6 +81,8 @@ struct NetworkState: Hashable, Sendable {
   var unplugged: Set64 = []
   /// Targets whose packets, or packets to whom, the firewall drops.
   var dropped: Set64 = []
+  /// Targets whose present connection the firewall cuts, while it would let a new one through.
+  var cut: Set64 = []
   /// Targets whose daemon runs.
   var targets: Set64 = []
 }

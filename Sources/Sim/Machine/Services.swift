@@ -5,13 +5,20 @@ import LinuxConfig
 /// Commands that touch none of these are run by nobody; those that do are first read from the disk.
 struct CommandCompiler: ShellDelegate {
   let model: MachineModel
-  let tree: MemoryFileTree
+  /// With what the commands so far have written.
+  var tree: MemoryFileTree
   var ops = OpList()
   /// Rules that the commands so far have set.
   var firewall = FirewallRules()
   /// What the last command here let the firewall drop; nil: no command here has touched it.
   var firewallDrops: Set64?
   var nesting = 0
+  /// What init gives to its scripts (RUNLEVEL).
+  var environment: [String: String] = [:]
+  /// Which services' lock files in /var/lock/subsys the scripts so far have made.
+  var locks = SubsystemLocks()
+  /// The story's step that this happens before: answers are looked for among the earlier ones.
+  var before = 0
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []
   /// Filters that the interpreter computes itself.
@@ -51,7 +58,7 @@ struct CommandCompiler: ShellDelegate {
     var interpreter = ShellInterpreter(tree: tree, delegate: self)
     let run = interpreter.run(
       ShellScript.parse(text, file: path), file: path, arguments: arguments,
-      environment: ["PATH": "/sbin:/bin:/usr/sbin:/usr/bin"])
+      environment: environment.merging(["PATH": "/sbin:/bin:/usr/sbin:/usr/bin"]) { own, _ in own })
     self = interpreter.delegate
     nesting -= 1
     for note in run.notLookedAt { model.library.notLooked(note.description) }
@@ -68,6 +75,8 @@ struct CommandCompiler: ShellDelegate {
 
   mutating func file(_ path: String) -> ShellFileAnswer {
     switch path {
+    case "/etc/mtab" where model.hasRedHatInit(tree):
+      return .node(.file(Array(model.mtab(tree).utf8)))
     case "/proc/mounts", "/etc/mtab":
       return .node(.file(Array("/dev/root / ext4 rw 0 0\n".utf8)))
     case "/sys/class/iscsi_session":
@@ -82,6 +91,7 @@ struct CommandCompiler: ShellDelegate {
       return .unknown
     default:
       if let name = path.dropping("/var/lock/subsys/") {
+        if let isHeld = locks.isHeld(name) { return isHeld ? .node(.file([])) : .absent }
         return started(name) ? .node(.file([])) : .absent
       }
       return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : .tree
@@ -167,7 +177,11 @@ struct CommandCompiler: ShellDelegate {
     case "sleep", "usleep":
       ops.add(.pause(Window(.milliseconds(Self.milliseconds(words, unit: name == "sleep" ? 1_000_000 : 1)))))
     case "iptables": effect(call) { $0.iptables(words, place) }
-    case "iptables-restore": effect(call) { $0.iptablesRestore(call.input?.known, place) }
+    case "iptables-restore":
+      let named = words.last.flatMap { $0.hasPrefix("-") ? nil : tree.text($0) }
+      effect(call) { $0.iptablesRestore(call.input?.known ?? named, place) }
+    case "kudzu": effect(call) { $0.kudzu(place) }
+    case "touch", "rm": lockFiles(name, words)
     case "halt", "poweroff", "reboot": effect(call) { $0.halt(name, words, call.text) }
     case "modprobe", "insmod":
       let modules = words.filter { !$0.hasPrefix("-") }.map { TreePath.name($0) }

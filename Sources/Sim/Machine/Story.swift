@@ -77,6 +77,14 @@ extension MachineModel {
       explain("story", "\(path) is edited", sets: .story, to: &out)
       if s.phase == .up { write(&s, &out) }
       return s.phase == .up
+    case .panic:
+      guard s.phase == .up else { return false }
+      explain("story", "the kernel panics", sets: .story, to: &out)
+      crash(before: index, &s, &out)
+      return false
+    case .answer(let program, let text):
+      explain("story", "\(program) will be told: \(text)", sets: .story, to: &out)
+      return false
     case .linkDown(_, _, let at), .targetDown(_, _, let at):
       guard at == nil else { return false }
       s.iscsi.loss = lossCause(of: step).rawValue
@@ -160,7 +168,7 @@ extension MachineModel {
       new: true, &s)
   }
 
-  private func record(_ result: BootResult, new: Bool, _ s: inout MachineState) {
+  func record(_ result: BootResult, new: Bool, _ s: inout MachineState) {
     if new, s.results.bootCount < 8 { s.results.bootCount += 1 }
     s.results.boots[Int(s.results.bootCount) - 1] = library.number(result)
   }
@@ -237,6 +245,12 @@ extension MachineModel {
       lostWrites: lost, fileSystem: state)
     if s.results.shutdownCount < 8 { s.results.shutdownCount += 1 }
     s.results.shutdowns[Int(s.results.shutdownCount) - 1] = library.number(result)
+    switchOff(&s, &out)
+    s.phase = off ? .off : .stuck
+  }
+
+  /// Everything volatile is gone, whatever was under way.
+  func switchOff(_ s: inout MachineState, _ out: inout Out) {
     abandonProgram(&s, &out)
     for target in scenario.targets.indices {
       for kind in [MachineEvent.Kind.notice, .recoveryTimeout, .relogin, .daemonSync] {
@@ -251,6 +265,5 @@ extension MachineModel {
     s.iscsi = InitiatorState()
     let recovery = s.root.needsRecovery
     s.root = RootState(needsRecovery: recovery)
-    s.phase = off ? .off : .stuck
   }
 }

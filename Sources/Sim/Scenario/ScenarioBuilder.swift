@@ -317,7 +317,10 @@ struct ScenarioBuilder {
           let names = targets.map(\.iqn)
           report("there is no target \"\(name)\"", hint: Spelling.hint(name, among: names))
         }
-      case .write: break
+      case .panic:
+        if !isOn { report("the machine is off", hint: "\"boot\" comes first") }
+        isOn = false
+      case .write, .answer: break
       }
       return step.value
     }

@@ -79,8 +79,20 @@ extension ScenarioFormat {
 
   private static let actions = [
     "attach", "detach", "start", "stop", "restart", "reload", "kill", "run", "write", "link-down",
-    "target-down",
+    "target-down", "crash", "answers",
   ]
+
+  private enum Crash: String, CaseIterable, Sendable { case panic }
+
+  private static let kudzuAnswer = text(pattern: "^(configure|configure static|ignore)$") {
+    (text: String) throws(Quantity.Failure) -> String in
+    guard ["configure", "configure static", "ignore"].contains(text) else {
+      throw Quantity.Failure(
+        message: "\(JSONValue(.string(JSONParser.shortened(text))).text()) is no answer to kudzu",
+        hint: "\"configure\" (by DHCP), \"configure static\", or \"ignore\"")
+    }
+    return text
+  }
 
   private static let action = Format<[StoryStep]>.object("step", "Something done to the machine.") { object in
     var steps: [StoryStep] = []
@@ -105,6 +117,12 @@ extension ScenarioFormat {
       "at", choice(Stage.self), "The stage at whose beginning it goes down.", fallback: "at once")
     if let nic { steps.append(.linkDown(nic: nic, microseconds: time, at: stage)) }
     if let iqn { steps.append(.targetDown(iqn: iqn, microseconds: time, at: stage)) }
+    let crash = object.optional("crash", choice(Crash.self), "The kernel crashes; the machine is off then.")
+    if crash != nil { steps.append(.panic) }
+    let answers = object.optional(
+      "answers", kudzuAnswer.map(pattern: "^kudzu$", name: { $0 == "kudzu" ? nil : "asks nothing" }),
+      "What kudzu is told when it asks about new hardware at the next boots.")
+    steps += (answers ?? []).map { .answer(program: $0.name, text: $0.value.value) }
     object.exactlyOne(of: actions, example: "{\"attach\": \"usb0\"}")
     for modifier in ["for", "at"] where object.has(modifier) {
       if !object.has("link-down"), !object.has("target-down") {
