@@ -244,7 +244,8 @@ extension MachineModel {
     initrd.mountRoot()
     var files = initrd.image
     files.write(initrd.script.map { $0 + "\n" }.joined(), to: NashCompiler.script)
-    let modules = initrd.script.compactMap { $0.dropping("insmod /lib/") }.map(KernelModules.normalized)
+    let modules = initrd.script.compactMap { $0.dropping("insmod ") }.filter { files.exists($0) }
+      .map { KernelModules.normalized(TreePath.name($0)) }
     return InitramfsImage(
       maker: .redHat, ordered: modules, available: modules,
       hasInitiator: files.exists("/bin/iscsi_boot_util") || files.exists("/bin/iscsistart"), files: files)

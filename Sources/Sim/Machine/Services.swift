@@ -81,7 +81,7 @@ struct CommandCompiler: ShellDelegate {
       return .node(.file(Array("/dev/root / ext4 rw 0 0\n".utf8)))
     case "/sys/class/iscsi_session":
       return .node(.directory(["session1"]))
-    case "/sys/class/iscsi_session/session1", "/run/sendsigs.omit.d", "/sys/class", "/run/network":
+    case "/sys/class/iscsi_session/session1", "/run/sendsigs.omit.d", "/sys", "/sys/class", "/run/network":
       return .node(.directory([]))
     case "/run/network/ifstate":
       return .node(.file(Array("lo=lo\n".utf8)))
@@ -181,7 +181,7 @@ struct CommandCompiler: ShellDelegate {
       let named = words.last.flatMap { $0.hasPrefix("-") ? nil : tree.text($0) }
       effect(call) { $0.iptablesRestore(call.input?.known ?? named, place) }
     case "kudzu": effect(call) { $0.kudzu(place) }
-    case "touch", "rm": lockFiles(name, words)
+    case "touch", "rm": effect(call) { $0.lockFiles(name, words) }
     case "halt", "poweroff", "reboot": effect(call) { $0.halt(name, words, call.text) }
     case "modprobe", "insmod":
       let modules = words.filter { !$0.hasPrefix("-") }.map { TreePath.name($0) }
