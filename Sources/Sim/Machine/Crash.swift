@@ -1,6 +1,6 @@
 import LinuxConfig
 
-/// A kernel panic while the system runs: what happens to the memory dump, and the machine being off afterwards.
+/// A kernel panic while the system runs: what happens to the memory dump, and the machine being switched off afterwards.
 extension MachineModel {
   /// A crashed kernel has no processes, no interrupts and no network stack of the usual kind: a dump to disk is written by
   /// the disk's own driver in polling mode, one over the network by the adapter's.
@@ -21,9 +21,7 @@ extension MachineModel {
         record(result, new: false, &s)
       }
     }
-    explain("story", "the machine is switched off after the crash", because: [.story], sets: .root, to: &out)
-    switchOff(&s, &out)
-    s.phase = .off
+    powerCut(&s, &out)
   }
 
   /// Drivers that can write without interrupts (README of diskdumputils, "Supported Drivers", RHEL 4).

@@ -69,9 +69,16 @@ final class MachineModel: Model, @unchecked Sendable {
     case .outageOver: outageOver(Int(event.a), &s, &out)
     case .rootWaitOver: rootWaitOver(&s, &out)
     case .writeback: writeBack(&s, &out)
+    case .commit: journalCommits(&s, &out)
+    case .cacheWritten: cacheWritten(&s, &out)
+    case .heldUp: heldUp(&s, &out)
+    case .stepBegins: stepBegins(Int(event.a), &s, &out)
+    case .danglingGone: danglingGone(Int(event.a), &s, &out)
+    case .namesakeReturns: namesakeReturns(Int(event.a), &s, &out)
     }
     pathsChanged(from: before, &s, &out)
     wakeTasks(&s, &out)
+    watchDelays(&s, &out)
   }
 
   // MARK: - Explanations

@@ -30,6 +30,11 @@ struct MachineState: Hashable, Sendable {
   var program = ProgramState()
   /// Outages that happen when a stage is reached: bits for the story's steps that arm them, in order.
   var armed: UInt64 = 0
+  /// What the root's medium holds, with the machine on or off.
+  var medium = MediumState()
+  /// What targets remember of initiators that are gone.
+  var targets = TargetState()
+  var delay = DelayState()
   var results = ResultsState()
 }
 
@@ -115,6 +120,8 @@ struct InitiatorState: Hashable, Sendable {
   var errorHandling: Set64 = []
   /// What last took a session's path away: `LossCause` raw value.
   var loss: UInt8 = 0
+  /// Other machines whose initiator name our session has: bits for the story's steps.
+  var namesakes: UInt64 = 0
 
   func session(_ target: Int) -> Session { Session(rawValue: sessions[target]) ?? .none }
 }
@@ -134,6 +141,8 @@ struct RootState: Hashable, Sendable {
   var lost: UInt8 = 0
   /// The recovery flag on the medium: set while mounted read-write, cleared by a clean unmount or remount.
   var needsRecovery = false
+  /// Its remount for writing was refused.
+  var refusesWriting = false
   /// What the device was lost to: index of a finding's code + 1.
   var lostTo: UInt8 = 0
   /// Programs and scripts that are in the page cache.

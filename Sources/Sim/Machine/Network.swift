@@ -31,7 +31,8 @@ extension MachineModel {
       if now.has(target) {
         pathRestored(target, &s, &out)
       } else {
-        pathLost(target, closed: !s.network.targets.has(target), &s, &out)
+        let closed = !s.network.targets.has(target) && !s.targets.forgot.has(target)
+        pathLost(target, closed: closed, &s, &out)
       }
     }
   }
@@ -87,7 +88,7 @@ extension MachineModel {
 
   /// What a story's step or an armed outage does to cable or target.
   func beginOutage(step: Int, _ s: inout MachineState, _ out: inout Out) {
-    switch steps[step] {
+    switch steps[step].plain {
     case .linkDown(let name, let length, _):
       guard let index = scenario.machine.nics.firstIndex(where: { $0.name == name || $0.interface == name })
       else { return }
@@ -97,8 +98,7 @@ extension MachineModel {
     case .targetDown(let iqn, let length, _):
       guard let index = scenario.targets.firstIndex(where: { $0.iqn == iqn }) else { return }
       s.network.targets.drop(index)
-      s.iscsi.romSessions.drop(index)
-      out.cancel(MachineEvent(.romSessionGone, index))
+      forgetSessions(index, &s, &out)
       explain("story", "the target \(iqn) stops" + forText(length), sets: .path, .story, to: &out)
       if let length { out.schedule(MachineEvent(.outageOver, step), Window(.microseconds(length))) }
     default: break
@@ -110,7 +110,7 @@ extension MachineModel {
   }
 
   func outageOver(_ step: Int, _ s: inout MachineState, _ out: inout Out) {
-    switch steps[step] {
+    switch steps[step].plain {
     case .linkDown(let name, _, _):
       if let index = scenario.machine.nics.firstIndex(where: { $0.name == name || $0.interface == name }) {
         s.network.unplugged.drop(index)
@@ -121,6 +121,7 @@ extension MachineModel {
         s.network.targets.put(index)
         explain("story", "the target \(iqn) is back", sets: .path, to: &out)
       }
+    case .targetCrash(let iqn, _, _): targetStarts(iqn, &s, &out)
     default: break
     }
   }

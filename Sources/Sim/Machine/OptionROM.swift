@@ -22,7 +22,7 @@ extension MachineModel {
       return romGivesUp(.targetNotFound, nic: nic, &s, &out)
     }
     let login = Login(initiator: rom.initiator, target: iqn, portal: portal, chap: rom.chap)
-    if let problem = refusal(login, by: target, fromROM: true, s) {
+    if let problem = refusal(login, by: target, asking: .rom(rom.kind), s) {
       explain(
         "target", "\(iqn) refuses the option ROM's login: \(problem.reason)", sets: .bootDevice, to: &out)
       return romGivesUp(.refused, nic: nic, &s, &out)

@@ -101,6 +101,11 @@ indirect enum Op: Sendable {
   case firewall(drops: Set64, cuts: Set64, says: String)
   case sync
   case write
+  /// A program writes files for a while; then it is done.
+  case writeFiles(Window, says: String)
+  case endWriting
+  /// Waits, as long as it does, for an answer that does not come.
+  case waitInVain(Window)
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)

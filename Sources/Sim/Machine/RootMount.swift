@@ -107,15 +107,13 @@ extension MachineModel {
     s.root.mount = .readOnly
     let name = nodeName(place, s) ?? "?"
     say(
-      "kernel", "EXT4-fs (\(name.dropping("/dev/") ?? name)): mounted filesystem with ordered data mode", &out
-    )
+      "kernel",
+      "EXT4-fs (\(name.dropping("/dev/") ?? name)): mounted filesystem with \(journalMode(s).spoken) data mode",
+      &out)
     explain(
       part, "\(name) on \(inventory.disks[place.disk].name) is mounted as the root",
       because: [.selection, .letter(place.disk), .session], sets: .root, to: &out)
-    if s.root.needsRecovery {
-      say("kernel", "EXT4-fs (\(name)): recovery complete", &out)
-      s.root.needsRecovery = false
-    }
+    journalReplayed(name, &s, &out)
     return .next(Pace.about(350))
   }
 
