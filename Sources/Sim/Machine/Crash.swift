@@ -4,12 +4,12 @@ import LinuxConfig
 extension MachineModel {
   /// A crashed kernel has no processes, no interrupts and no network stack of the usual kind: a dump to disk is written by
   /// the disk's own driver in polling mode, one over the network by the adapter's.
-  func crash(before index: Int, _ s: inout MachineState, _ out: inout Out) {
+  func crash(_ s: inout MachineState, _ out: inout Out) {
     say("kernel", "Kernel panic - not syncing", &out)
-    let locks = hasRedHatInit(tree(s)) ? locks(before: index) : SubsystemLocks()
+    let locks = locks(s)
     let isWritten = [
-      locks.isHeld("diskdump") == true && dumpsToDisk(s, &out),
-      locks.isHeld("netdump") == true && dumpsOverNetwork(s, &out),
+      locks.contains("diskdump") && dumpsToDisk(s, &out),
+      locks.contains("netdump") && dumpsOverNetwork(s, &out),
     ].contains(true)
     if !isWritten {
       explain("verdict", "the crash leaves no vmcore", because: [.program, .path, .story], to: &out)

@@ -104,6 +104,9 @@ extension MachineModel {
     case .stopDaemon(let why):
       stopDaemon(why, &s, &out)
       return .next(Pace.between(5, 100, seen: 20))
+    case .lockFile(let name, let held):
+      if let bit = library.serviceBit(name) { s.services.set(bit, held) }
+      return .next(Self.instant)
     case .spareDaemon:
       s.iscsi.daemonSpared = true
       return .next(Self.instant)
@@ -161,6 +164,8 @@ extension MachineModel {
       return executeEndWriting(part: part, &s, &out)
     case .waitInVain(let length):
       return timedOut ? .next(Self.instant) : .wait(length)
+    case .files(let number):
+      return executeFiles(number, part: part, &s, &out)
     case .installGrub(let node, let installation, let says):
       return executeInstallGrub(node, installation, says: says, part: part, &s, &out)
     case .halt(let request):

@@ -8,9 +8,9 @@ extension MachineModel {
   }
 
   func initProgram(_ s: MachineState) -> UInt16 {
-    library.program("init \(s.tree)") {
+    library.program("init \(s.tree) \(answers(Int(s.step)).sorted { $0.key < $1.key })") {
       let tree = tree(s)
-      return hasSystemd(tree) ? systemdStart(tree) : sysvStart(tree, before: Int(s.tree))
+      return hasSystemd(tree) ? systemdStart(tree) : sysvStart(tree, s)
     }
   }
 
@@ -27,10 +27,10 @@ extension MachineModel {
           ])
       }
     }
-    return library.program("shutdown \(s.tree) \(reboot)") {
+    return library.program("shutdown \(s.tree) \(reboot) \(s.services.rawValue)") {
       let tree = tree(s)
       return hasSystemd(tree) ? systemdStop(tree, reboot: reboot)
-        : sysvStop(tree, before: Int(s.tree), reboot: reboot)
+        : sysvStop(tree, s, reboot: reboot)
     }
   }
 
@@ -45,24 +45,13 @@ extension MachineModel {
     read(Inittab.self, "/etc/inittab", tree)?.defaultLevel ?? "2"
   }
 
-  private func sysvStart(_ tree: MemoryFileTree, before index: Int) -> Program {
+  private func sysvStart(_ tree: MemoryFileTree, _ s: MachineState) -> Program {
     var compiler = CommandCompiler(model: self, tree: tree)
-    compiler.before = index
-    var pieces = startPieces(&compiler, tree)
-    let end = compiler.ops.label()
-    compiler.ops.add(.read("/sbin/agetty", says: "INIT: cannot execute \"/sbin/agetty\"", failTo: end))
-    compiler.ops.add(.up)
-    compiler.ops.place(end)
-    pieces.append(compiler.take())
-    return Program(part: "rc", tasks: Self.chain(pieces))
-  }
-
-  /// What the scripts of a boot do, in order.
-  func startPieces(_ compiler: inout CommandCompiler, _ tree: MemoryFileTree) -> [[Op]] {
-    var pieces: [[Op]] = []
+    if hasRedHatInit(tree) { compiler.locks = [] }
+    compiler.answers = answers(Int(s.step))
     compiler.ops.add(.say("INIT: version booting"))
     compiler.ops.add(.pause(Pace.about(500)))
-    pieces.append(compiler.take())
+    var pieces = [compiler.take()]
     for path in ["/etc/rc.d/rc.sysinit", "/etc/init.d/boot"] where tree.isFile(path) {
       compiler.script(path, "start", unreadable: "\(path): Input/output error")
       pieces.append(compiler.take())
@@ -80,10 +69,15 @@ extension MachineModel {
         pieces.append(compiler.take())
       }
     }
-    return pieces
+    let end = compiler.ops.label()
+    compiler.ops.add(.read("/sbin/agetty", says: "INIT: cannot execute \"/sbin/agetty\"", failTo: end))
+    compiler.ops.add(.up)
+    compiler.ops.place(end)
+    pieces.append(compiler.take())
+    return Program(part: "rc", tasks: Self.chain(pieces))
   }
 
-  private func sysvStop(_ tree: MemoryFileTree, before index: Int, reboot: Bool) -> Program {
+  private func sysvStop(_ tree: MemoryFileTree, _ s: MachineState, reboot: Bool) -> Program {
     let level = reboot ? "6" : "0"
     var compiler = CommandCompiler(model: self, tree: tree)
     compiler.environment["RUNLEVEL"] = level
@@ -93,10 +87,12 @@ extension MachineModel {
     pieces.append(compiler.take())
     // `rc` of Red Hat stops only what has its lock file; Debian's and SUSE's stop everything linked.
     let locked = hasRedHatInit(tree)
-    if locked { compiler.locks = locks(before: index) }
+    if locked { compiler.locks = locks(s) }
+    // SUSE's rc stops by the links of the runlevel that it leaves.
+    let left = tree.isDirectory("/etc/init.d/rc\(level).d") ? defaultRunlevel(tree) : level
     for starts in [false, true] {
-      for link in links(level, start: starts, tree) {
-        if !starts, locked, compiler.locks.isHeld(link.name) != true { continue }
+      for link in links(starts ? level : left, start: starts, tree) {
+        if !starts, locked, compiler.locks?.contains(link.name) != true { continue }
         // Debian's rc stops with S links too in these runlevels; Red Hat's and SUSE's start what halts.
         let action = !starts || link.path.hasPrefix("/etc/rc\(level).d/") && !locked ? "stop" : "start"
         compiler.script(
@@ -131,13 +127,17 @@ extension MachineModel {
 
   // MARK: - Commands of the story
 
-  func commandProgram(_ line: String, _ index: Int) -> UInt16 {
-    library.program("command \(index)") {
-      var compiler = CommandCompiler(model: self, tree: trees[index])
-      if hasRedHatInit(trees[index]) { compiler.locks = locks(before: index) }
-      compiler.line(line, from: "story")
+  func commandProgram(_ line: String, asUser: Bool = false, _ index: Int, _ s: MachineState) -> UInt16 {
+    library.program("command \(index) \(s.tree) \(s.services.rawValue)") {
+      let files = library.files(s.tree)
+      var compiler = CommandCompiler(model: self, tree: files.tree)
+      compiler.typed = TypedFiles(
+        files: files, name: "\(s.tree) step \(index)", isRoot: !asUser,
+        kernel: library.selection(s.firmware.selection)?.kernelVersion)
+      if hasRedHatInit(files.tree) { compiler.locks = locks(s) }
+      compiler.type(line)
       let ops = compiler.take()
-      if !hasEffect(ops), !line.contains("update-initramfs"), !line.contains("mkinitrd") {
+      if !hasEffect(ops), compiler.typed?.isRefused == false {
         library.notLooked("story: `\(line)` does nothing that is modelled")
       }
       return Program(part: "sh", tasks: [Program.Task(name: line, ops: ops)])

@@ -114,7 +114,7 @@ extension MachineModel {
           refused = true
           continue
         }
-        s.iscsi.problem = LoginProblem.unreachable.rawValue
+        s.iscsi.problem = silence(s).rawValue
         explain(
           part, "nothing answers at \(login.portal); the initiator tries again and again",
           because: [.address, .path], sets: .login, to: &out)
@@ -130,7 +130,7 @@ extension MachineModel {
           report(problem, login, part: part, &out)
           refused = true
         case .silent:
-          s.iscsi.problem = LoginProblem.unreachable.rawValue
+          s.iscsi.problem = silence(s).rawValue
           say(part, "connect to \(login.portal) failed (Connection refused)", &out)
           explain(
             part, "\(login.portal) does not answer; the initiator tries again and again",
@@ -140,6 +140,13 @@ extension MachineModel {
       }
     }
     return refused ? .to(failTo, Pace.about(200)) : .next(Pace.between(250, 700, seen: 400))
+  }
+
+  /// Why nobody answers: on this side there may be no adapter, or none with an address.
+  private func silence(_ s: MachineState) -> LoginProblem {
+    if s.network.present.isEmpty { return .noInterface }
+    guard s.network.address.isEmpty else { return .unreachable }
+    return s.iscsi.problem == LoginProblem.noAddress.rawValue ? .noAddress : .interfaceNotConfigured
   }
 
   /// Can a login that waits go on?

@@ -230,15 +230,13 @@ private struct OpenedInitrd: ShellDelegate {
 
 extension MachineModel {
   /// The image as mkinitrd made it last, and for RHEL 4's first one as Intel's post-install script left it.
-  func madeByRedHat(_ selection: BootSelection, _ tree: MemoryFileTree, command: String?) -> InitramfsImage {
-    let path = selection.initrdPath ?? ""
-    let words = (command ?? "").split(separator: " ").map(String.init)
-    let options = MkinitrdOptions(Array(words.drop { TreePath.name($0) != "mkinitrd" }.dropFirst()), image: path)
-    var initrd = RedHatInitrd(model: self, tree: tree, options: options)
+  func madeByRedHat(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
+    let options = MkinitrdOptions(build.arguments ?? [], image: selection.initrdPath ?? "")
+    var initrd = RedHatInitrd(model: self, tree: build.tree, options: options)
     initrd.loadDrivers()
-    if RedHatInitrd.findsSessions(tree) {
+    if RedHatInitrd.findsSessions(build.tree) {
       initrd.addSessions()
-    } else if command == nil || command?.contains("iscsipostinstall") == true {
+    } else if build.arguments == nil {
       initrd.runPostInstall()
     }
     initrd.mountRoot()
@@ -249,13 +247,5 @@ extension MachineModel {
     return InitramfsImage(
       maker: .redHat, ordered: modules, available: modules,
       hasInitiator: files.exists("/bin/iscsi_boot_util") || files.exists("/bin/iscsistart"), files: files)
-  }
-
-  /// The command of the story that the image was last built by; nil: it is still the installation's.
-  func imageCommand(_ built: Int) -> String? {
-    guard steps.indices.contains(built), case .run(let line) = steps[built],
-      line.contains("mkinitrd") || line.contains("iscsipostinstall")
-    else { return nil }
-    return line
   }
 }

@@ -14,8 +14,8 @@ struct MachineState: Hashable, Sendable {
   var stage: UInt8 = 0
   /// The next step of the story.
   var step: UInt8 = 0
-  /// Which version of the system's files is on the disks (index into the model's trees).
-  var tree: UInt8 = 0
+  /// Which version of the system's files is on the disks: its number in the library, 0 as the scenario gives them.
+  var tree: UInt32 = 0
   /// Local devices that are plugged in.
   var attached: Set64 = []
   /// Boot code written by the story over what the scenario gave; 0: as given, else an interned `Installation`.
@@ -35,6 +35,8 @@ struct MachineState: Hashable, Sendable {
   /// What targets remember of initiators that are gone.
   var targets = TargetState()
   var delay = DelayState()
+  /// Services whose lock file is in /var/lock/subsys (numbers of the library).
+  var services: Set64 = []
   var results = ResultsState()
 }
 
@@ -110,8 +112,8 @@ struct InitiatorState: Hashable, Sendable {
   /// Sessions of the boot ROM that the target still counts.
   var romSessions: Set64 = []
   var daemon = false
-  /// The files that iscsid last read when it took the sessions over: index into the model's trees + 1; 0: it never did.
-  var timersTree: UInt8 = 0
+  /// The files that iscsid last read when it took the sessions over: the version's number + 1; 0: it never did.
+  var timersTree: UInt32 = 0
   /// sendsigs leaves the daemon alone (/run/sendsigs.omit.d).
   var daemonSpared = false
   /// Why there is no session: `LoginProblem` raw value.

@@ -49,6 +49,11 @@ extension MachineModel {
   ) -> Flow {
     guard let index = nic(interface), s.network.present.has(index) else {
       say(part, "\(interface ?? "network"): no such device", &out)
+      s.iscsi.problem =
+        (s.network.present.isEmpty ? LoginProblem.noInterface : .interfaceNotConfigured).rawValue
+      explain(
+        part, "there is no interface \(interface ?? "with a cable")", because: [.initramfs, .interface],
+        sets: .login, to: &out)
       return .to(failTo, Self.instant)
     }
     let name = scenario.machine.nics[index].interface

@@ -78,6 +78,7 @@ extension LoginProblem {
     case .noParameters: "nothing tells the initiator which target to log in to"
     case .noIBFT: "the firmware left no iBFT on this boot"
     case .noInterface: "no network interface appeared"
+    case .interfaceNotConfigured: "the initramfs configures no interface that is there"
     case .noAddress: "the interface got no address"
     case .unreachable: "the portal does not answer"
     case .targetNotFound: "the portal has no target of that name"

@@ -91,6 +91,8 @@ indirect enum Op: Sendable {
   case startDaemon
   case stopDaemon(says: String)
   case spareDaemon
+  /// A service's lock file in /var/lock/subsys is made or removed.
+  case lockFile(String, held: Bool)
   /// All processes are killed (sendsigs, killall5): the daemon with them unless it is spared.
   case killAll
   /// Sessions are ended: those with targets of these names (nil: all of them), the root's too unless it is kept.
@@ -106,6 +108,8 @@ indirect enum Op: Sendable {
   case endWriting
   /// Waits, as long as it does, for an answer that does not come.
   case waitInVain(Window)
+  /// From now on the disks hold this version of the files (`Library.files`).
+  case files(UInt32)
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)
@@ -173,6 +177,8 @@ enum LoginProblem: UInt8, Sendable {
   case noParameters
   case noIBFT
   case noInterface
+  /// Nothing gave an address to the adapter that is there.
+  case interfaceNotConfigured
   case noAddress
   case unreachable
   case targetNotFound

@@ -1,26 +1,5 @@
 import LinuxConfig
 
-/// Lock files below /var/lock/subsys, as scripts make and remove them: Red Hat's `rc` stops only what has one.
-struct SubsystemLocks: Hashable, Sendable {
-  private(set) var held: Set<String> = []
-  private(set) var released: Set<String> = []
-
-  mutating func make(_ name: String) {
-    held.insert(name)
-    released.remove(name)
-  }
-
-  mutating func remove(_ name: String) {
-    held.remove(name)
-    released.insert(name)
-  }
-
-  /// Nil: no script has said.
-  func isHeld(_ name: String) -> Bool? {
-    held.contains(name) ? true : released.contains(name) ? false : nil
-  }
-}
-
 /// What is Red Hat's own among the things that services do.
 extension MachineModel {
   /// Red Hat's init scripts begin with rc.sysinit.
@@ -32,39 +11,25 @@ extension MachineModel {
     return "\(root.specification) / \(root.type) rw,\(root.options.joined(separator: ",")) 0 0\n"
   }
 
-  /// The lock files that the boot and the story's commands since then have left, before a step of the story.
-  func locks(before index: Int) -> SubsystemLocks {
-    library.parsed("locks \(index)") {
-      var first = index
-      while first > 0, steps[first - 1] != .boot { first -= 1 }
-      let booted = trees[max(first - 1, 0)]
-      var compiler = CommandCompiler(model: self, tree: booted)
-      _ = startPieces(&compiler, booted)
-      for step in first..<max(first, index) {
-        switch steps[step] {
-        case .run(let line): compiler.line(line, from: "story")
-        case .service(let action, let name): compiler.line("service \(name) \(action)", from: "story")
-        default: continue
-        }
-      }
-      return compiler.locks
-    }
-  }
+  /// Services that have a lock file in /var/lock/subsys now: Red Hat's `rc` stops only those.
+  func locks(_ s: MachineState) -> Set<String> { library.services(s.services) }
 
-  /// The answer that the story gives to a program that asks during the boot of this tree.
-  func answer(to program: String, _ index: Int) -> String? {
-    for step in steps[..<min(index, steps.count)].reversed() {
-      if case .answer(program, let text) = step { return text }
-    }
-    return nil
+  /// The answers that the story has given so far to programs that will ask.
+  func answers(_ step: Int) -> [String: String] {
+    var answers: [String: String] = [:]
+    for case .answer(let program, let text) in steps.prefix(step) { answers[program] = text }
+    return answers
   }
 }
 
 extension CommandCompiler {
-  mutating func lockFiles(_ command: String, _ words: [String]) {
-    for word in words {
-      guard let name = word.dropping("/var/lock/subsys/"), !name.isEmpty else { continue }
-      if command == "touch" { locks.make(name) } else { locks.remove(name) }
+  /// `touch` and `rm -f` of lock files: scripts say so themselves.
+  mutating func lockFiles(_ call: ShellCall) {
+    guard locks != nil, let name = call.name, name == "touch" || name == "rm" else { return }
+    for word in call.arguments {
+      guard let service = word.known?.dropping("/var/lock/subsys/"), !service.isEmpty else { continue }
+      if name == "touch" { locks?.insert(service) } else { locks?.remove(service) }
+      ops.add(.lockFile(service, held: name == "touch"))
     }
   }
 
@@ -74,7 +39,7 @@ extension CommandCompiler {
     let known = (tree.text("/etc/sysconfig/hwconf") ?? "").lowercased()
     for nic in model.scenario.machine.nics where !known.contains(nic.mac.lowercased()) {
       ops.add(.say("Hardware Added: \(nic.interface) (\(nic.driver)), network.hwaddr \(nic.mac)"))
-      guard let answer = model.answer(to: "kudzu", before) else {
+      guard let answer = answers["kudzu"] else {
         ops.add(.pause(Window(.seconds(30))))
         ops.add(.tell("\(place): kudzu asks about the new adapter, and nobody answers within 30 seconds", because: [.story]))
         continue

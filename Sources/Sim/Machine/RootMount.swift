@@ -22,7 +22,11 @@ extension MachineModel {
       }
       return .wait(Pace.between(800, 1500, seen: 1000))
     }
-    say(part, "Waiting for root file system ... Running /scripts/local-block ... done.", &out)
+    say(
+      part,
+      part == "linuxrc"
+        ? "Waiting for device \(root.text) to appear:"
+        : "Waiting for root file system ... Running /scripts/local-block ... done.", &out)
     return .wait(nil)
   }
 
@@ -34,9 +38,13 @@ extension MachineModel {
   }
 
   func noRoot(_ root: RootName, part: String, _ s: inout MachineState, _ out: inout Out) {
-    say(part, "Gave up waiting for root file system device.  Common problems:", &out)
-    say(part, "ALERT!  \(root.text) does not exist.  Dropping to a shell!", &out)
-    say(part, "(initramfs)", &out)
+    if part == "linuxrc" {
+      say(part, "Waiting for device \(root.text) to appear: not found -- exiting to /bin/sh", &out)
+    } else {
+      say(part, "Gave up waiting for root file system device.  Common problems:", &out)
+      say(part, "ALERT!  \(root.text) does not exist.  Dropping to a shell!", &out)
+      say(part, "(initramfs)", &out)
+    }
     let (finding, stage, sentence, facts) = diagnose(root, s)
     dead(finding, stage, because: facts, sentence, &s, &out)
   }
@@ -149,6 +157,7 @@ extension LoginProblem {
     case .noParameters: .initiatorNotConfigured
     case .noIBFT: .noIBFT
     case .noInterface: .nicDriverMissing
+    case .interfaceNotConfigured: .interfaceNotConfigured
     case .noAddress: .noAddress
     case .unreachable: .targetUnreachable
     case .targetNotFound: .targetNameUnknown
@@ -160,7 +169,7 @@ extension LoginProblem {
 
   var stage: Stage {
     switch self {
-    case .noInterface, .noAddress: .initramfsNetwork
+    case .noInterface, .interfaceNotConfigured, .noAddress: .initramfsNetwork
     case .none: .rootMount
     default: .initramfsISCSI
     }

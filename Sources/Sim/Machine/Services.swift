@@ -5,8 +5,10 @@ import LinuxConfig
 /// Commands that touch none of these are run by nobody; those that do are first read from the disk.
 struct CommandCompiler: ShellDelegate {
   let model: MachineModel
-  /// With what the commands so far have written.
+  /// The system's files, with what scripts have written into its configuration so far.
   var tree: MemoryFileTree
+  /// For what a story types: the files that its commands change. Scripts that run by themselves leave them as they are.
+  var typed: TypedFiles?
   var ops = OpList()
   /// Rules that the commands so far have set.
   var firewall = FirewallRules()
@@ -15,14 +17,14 @@ struct CommandCompiler: ShellDelegate {
   var nesting = 0
   /// What init gives to its scripts (RUNLEVEL).
   var environment: [String: String] = [:]
-  /// Which services' lock files in /var/lock/subsys the scripts so far have made.
-  var locks = SubsystemLocks()
-  /// The story's step that this happens before: answers are looked for among the earlier ones.
-  var before = 0
+  /// Services whose lock file is in /var/lock/subsys; nil: not a system whose `rc` looks for them.
+  var locks: Set<String>?
+  /// What the story answers to programs that ask.
+  var answers: [String: String] = [:]
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []
   /// Filters that the interpreter computes itself.
-  private static let computed: Set<String> = [
+  static let computed: Set<String> = [
     "cat", "grep", "sed", "awk", "basename", "dirname", "expr", "ls", "head", "tail", "cut", "tr", "sort",
     "uname", "id", "which",
   ]
@@ -91,10 +93,11 @@ struct CommandCompiler: ShellDelegate {
       return .unknown
     default:
       if let name = path.dropping("/var/lock/subsys/") {
-        if let isHeld = locks.isHeld(name) { return isHeld ? .node(.file([])) : .absent }
+        if let locks { return locks.contains(name) ? .node(.file([])) : .absent }
         return started(name) ? .node(.file([])) : .absent
       }
-      return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : .tree
+      if path.hasPrefix("/sys/class/net") { return model.networkInSysfs(path) }
+      return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : typedFile(path)
     }
   }
 
@@ -107,9 +110,17 @@ struct CommandCompiler: ShellDelegate {
     }
   }
 
+  /// Configuration that a script of the boot writes is there for those that run after it.
+  mutating func wroteByItself(_ write: ShellWrite) {
+    guard let path = write.path.known, path.hasPrefix("/etc/"), let text = write.text.known else { return }
+    tree.write((write.appends ? tree.text(path) ?? "" : "") + text, to: path)
+  }
+
   // MARK: - Commands
 
   mutating func run(_ call: ShellCall) -> ShellOutcome? {
+    lockFiles(call)
+    if let outcome = runTyped(call) { return outcome }
     guard let full = call.name else { return nil }
     let name = TreePath.name(full)
     let words = call.arguments.map { $0.known ?? "?" }
@@ -126,10 +137,18 @@ struct CommandCompiler: ShellDelegate {
       effect(call) { $0.writeFiles(length, "\(place): `\(call.text)` writes files") }
     }
     switch name {
-    case "ifdown": effect(call) { $0.interfacesDown(words, place) }
-    case "ifup": effect(call) { $0.interfacesUp(words, place) }
+    case "ifdown" where programScript(full) == nil: effect(call) { $0.interfacesDown(words, place) }
+    case "ifup" where programScript(full) == nil: effect(call) { $0.interfacesUp(words, place) }
     case "ifconfig": effect(call) { $0.ifconfig(words, place) }
     case "ip": effect(call) { $0.ip(words, place) }
+    case "dhcpcd":
+      effect(call) { compiler in
+        let end = compiler.ops.label()
+        compiler.ops.add(
+          .configure(
+            interface: words.last { !$0.hasPrefix("-") }, .dhcp, limit: Pace.about(60_000), failTo: end))
+        compiler.ops.place(end)
+      }
     case "dhclient", "dhclient3":
       effect(call) { compiler in
         let interface = words.last { !$0.hasPrefix("-") } ?? "eth0"
@@ -184,7 +203,6 @@ struct CommandCompiler: ShellDelegate {
       let named = words.last.flatMap { $0.hasPrefix("-") ? nil : tree.text($0) }
       effect(call) { $0.iptablesRestore(call.input?.known ?? named, place) }
     case "kudzu": effect(call) { $0.kudzu(place) }
-    case "touch", "rm": effect(call) { $0.lockFiles(name, words) }
     case "halt", "poweroff", "reboot": effect(call) { $0.halt(name, words, call.text) }
     case "modprobe", "insmod":
       let modules = words.filter { !$0.hasPrefix("-") }.map { TreePath.name($0) }
@@ -212,6 +230,14 @@ struct CommandCompiler: ShellDelegate {
         interpret(service, [action])
         return ShellOutcome(.zero)
       }
+      if let script = typedScript(full, call.directory) {
+        interpret(script, words)
+        return ShellOutcome(.zero)
+      }
+      if let script = programScript(full) {
+        effect(call) { $0.interpret(script, words) }
+        return ShellOutcome(.zero)
+      }
       // Of other commands only one thing matters: they, too, have to be read from the disk.
       if !call.isCaptured, !Self.computed.contains(name) { effect(call) { _ in } }
       return nil
@@ -220,7 +246,7 @@ struct CommandCompiler: ShellDelegate {
   }
 
   /// A command with an effect: its program has to be read; where that fails the script goes on with the next one.
-  private mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
+  mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
     let name = TreePath.name(call.name ?? "?")
     let start = ops.count
     let end = ops.label()
@@ -241,6 +267,13 @@ struct CommandCompiler: ShellDelegate {
       sum += (Double(factor == nil ? word : String(word.dropLast())) ?? 0) * (factor ?? 1)
     }
     return Int64(max(0, min(sum * unit / 1000, 1e12)))
+  }
+
+  /// A program that is a script in the tree: SUSE's ifup and ifdown, YaST's stages.
+  private func programScript(_ name: String) -> String? {
+    let places =
+      name.hasPrefix("/") ? [name] : ["/sbin", "/usr/sbin", "/bin", "/usr/bin"].map { "\($0)/\(name)" }
+    return places.first { tree.text($0)?.hasPrefix("#!") == true }
   }
 
   private func initScript(_ path: String) -> String? {

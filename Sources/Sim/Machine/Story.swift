@@ -6,7 +6,6 @@ extension MachineModel {
     while Int(s.step) < steps.count {
       let index = Int(s.step)
       s.step += 1
-      s.tree = s.step < 255 ? UInt8(min(index + 1, trees.count - 1)) : s.tree
       let before = reachableTargets(s)
       let isUnderWay = begin(steps[index], index, &s, &out)
       if case .after = steps[index] { somethingIsToCome = true }
@@ -37,6 +36,7 @@ extension MachineModel {
   func begin(_ step: StoryStep, _ index: Int, _ s: inout MachineState, _ out: inout Out) -> Bool {
     switch step {
     case .boot:
+      s.tree = withoutShell(s)
       explain("story", "power on", sets: .story, to: &out)
       armOutages(before: index, &s)
       powerOn(&s, &out)
@@ -74,16 +74,17 @@ extension MachineModel {
       return command("service \(name) \(action)", index, &s, &out)
     case .kill(let name):
       return command("killall \(name)", index, &s, &out)
-    case .run(let line):
-      return command(line, index, &s, &out)
-    case .write(let path, _):
+    case .run(let line, let asUser):
+      return command(line, asUser: asUser, index, &s, &out)
+    case .write(let path, let text):
+      s.tree = edited(path, text, step: index, s)
       explain("story", "\(path) is edited", sets: .story, to: &out)
       if s.phase == .up { write(&s, &out) }
       return s.phase == .up
     case .panic:
       guard s.phase == .up else { return false }
       explain("story", "the kernel panics", sets: .story, to: &out)
-      crash(before: index, &s, &out)
+      crash(&s, &out)
       return false
     case .answer(let program, let text):
       explain("story", "\(program) will be told: \(text)", sets: .story, to: &out)
@@ -119,10 +120,13 @@ extension MachineModel {
     if case .linkDown = step { .cable } else { .target }
   }
 
-  private func command(_ line: String, _ index: Int, _ s: inout MachineState, _ out: inout Out) -> Bool {
+  /// Something is typed; where nothing is up to type at it is not, and nothing changes.
+  private func command(
+    _ line: String, asUser: Bool = false, _ index: Int, _ s: inout MachineState, _ out: inout Out
+  ) -> Bool {
     guard s.phase == .up else { return false }
-    explain("story", "root types: \(line)", sets: .story, to: &out)
-    startProgram(commandProgram(line, index), &s, &out)
+    explain("story", "\(asUser ? "a user" : "root") types: \(line)", sets: .story, to: &out)
+    startProgram(commandProgram(line, asUser: asUser, index, s), &s, &out)
     return true
   }
 

@@ -252,6 +252,8 @@ public struct InitrdSpec: Sendable {
   public var omit: [String]
   /// Files by path; nil removes one.
   public var files: [String: String?]
+  /// The command that made it before the story begins, with its arguments; nil: the maker without any.
+  public var command: String?
 }
 
 /// What is done to the machine. A step begins when nothing of the one before is under way any more.
@@ -267,8 +269,8 @@ public enum StoryStep: Hashable, Sendable {
   /// Service actions run the system's own script or unit: ("restart", "iscsid").
   case service(action: String, name: String)
   case kill(String)
-  /// A command line, typed as root.
-  case run(String)
+  /// A command line, typed by root or by a user of the system.
+  case run(String, asUser: Bool = false)
   /// Edits a file of the system. Nil removes it.
   case write(path: String, text: String?)
   case linkDown(nic: String, microseconds: Int64?, at: Stage?)

@@ -117,6 +117,13 @@ extension Finding.Code {
         "Waiting up to 180 secs for any network device to become available ... Failure",
         "Add the adapter's module (MODULES=, INITRD_MODULES, modprobe.conf) and rebuild.",
         ["S-01", "S-10", "lab n"])
+    case .interfaceNotConfigured:
+      return text(
+        "the initramfs configures no interface, or another one",
+        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or was told the name of another one.",
+        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found",
+        "mkinitrd -D ethX with the name that the interface has at boot, not the one it had at the installation.",
+        ["S-12", "S-65"])
     case .noAddress:
       return text(
         "the interface gets no address in the initramfs", "No link, or nobody answers DHCP.",

@@ -20,6 +20,7 @@ public struct Finding: Sendable {
     case initiatorNotConfigured = "initiator-not-configured"
     case noIBFT = "no-ibft"
     case nicDriverMissing = "nic-driver-missing"
+    case interfaceNotConfigured = "interface-not-configured"
     case noAddress = "no-address"
     case targetUnreachable = "target-unreachable"
     case targetNameUnknown = "target-name-unknown"
