@@ -86,6 +86,8 @@ extension LoginProblem {
     case .notAdmitted: "the target does not admit that initiator name"
     case .sessionLimit: "the target admits no further session"
     case .unresolvedModules: "the initiator's modules could not be loaded"
+    case .symbolsUnresolved: "a module that the initiator needs is missing, or is loaded after it"
+    case .moduleRefused: "the initiator's module was built for another kernel"
     }
   }
 }

@@ -62,6 +62,10 @@ indirect enum Op: Sendable {
   case read(String, says: String, failTo: Int)
   /// Kernel modules are loaded; their drivers find their devices.
   case modules([String])
+  /// One module is loaded from its file, with nothing that it needs.
+  case insmod(ModuleFile)
+  /// Goes to `failTo` unless these modules are loaded.
+  case needsModules([String], failTo: Int)
   /// Kernel and udev look for hardware that the loaded drivers know ("coldplug").
   case startRootWait(Window)
   /// Waits until a network interface is there.
@@ -87,22 +91,25 @@ indirect enum Op: Sendable {
   case startDaemon
   case stopDaemon(says: String)
   case spareDaemon
+  /// A service's lock file in /var/lock/subsys is made or removed.
+  case lockFile(String, held: Bool)
   /// All processes are killed (sendsigs, killall5): the daemon with them unless it is spared.
   case killAll
   /// Sessions are ended: those with targets of these names (nil: all of them), the root's too unless it is kept.
   case logout(of: [String]? = nil, keepRoot: Bool = false, says: String)
   case loginNodes([Login])
-  /// From now on the firewall drops the packets of these targets' sessions.
-  case firewall(drops: Set64, says: String)
+  /// From now on the firewall drops the packets of these targets' sessions; `cuts`: only of connections made before,
+  /// where the kernel's tracking does not take them over.
+  case firewall(drops: Set64, cuts: Set64, says: String)
   case sync
   case write
-  /// From now on the disks hold this version of the files (`Library.files`).
-  case files(UInt32)
   /// A program writes files for a while; then it is done.
   case writeFiles(Window, says: String)
   case endWriting
   /// Waits, as long as it does, for an answer that does not come.
   case waitInVain(Window)
+  /// From now on the disks hold this version of the files (`Library.files`).
+  case files(UInt32)
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)
@@ -179,6 +186,10 @@ enum LoginProblem: UInt8, Sendable {
   case notAdmitted
   case sessionLimit
   case unresolvedModules
+  /// insmod found no module that has the symbols: not there, or later in the order.
+  case symbolsUnresolved
+  /// The module's file was built for another kernel.
+  case moduleRefused
 }
 
 extension String {

@@ -152,6 +152,8 @@ extension LoginProblem {
     switch self {
     case .none: .rootDiskMissing
     case .noInitiator, .unresolvedModules: .initiatorNotInInitramfs
+    case .symbolsUnresolved: .moduleUnresolved
+    case .moduleRefused: .moduleRefused
     case .noParameters: .initiatorNotConfigured
     case .noIBFT: .noIBFT
     case .noInterface: .nicDriverMissing

@@ -138,7 +138,7 @@ extension CommandCompiler {
     firewallDrops = drops
     ops.add(
       .firewall(
-        drops: drops,
+        drops: drops, cuts: firewall.cuts(model.scenario),
         says: "\(place): iptables " + words.joined(separator: " ")
           + (drops.isEmpty ? " lets the targets' packets through" : " drops packets of the targets")))
   }
@@ -161,7 +161,9 @@ extension CommandCompiler {
     firewall = rules
     firewallDrops = rules.drops(model.scenario)
     ops.add(
-      .firewall(drops: rules.drops(model.scenario), says: "\(place): iptables-restore loads its rules"))
+      .firewall(
+        drops: rules.drops(model.scenario), cuts: rules.cuts(model.scenario),
+        says: "\(place): iptables-restore loads its rules"))
   }
 
   // MARK: - Sessions

@@ -86,6 +86,18 @@ extension Finding.Code {
         "ALERT!  UUID=... does not exist.  Dropping to a shell!",
         "Install the initiator, lift what keeps it out (NO_ISCSI_IN_INITRAMFS), list its modules, and rebuild the initramfs.",
         ["S-07", "S-10", "S-39", "lab g"])
+    case .moduleUnresolved:
+      return text(
+        "a module that the initiator needs is not loaded before it",
+        "The initrd's insmod loads one file after the other and resolves nothing. RHEL 4's iscsi_sfnet needs scsi_transport_iscsi before it; each of its sessions asks for crc32c (which needs libcrc32c), and one with CHAP for md5.",
+        "iscsi_sfnet: Unknown symbol; insmod: error inserting '/lib/iscsi_sfnet.ko': -1 Unknown symbol in module",
+        "Put scsi_transport_iscsi, libcrc32c, crc32c, md5 and iscsi_sfnet into the initrd, in this order.", ["S-67"])
+    case .moduleRefused:
+      return text(
+        "a module was built for another kernel",
+        "A module carries the version and the processor type of the kernel it was built for. The kernel takes no other, and without the initiator's module there is no SCSI host.",
+        "iscsi_sfnet: version magic '2.6.9-34.EL 686 ...' should be '2.6.9-42.EL 686 ...'; -1 Invalid module format",
+        "Take the modules of exactly the kernel that boots, and build the initrd again.", ["S-02"])
     case .initiatorNotConfigured:
       return text(
         "the initramfs's initiator knows no target",
@@ -212,6 +224,13 @@ extension Finding.Code {
         "A plain logout of all sessions takes the root with it, at once and without any time-out.",
         "Logout of [...] successful; device offline error, dev sda",
         "Log out of named targets only; node.startup=onboot for the root's record.", ["F-102", "lab s6d"])
+    case .dumpNotWritten:
+      return text(
+        "a crash leaves no memory dump",
+        "A crashed kernel writes to a disk only through a driver that can work without interrupts; an initiator is not one of them, so a disk behind the adapter receives nothing. Without a dump service nothing is written at all.",
+        "Kernel panic, then nothing: no \"start dumping\" or \"netdump activated\", and no vmcore afterwards",
+        "Dump over the network: NETDUMPADDR= in /etc/sysconfig/netdump, a netdump server there, `chkconfig netdump on` (today: kdump over the network).",
+        ["S-34"])
     case .networkDownAtShutdown:
       return text(
         "the shutdown takes the network away while the root still needs it",
