@@ -78,6 +78,8 @@ extension LoginProblem {
     case .noParameters: "nothing tells the initiator which target to log in to"
     case .noIBFT: "the firmware left no iBFT on this boot"
     case .noInterface: "no network interface appeared"
+    case .interfaceNotReady: "the initiator ran before the adapter's driver was loaded"
+    case .interfaceNameWrong: "the interface has another name in the initramfs"
     case .noAddress: "the interface got no address"
     case .unreachable: "the portal does not answer"
     case .targetNotFound: "the portal has no target of that name"

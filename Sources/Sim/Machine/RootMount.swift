@@ -149,6 +149,8 @@ extension LoginProblem {
     case .noParameters: .initiatorNotConfigured
     case .noIBFT: .noIBFT
     case .noInterface: .nicDriverMissing
+    case .interfaceNotReady: .interfaceNotReady
+    case .interfaceNameWrong: .interfaceNameWrong
     case .noAddress: .noAddress
     case .unreachable: .targetUnreachable
     case .targetNotFound: .targetNameUnknown
@@ -160,7 +162,7 @@ extension LoginProblem {
 
   var stage: Stage {
     switch self {
-    case .noInterface, .noAddress: .initramfsNetwork
+    case .noInterface, .interfaceNotReady, .interfaceNameWrong, .noAddress: .initramfsNetwork
     case .none: .rootMount
     default: .initramfsISCSI
     }

@@ -105,6 +105,20 @@ extension Finding.Code {
         "Waiting up to 180 secs for any network device to become available ... Failure",
         "Add the adapter's module (MODULES=, INITRD_MODULES, modprobe.conf) and rebuild.",
         ["S-01", "S-10", "lab n"])
+    case .interfaceNotReady:
+      return text(
+        "the initiator runs before the adapter's driver is loaded",
+        "udev loads drivers beside the initramfs's scripts. The initiator's script runs before it has come to the adapter, finds no interface and leaves; a moment later the interface is there, and the same script works by hand.",
+        "ipconfig: eth0: SIOCGIFINDEX: No such device, then ALERT! ... does not exist.",
+        "Let a script that starts udev and waits for it run first: nfs-top/udev copied to local-top/early_udev, in /etc/initramfs-tools/scripts, and the initramfs built again.",
+        ["S-41", "S-50"])
+    case .interfaceNameWrong:
+      return text(
+        "no interface has the name that the initramfs is told",
+        "DEVICE= or ip= names an interface, and in the initramfs the kernel gives the adapter another name than the installed system's udev rules do.",
+        "ipconfig: eth0: SIOCGIFINDEX: No such device / Interface eth0 did not appear in time",
+        "The name that the adapter has in the initramfs, or none: DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=; then rebuild.",
+        ["S-65", "F-53", "F-67"])
     case .noAddress:
       return text(
         "the interface gets no address in the initramfs", "No link, or nobody answers DHCP.",

@@ -18,6 +18,8 @@ public struct Finding: Sendable {
     case initiatorNotConfigured = "initiator-not-configured"
     case noIBFT = "no-ibft"
     case nicDriverMissing = "nic-driver-missing"
+    case interfaceNotReady = "interface-not-ready"
+    case interfaceNameWrong = "interface-name-wrong"
     case noAddress = "no-address"
     case targetUnreachable = "target-unreachable"
     case targetNameUnknown = "target-name-unknown"
