@@ -10,6 +10,7 @@ extension MachineModel {
   func initProgram(_ s: MachineState) -> UInt16 {
     library.program("init \(s.tree)") {
       let tree = tree(s)
+      if hasUpstart(tree) { return upstartStart(tree) }
       return hasSystemd(tree) ? systemdStart(tree) : sysvStart(tree)
     }
   }
@@ -29,6 +30,7 @@ extension MachineModel {
     }
     return library.program("shutdown \(s.tree) \(reboot)") {
       let tree = tree(s)
+      if hasUpstart(tree) { return upstartStop(tree, reboot: reboot) }
       return hasSystemd(tree) ? systemdStop(tree, reboot: reboot) : sysvStop(tree, reboot: reboot)
     }
   }

@@ -1,6 +1,6 @@
 /// What takes a session away; kept to name the finding, explained by the trace.
 enum LossCause: UInt8, Sendable {
-  case none, interfaceDown, addressRemoved, firewall, cable, target, logout
+  case none, interfaceDown, addressRemoved, firewall, cable, target, logout, noRecord
 }
 
 /// The running system's sessions and their timers (FACTS.md 2.4, 2.5).
@@ -186,7 +186,7 @@ extension MachineModel {
       s.iscsi.errorHandling.drop(target)
       if s.root.dirty > 0 { out.schedule(MachineEvent(.writeback), Pace.between(0, 5000, seen: 1000)) }
     case .failed, .offline:
-      if s.iscsi.daemon || recoversByItself(s) {
+      if logsInAgain(target, s) {
         out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
       }
     }
@@ -220,11 +220,11 @@ extension MachineModel {
     startRecovery(target, &s, &out)
   }
 
-  private func startRecovery(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+  func startRecovery(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     if let timeout = recoveryTimeout(of: target, s) {
       out.schedule(MachineEvent(.recoveryTimeout, target), timeout)
     }
-    if reachableTargets(s).has(target), s.iscsi.daemon || recoversByItself(s) {
+    if reachableTargets(s).has(target), logsInAgain(target, s) {
       out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
     }
   }
@@ -244,7 +244,7 @@ extension MachineModel {
   func goOffline(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     s.iscsi.sessions[target] = InitiatorState.Session.offline.rawValue
     out.cancel(MachineEvent(.relogin, target))
-    if reachableTargets(s).has(target), s.iscsi.daemon {
+    if reachableTargets(s).has(target), s.iscsi.daemon, logsInAgain(target, s) {
       out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
     }
     rootDeviceGone(target, &s, &out)
@@ -253,7 +253,7 @@ extension MachineModel {
   func relogin(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard reachableTargets(s).has(target),
       s.iscsi.session(target) == .failed || s.iscsi.session(target) == .offline,
-      s.iscsi.daemon || recoversByItself(s)
+      logsInAgain(target, s)
     else { return }
     s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
     out.cancel(MachineEvent(.recoveryTimeout, target))
@@ -275,7 +275,7 @@ extension MachineModel {
       switch s.iscsi.session(target) {
       case .loggedIn: out.schedule(MachineEvent(.daemonSync, target), Pace.between(1500, 2500, seen: 2000))
       case .failed, .offline:
-        if reachableTargets(s).has(target) {
+        if reachableTargets(s).has(target), logsInAgain(target, s) {
           out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
         }
       case .none: break
@@ -298,6 +298,7 @@ extension MachineModel {
   /// from then on NOPs watch the connection, also after the daemon's death.
   func daemonSyncs(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard s.iscsi.daemon, s.iscsi.session(target) == .loggedIn else { return }
+    if dropsUnknownSession(target, s) { return dropUnknownSession(target, &s, &out) }
     s.iscsi.timersTree = s.tree + 1
     s.iscsi.watched.set(target, timers(of: target, s).noopInterval > 0)
     say("kernel", "sd \(firstAddress(of: target)): Power-on or device reset occurred", &out)

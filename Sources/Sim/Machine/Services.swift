@@ -12,6 +12,8 @@ struct CommandCompiler: ShellDelegate {
   /// What the last command here let the firewall drop; nil: no command here has touched it.
   var firewallDrops: Set64?
   var nesting = 0
+  /// What the commands so far tell Upstart.
+  var events: [UpstartJob.Event] = []
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []
   /// Filters that the interpreter computes itself.
@@ -33,6 +35,11 @@ struct CommandCompiler: ShellDelegate {
         "more than \(Program.opLimit) instructions come from one script or unit; the rest is left out")
     }
     return ops.finished
+  }
+
+  mutating func takeEvents() -> [UpstartJob.Event] {
+    defer { events = [] }
+    return events
   }
 
   // MARK: - Scripts
@@ -114,7 +121,13 @@ struct CommandCompiler: ShellDelegate {
     let place = call.file.contains(":") || call.file == "story" ? call.file : "\(call.file):\(call.line)"
     switch name {
     case "ifdown": effect(call) { $0.interfacesDown(words, place) }
-    case "ifup": effect(call) { $0.interfacesUp(words, place) }
+    case "ifup":
+      effect(call) { $0.interfacesUp(words, place) }
+      ifupTellsInit(words)
+    case "initctl", "telinit": tellInit(name, words)
+    case "rc" where full == "/etc/init.d/rc": runlevel(words.first ?? "2")
+    case "rcS" where full == "/etc/init.d/rcS": runlevel("S")
+    case "NetworkManager": effect(call) { $0.networkManager(place) }
     case "ifconfig": effect(call) { $0.ifconfig(words, place) }
     case "ip": effect(call) { $0.ip(words, place) }
     case "dhclient", "dhclient3":
@@ -135,6 +148,10 @@ struct CommandCompiler: ShellDelegate {
       }
     case "iscsid": effect(call) { $0.ops.add(.startDaemon) }
     case "start-stop-daemon", "daemon", "startproc":
+      if words.contains(where: { TreePath.name($0) == "NetworkManager" }), words.contains("--start") {
+        effect(call) { $0.networkManager(place) }
+        return ShellOutcome(.zero)
+      }
       guard words.contains(where: { $0.contains("iscsid") }) else { return ShellOutcome(.zero) }
       let stop = words.contains { $0 == "--stop" || $0 == "-K" }
       effect(call) { $0.ops.add(stop ? .stopDaemon(says: "\(place): iscsid is stopped") : .startDaemon) }
@@ -173,7 +190,10 @@ struct CommandCompiler: ShellDelegate {
       let modules = words.filter { !$0.hasPrefix("-") }.map { TreePath.name($0) }
       ops.add(.modules(modules))
     case "udevadm", "udevtrigger", "hotplug":
-      if words.first == "trigger" || name != "udevadm" { ops.add(.modules(model.hardwareDrivers)) }
+      if words.first == "trigger" || name != "udevadm" {
+        ops.add(.modules(model.hardwareDrivers))
+        udevFindsInterfaces()
+      }
     case "service", "invoke-rc.d":
       if words.count >= 2 { service(words[0], words[1], call) }
     case "systemctl":

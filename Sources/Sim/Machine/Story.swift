@@ -194,6 +194,7 @@ extension MachineModel {
     case .interfaceDown, .addressRemoved:
       return stage == .shutdown ? .networkDownAtShutdown : .networkTakenFromRoot
     case .firewall: return .firewallCutsRoot
+    case .noRecord: return .sessionWithoutRecord
     case .cable, .target, .none:
       return s.iscsi.daemon || recoversByItself(s) ? .outageTooLong : .nobodyLogsInAgain
     }

@@ -870,7 +870,19 @@ extension EmbeddedProfiles {
         "UUID=021ebcfc-188a-41ba-9864-ee18cbf7af9f / ext4 relatime,errors=remount-ro 0 1",
         "UUID=f859db1e-39f8-4539-9f0e-8292f8f93cca /boot ext3 relatime 0 2"
       ],
-      "/etc/network/interfaces": ["auto lo", "iface lo inet loopback", "auto eth0", "iface eth0 inet manual"],
+      "/etc/network/interfaces": [
+        "auto lo",
+        "iface lo inet loopback",
+        "auto eth0",
+        "iface eth0 inet manual"
+      ],
+      "/etc/NetworkManager/nm-system-settings.conf": [
+        "[main]",
+        "plugins=ifupdown,keyfile",
+        "",
+        "[ifupdown]",
+        "managed=false"
+      ],
       // What of dhcp3's script touches the interface: it takes the address away first.
       "/sbin/dhclient-script": [
         "#!/bin/bash",
@@ -884,10 +896,40 @@ extension EmbeddedProfiles {
         "        ;;",
         "esac"
       ],
-      "/etc/init.d/udev": ["#!/bin/sh", "case \"$1\" in", "    start)", "        udevadm trigger", "        udevadm settle", "        sleep 5", "        ;;", "esac"],
-      "/etc/init.d/checkroot.sh": ["#!/bin/sh", "case \"$1\" in", "  start)", "        mount -n -o remount,rw /", "        ;;", "esac"],
-      "/etc/init.d/checkfs.sh": ["#!/bin/sh", "case \"$1\" in", "  start)", "        fsck -C -R -A -a", "        ;;", "esac"],
-      "/etc/init.d/mountall.sh": ["#!/bin/sh", "case \"$1\" in", "  start)", "        mount -a -t nonfs", "        ;;", "esac"],
+      "/etc/init.d/udev": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "  start)",
+        "        udevadm trigger",
+        "        udevadm settle",
+        "        sleep 5",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/checkroot.sh": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "  start)",
+        "        mount -n -o remount,rw /",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/checkfs.sh": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "  start)",
+        "        fsck -C -R -A -a",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/mountall.sh": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "  start)",
+        "        mount -a -t nonfs",
+        "        ;;",
+        "esac"
+      ],
       "/etc/init.d/networking": [
         "#!/bin/sh -e",
         "case \"$1\" in",
@@ -897,7 +939,7 @@ extension EmbeddedProfiles {
         "        ;;",
         "stop)",
         "        log_action_begin_msg \"Deconfiguring network interfaces\"",
-        "        ifconfig eth0 down",
+        "        ifdown -a --exclude=lo",
         "        ;;",
         "esac"
       ],
@@ -909,26 +951,81 @@ extension EmbeddedProfiles {
         "        iscsiadm -m node --loginall=automatic",
         "        ;;",
         "stop)",
-        "        # not when the root is on iSCSI",
-        "        if [ -f /etc/iscsi/iscsi.initramfs ]; then exit 0; fi",
+        "        sync",
         "        iscsiadm -m node --logoutall=all",
         "        start-stop-daemon --stop --quiet --exec /sbin/iscsid",
         "        ;;",
         "esac"
       ],
-      "/etc/init.d/rc.local": ["#!/bin/sh", "case \"$1\" in", "  start)", "        [ -f /etc/rc.local ] && . /etc/rc.local", "        ;;", "esac"],
+      "/etc/init.d/NetworkManager": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "start)",
+        "        start-stop-daemon --start --quiet --exec /usr/sbin/NetworkManager",
+        "        ;;",
+        "stop)",
+        "        start-stop-daemon --stop --quiet --exec /usr/sbin/NetworkManager",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/rc.local": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "  start)",
+        "        [ -f /etc/rc.local ] && . /etc/rc.local",
+        "        ;;",
+        "esac"
+      ],
       "/etc/rc.local": ["#!/bin/sh -e", "exit 0"],
-      "/etc/init.d/sendsigs": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        killall5 -15", "        ;;", "esac"],
-      "/etc/init.d/umountfs": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        umount -tnoproc,notmpfs -f -r -d /boot", "        ;;", "esac"],
-      "/etc/init.d/umountroot": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        mount -n -o remount,ro /", "        ;;", "esac"],
-      "/etc/init.d/halt": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        log_action_msg \"Will now halt\"", "        halt -d -f -i -p -h", "        ;;", "esac"],
-      "/etc/init.d/reboot": ["#!/bin/sh", "case \"$1\" in", "  stop)", "        log_action_msg \"Will now restart\"", "        reboot -d -f -i", "        ;;", "esac"],
+      "/etc/init.d/sendsigs": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "  stop)",
+        "        killall5 -15",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/umountfs": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "  stop)",
+        "        umount -tnoproc,notmpfs -f -r -d /boot",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/umountroot": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "  stop)",
+        "        mount -n -o remount,ro /",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/halt": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "  stop)",
+        "        log_action_msg \"Will now halt\"",
+        "        halt -d -f -i -p -h",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/reboot": [
+        "#!/bin/sh",
+        "case \"$1\" in",
+        "  stop)",
+        "        log_action_msg \"Will now restart\"",
+        "        reboot -d -f -i",
+        "        ;;",
+        "esac"
+      ],
       "/etc/rcS.d/S10udev": { "link": "../init.d/udev" },
       "/etc/rcS.d/S20checkroot.sh": { "link": "../init.d/checkroot.sh" },
       "/etc/rcS.d/S30checkfs.sh": { "link": "../init.d/checkfs.sh" },
       "/etc/rcS.d/S35mountall.sh": { "link": "../init.d/mountall.sh" },
       "/etc/rcS.d/S40networking": { "link": "../init.d/networking" },
       "/etc/rcS.d/S45open-iscsi": { "link": "../init.d/open-iscsi" },
+      "/etc/rc2.d/S28NetworkManager": { "link": "../init.d/NetworkManager" },
       "/etc/rc2.d/S99rc.local": { "link": "../init.d/rc.local" },
       "/etc/rc0.d/K80open-iscsi": { "link": "../init.d/open-iscsi" },
       "/etc/rc0.d/S20sendsigs": { "link": "../init.d/sendsigs" },

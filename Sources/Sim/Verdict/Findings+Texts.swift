@@ -219,6 +219,13 @@ extension Finding.Code {
         "A plain logout of all sessions takes the root with it, at once and without any time-out.",
         "Logout of [...] successful; device offline error, dev sda",
         "Log out of named targets only; node.startup=onboot for the root's record.", ["F-102", "lab s6d"])
+    case .sessionWithoutRecord:
+      return text(
+        "iscsid takes down a session that it has no record of",
+        "The initramfs logged in without a node record. iscsid of open-iscsi 2.0.871 cannot take such a session over: it takes the connection down and never logs in again. Later versions go on with what was negotiated.",
+        "detected conn error (1011); session recovery timed out after 120 secs; I/O errors right after iscsid starts",
+        "The target's record in /etc/iscsi/nodes of the image: log in to it once with iscsiadm, which makes the record.",
+        ["S-52"])
     case .networkDownAtShutdown:
       return text(
         "the shutdown takes the network away while the root still needs it",

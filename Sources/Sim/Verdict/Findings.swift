@@ -38,6 +38,7 @@ public struct Finding: Sendable {
     case outageTooLong = "outage-too-long"
     case nobodyLogsInAgain = "nobody-logs-in-again"
     case sessionLoggedOut = "session-logged-out"
+    case sessionWithoutRecord = "session-without-record"
     case networkDownAtShutdown = "network-down-at-shutdown"
     case finalFlushBlocked = "final-flush-blocked"
     case rootNotUnmounted = "root-not-unmounted"
