@@ -232,11 +232,13 @@ extension MachineModel {
   func recoveryTimedOut(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard s.iscsi.session(target) == .failed else { return }
     say("kernel", "session1: session recovery timed out after \(recoverySeconds(of: target, s)) secs", &out)
+    let nobody =
+      s.iscsi.daemon ? "iscsid has no record of the session" : "iscsid does not run"
     explain(
       "initiator",
-      s.iscsi.daemon || recoversByItself(s)
+      logsInAgain(target, s)
         ? "the path did not come back in time: the kernel gives the devices up"
-        : "nobody logs in again, because iscsid does not run: the kernel gives the devices up",
+        : "nobody logs in again, because \(nobody): the kernel gives the devices up",
       because: [.path, .daemon, .session], sets: .session, to: &out)
     goOffline(target, &s, &out)
   }
