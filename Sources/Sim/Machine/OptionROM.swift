@@ -22,7 +22,7 @@ extension MachineModel {
       return romGivesUp(.targetNotFound, nic: nic, &s, &out)
     }
     let login = Login(initiator: rom.initiator, target: iqn, portal: portal, chap: rom.chap)
-    if let problem = refusal(login, by: target, fromROM: true, s) {
+    if let problem = refusal(login, by: target, asking: .rom(rom.kind), s) {
       explain(
         "target", "\(iqn) refuses the option ROM's login: \(problem.reason)", sets: .bootDevice, to: &out)
       return romGivesUp(.refused, nic: nic, &s, &out)
@@ -78,6 +78,9 @@ extension LoginProblem {
     case .noParameters: "nothing tells the initiator which target to log in to"
     case .noIBFT: "the firmware left no iBFT on this boot"
     case .noInterface: "no network interface appeared"
+    case .interfaceNotConfigured: "the initramfs configures no interface that is there"
+    case .interfaceNotReady: "the initiator ran before the adapter's driver was loaded"
+    case .interfaceNameWrong: "the interface has another name in the initramfs"
     case .noAddress: "the interface got no address"
     case .unreachable: "the portal does not answer"
     case .targetNotFound: "the portal has no target of that name"
@@ -85,7 +88,8 @@ extension LoginProblem {
     case .notAdmitted: "the target does not admit that initiator name"
     case .sessionLimit: "the target admits no further session"
     case .unresolvedModules: "the initiator's modules could not be loaded"
-    case .moduleRefused: "the kernel refused the initiator's module"
+    case .symbolsUnresolved: "a module that the initiator needs is missing, or is loaded after it"
+    case .moduleRefused: "the initiator's module was built for another kernel"
     }
   }
 }

@@ -102,7 +102,7 @@ extension MachineModel {
     }
   }
 
-  private func isRecord(_ record: Record, of target: Int) -> Bool {
+  func isRecord(_ record: Record, of target: Int) -> Bool {
     let spec = scenario.targets[target]
     return record.login.target == spec.iqn
       && Self.fullPortal(record.login.portal) == Self.fullPortal(spec.portal)
@@ -120,6 +120,20 @@ extension MachineModel {
     }
     let seconds = recoverySeconds(of: target, s)
     return seconds < 0 ? nil : Window(.seconds(seconds))
+  }
+
+  /// What scripts read of adapters below /sys: which interfaces there are, and their hardware addresses.
+  func networkInSysfs(_ path: String) -> ShellFileAnswer {
+    let interfaces = scenario.machine.nics
+    if path == "/sys/class/net" { return .node(.directory((interfaces.map(\.interface) + ["lo"]).sorted())) }
+    guard let rest = path.dropping("/sys/class/net/") else { return .tree }
+    let parts = TreePath.parts(rest)
+    guard let nic = interfaces.first(where: { $0.interface == parts.first }) else { return .absent }
+    switch parts.dropFirst().first {
+    case nil: return .node(.directory(["address"]))
+    case "address": return .node(.file(Array("\(nic.mac)\n".utf8)))
+    default: return .unknown
+    }
   }
 
   // MARK: - fstab at boot

@@ -115,7 +115,8 @@ extension CommandCompiler {
   }
 
   mutating func wrote(_ write: ShellWrite) {
-    guard typed != nil, let path = write.absolutePath,
+    guard typed != nil else { return wroteByItself(write) }
+    guard let path = write.absolutePath,
       !["/dev/", "/proc/", "/sys/"].contains(where: { path.hasPrefix($0) })
     else { return }
     guard let text = write.text.known else {

@@ -20,8 +20,14 @@ public struct InstallerSpec: Sendable {
   public var shell = Shell.full
   /// Its own files, in memory.
   public var files = MemoryFileTree()
+  /// What is on a stick or floppy.
+  public enum Medium: Sendable {
+    case files(MemoryFileTree)
+    /// What this directory of the system's files holds.
+    case folder(String)
+  }
   /// What is on sticks and floppies, by the name of the device.
-  public var media: [String: MemoryFileTree] = [:]
+  public var media: [String: Medium] = [:]
   /// The directory that it reads its packages from; nil: from somewhere nobody mounts over.
   public var source: String?
   /// Where it mounts the system that it installs.
