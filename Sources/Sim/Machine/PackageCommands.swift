@@ -74,6 +74,10 @@ extension CommandCompiler {
         isDebian
           ? "Setting up \(name)\(package.version.map { " (\($0))" } ?? "") ..." : "Preparing... \(name)"))
     let shipped = model.library.files(0).tree
+    for path in package.ships {
+      guard case .found(let real, let node) = shipped.resolve(path) else { continue }
+      put(node, at: real, isDebian: isDebian, shipped: shipped, package)
+    }
     for (path, node) in package.files.sorted(by: { $0.key < $1.key }) {
       put(node, at: path, isDebian: isDebian, shipped: shipped, package)
     }

@@ -45,6 +45,8 @@ public struct InstallerSpec: Sendable {
 public struct PackageSpec: Sendable {
   /// Its files by path; nil: a path that it removes.
   public var files: [String: FileNode?] = [:]
+  /// Files that it brings as the system had them when the story began: what was edited in them is lost.
+  public var ships: [String] = []
   /// Its maintainer's script, run by root after the files are in place.
   public var postinst = ""
   /// Its version, for dpkg's status file.

@@ -65,6 +65,9 @@ extension ScenarioFormat {
     for file in files {
       spec.files.updateValue(node(file.value.value), forKey: TreePath.normalized(file.name))
     }
+    spec.ships = object.value(
+      "ships", absolutePath.list(), "Files that it brings as the system had them when the story began.",
+      default: [], "[]")
     spec.postinst = object.value(
       "postinst", fileText, "Its maintainer's script, run by root after the files are in place.", default: "",
       "\"\"")
