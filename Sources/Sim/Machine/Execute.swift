@@ -153,6 +153,16 @@ extension MachineModel {
     case .write:
       write(&s, &out)
       return .next(Self.instant)
+    case .install(let node):
+      return executeInstall(node, part: part, &s, &out)
+    case .moduleRefused(let why):
+      s.iscsi.problem = LoginProblem.moduleRefused.rawValue
+      explain(part, why, because: [.story], sets: .login, to: &out)
+      return .next(Self.instant)
+    case .prompt:
+      s.phase = .stuck
+      s.prompt = .initramfs
+      return .stop
     case .files(let number):
       return executeFiles(number, part: part, &s, &out)
     case .installGrub(let node, let installation, let says):

@@ -44,6 +44,7 @@ extension MachineModel {
     s.network.targets = targets
     s.network.unplugged = unplugged
     s.rootWaitOver = false
+    s.prompt = .none
     s.phase = .firmware
     enter(.firmware, &s, &out)
     say("BIOS", "POST", &out)

@@ -86,6 +86,7 @@ extension LoginProblem {
     case .notAdmitted: "the target does not admit that initiator name"
     case .sessionLimit: "the target admits no further session"
     case .unresolvedModules: "the initiator's modules could not be loaded"
+    case .moduleRefused: "the kernel refused the initiator's module"
     }
   }
 }

@@ -47,6 +47,7 @@ extension MachineModel {
     }
     let (finding, stage, sentence, facts) = diagnose(root, s)
     dead(finding, stage, because: facts, sentence, &s, &out)
+    s.prompt = .initramfs
   }
 
   /// Why the name of the root leads to nothing, or to the wrong thing: read off the machine as it is.
@@ -154,6 +155,7 @@ extension LoginProblem {
     switch self {
     case .none: .rootDiskMissing
     case .noInitiator, .unresolvedModules: .initiatorNotInInitramfs
+    case .moduleRefused: .moduleRefused
     case .noParameters: .initiatorNotConfigured
     case .noIBFT: .noIBFT
     case .noInterface: .nicDriverMissing

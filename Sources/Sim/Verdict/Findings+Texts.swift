@@ -7,6 +7,32 @@ extension Finding.Code {
       Finding(code: self, title: title, meaning: meaning, recognise: recognise, cure: cure, sources: sources)
     }
     switch self {
+    case .installerFindsNoDisk:
+      return text(
+        "the installation system finds no disk to install on",
+        "Discovery and login did not happen in the installation system: the initiator was never there, was not started, or its files could not be read from the driver disk. Nothing is installed.",
+        "No \"Attached scsi disk\" line; An error has occurred - no valid devices were found on which to create new file systems",
+        "Attach the driver disk before the step that needs it, mount the right node (dmesg, /proc/partitions), run the pre-install script, and look for \"Attached scsi disk\" before going on. An installation medium that cannot install open-iscsi (busybox) is the wrong one.",
+        ["S-03", "S-21", "S-23", "S-35"])
+    case .installerSourceHidden:
+      return text(
+        "the installation system's own directory is mounted over",
+        "The installation system keeps its packages and the new system below /mnt. A driver disk mounted at that very place hides them.",
+        "Unable to read the package ... from the installation source",
+        "Mount the driver disk at any other place, such as /mnt/usb.", ["S-22"])
+    case .moduleRefused:
+      return text(
+        "the kernel refuses a module that was built for another kernel",
+        "A module carries the version and architecture of the kernel that it was built for, and no other kernel takes it. Without the initiator's module there is no disk.",
+        "insmod: error inserting 'iscsi.ko': -1 Invalid module format (dmesg: version magic '...' should be '...')",
+        "Take the module from the very kernel that the installation system runs, of the same architecture.",
+        ["S-02"])
+    case .wrongDiskWritten:
+      return text(
+        "the installation was written to another disk",
+        "The node that was named is another disk this time: letters follow the order in which disks were found. What was on that disk is lost.",
+        "sd 8:0:0:0: [sdg] ... in dmesg, and another letter in the partitioner",
+        "Read the LU's letter in dmesg after the login, and partition that one.", ["S-48", "S-23"])
     case .noBootableDevice:
       return text(
         "no device of the boot order can be booted",
