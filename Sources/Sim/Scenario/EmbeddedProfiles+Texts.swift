@@ -1112,6 +1112,7 @@ extension EmbeddedProfiles {
       "/sbin/iscsid": "",
       "/var/lib/dpkg/status": [
         "Package: ifupdown", "Status: install ok installed", "Version: 0.6.8ubuntu19", "",
+        "Package: initramfs-tools", "Status: install ok installed", "Version: 0.92bubuntu29", "",
         "Package: open-iscsi", "Status: install ok installed", "Version: 2.0.870.1-0ubuntu11", "",
         "Package: dhcp3-client", "Status: install ok installed", "Version: 3.1.1-5ubuntu8", ""
       ],
