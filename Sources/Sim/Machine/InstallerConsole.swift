@@ -40,9 +40,12 @@ extension DiskFiles {
       world.remove(console.root)
       world.graft(view, at: console.root)
     }
+    let before = self
     for index in console.mounts.indices.reversed() {
       let mount = console.mounts[index]
-      store(world.subtree(at: mount.point), mount, inventory)
+      let inside = world.subtree(at: mount.point)
+      // A disk that is mounted twice has what was changed at either place.
+      if inside != before.content(mount, inventory) { store(inside, mount, inventory) }
       let beneath = self.world(console, console.mounts[..<index], inventory).subtree(at: mount.point)
       world.remove(mount.point)
       world.graft(beneath, at: mount.point)
