@@ -173,10 +173,11 @@ extension MachineModel {
       let node = words[1] == "/boot" ? boot : words[1] == "/" ? root : partitionNode(words[1], s)
       return node.map { $0 + line.dropFirst(words[0].count) } ?? line
     }
-    let tree = files.tree
+    // Intel's post-install script is run later, or not at all.
+    var tree = files.tree
+    tree.remove(RedHatInitrd.postInstall)
     for name in tree.list("/boot") where name.hasPrefix("initr") && tree.linkTarget("/boot/\(name)") == nil {
-      // The installation's own call has no arguments: it knows nothing of iSCSI.
-      var build = ImageBuild(tree: tree, arguments: [])
+      var build = ImageBuild(tree: tree)
       build.key = "\(key) \(name)"
       library.add(build)
       files.tree.write(build.text, to: "/boot/\(name)")

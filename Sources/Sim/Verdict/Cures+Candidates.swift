@@ -4,7 +4,8 @@ extension Cures {
   /// Edits worth trying, the least invasive first.
   func candidates() -> [Candidate] {
     [stableRoot(), stableFstab(), stableRootAndFstab(), optionalMounts()].compactMap { $0 }
-      + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits() + hardwareEdits()
+      + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits() + suseEdits()
+      + hardwareEdits()
   }
 
   // MARK: - Names of disks
@@ -109,12 +110,8 @@ extension Cures {
     var found: [Candidate] = []
     for target in scenario.targets {
       if let chap = target.chap {
-        if scenario.files.exists("/sbin/mkinitrd"), scenario.files.exists("/etc/sysconfig/kernel") {
-          found.append(
-            append(
-              "echo Username=\(chap.username) >> /etc/iscsi.conf\necho Password=\(chap.password) >> /etc/iscsi.conf",
-              to: "/sbin/mkinitrd",
-              "write the CHAP name and secret into the initrd's iscsi.conf"))
+        if scenario.files.exists("/etc/SuSE-release") {
+          if let lines = secretInLinuxrc(chap) { found.append(lines) }
         } else if scenario.files.exists("/etc/iscsi.conf") {
           found.append(
             append(
@@ -303,7 +300,7 @@ extension Cures {
   // MARK: - Edits of files
 
   /// Changes lines of the first of the files that exist; nil where no line changes.
-  private func edit(_ title: String, files: [String], change: (String) -> String?) -> Candidate? {
+  func edit(_ title: String, files: [String], change: (String) -> String?) -> Candidate? {
     var edits: [Edit] = []
     var texts: [(path: String, text: String)] = []
     for name in files {

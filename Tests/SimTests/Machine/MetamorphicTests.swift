@@ -106,13 +106,18 @@ import Testing
       scenario.machine.memoryMiB *= 2
       return true
     },
-    Edit("a comment in the second line of every system file") { scenario in
+    Edit("a comment in every system file") { scenario in
       for path in scenario.files.paths where !uncommentable.contains(path) {
         guard case .file(let bytes)? = scenario.files[path], !bytes.isEmpty else { continue }
         var lines = String(decoding: bytes, as: UTF8.self).split(
           separator: "\n", omittingEmptySubsequences: false)
         guard lines[0].last != "\\" else { continue }
-        lines.insert("# nothing of importance", at: 1)
+        // Where lines are left out the others keep their numbers: a story may name them.
+        if let gap = lines.indices.dropLast(2).first(where: { lines[$0].isEmpty && lines[$0 + 1].isEmpty }) {
+          lines[gap] = "# nothing of importance"
+        } else {
+          lines.insert("# nothing of importance", at: 1)
+        }
         if lines.last != "" { lines.append("") }
         scenario.files.write(lines.joined(separator: "\n"), to: path)
       }
