@@ -81,6 +81,7 @@ extension MachineModel {
         because: [.selection],
         "the kernel has no initramfs, and nothing else could log in to the root's target", &s, &out)
     }
+    explainImage(selection, s, &out)
     startProgram(initramfsProgram(selection, s), &s, &out, after: Pace.about(3100))
   }
 

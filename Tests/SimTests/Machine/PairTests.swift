@@ -87,7 +87,7 @@ import Testing
   private static func failure(of document: JSONValue, _ name: String) throws -> Failure? {
     let report = Bootsim.simulate(try SuiteFolder.scenario(of: document, name), options: .bare)
     return report.outcomes.lazy.compactMap { outcome in
-      if let boot = outcome.boots.first(where: { $0.outcome != .boots }) {
+      if let boot = outcome.boots.first(where: { $0.outcome == .fails }) {
         return Failure(outcome: boot.outcome.rawValue, finding: boot.finding)
       }
       return outcome.shutdowns.first { $0.outcome != .clean }.map {
