@@ -215,7 +215,7 @@ extension MachineModel {
         case .noFile:
           return .failure(
             LoaderError(
-              finding: fileFinding(load.file.path), console: "Error 15: File not found",
+              finding: fileFinding(load.file.path, s), console: "Error 15: File not found",
               sentence: "\(place): \(load.file.path) is not on \(device.name(.legacy)); \(filesSeen(s))"))
         }
       case "initrd":
@@ -246,9 +246,9 @@ extension MachineModel {
   }
 
   /// A kernel that exists elsewhere in the system is not visible from here; one that does not exist at all is missing.
-  private func fileFinding(_ path: String) -> Finding.Code {
+  private func fileFinding(_ path: String, _ s: MachineState) -> Finding.Code {
     let name = path.split(separator: "/").last.map(String.init) ?? path
-    return trees.last.map { $0.exists("/boot/" + name) } == true ? .bootFilesNotVisible : .kernelFileMissing
+    return tree(s).exists("/boot/" + name) ? .bootFilesNotVisible : .kernelFileMissing
   }
 
   func searchDrives(_ matches: (PartitionSpec) -> Bool, _ s: MachineState) -> GrubDevice? {

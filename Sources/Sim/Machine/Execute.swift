@@ -153,15 +153,20 @@ extension MachineModel {
         return .wait(nil)
       case .fails: return .next(Self.instant)
       case .works:
-        if s.root.dirty > 0 {
-          s.root.dirty = 0
-          out.cancel(MachineEvent(.writeback))
-        }
+        if !s.root.aborted { flushed(&s, &out) }
         return .next(Pace.between(10, 500, seen: 100))
       }
     case .write:
       write(&s, &out)
       return .next(Self.instant)
+    case .files(let number):
+      return executeFiles(number, part: part, &s, &out)
+    case .writeFiles(let length, let says):
+      return executeWriteFiles(length, says: says, part: part, &s, &out)
+    case .endWriting:
+      return executeEndWriting(part: part, &s, &out)
+    case .waitInVain(let length):
+      return timedOut ? .next(Self.instant) : .wait(length)
     case .installGrub(let node, let installation, let says):
       return executeInstallGrub(node, installation, says: says, part: part, &s, &out)
     case .halt(let request):
@@ -178,7 +183,8 @@ extension MachineModel {
   /// May a waiting instruction go on?
   func canGoOn(_ op: Op, _ s: MachineState) -> Bool {
     switch op {
-    case .read, .remountRoot, .sync: return rootIO(s) != .blocked
+    case .read, .remountRoot, .sync, .writeFiles, .endWriting: return rootIO(s) != .blocked
+    case .waitInVain: return false
     case .waitInterface: return !s.network.present.isEmpty
     case .settle: return s.scsi.coming.isEmpty
     case .configure(let interface, let source, _, _):
@@ -210,6 +216,7 @@ extension MachineModel {
     say("login", "login:", &out)
     explain("init", "the system is up", because: [.root, .program], sets: .program, to: &out)
     write(&s, &out)
-    endBoot(.boots, nil, nil, &s, &out)
+    let (outcome, stage, finding) = outcomeOfBoot(s)
+    endBoot(outcome, stage, finding, &s, &out)
   }
 }

@@ -85,8 +85,10 @@ extension MachineModel {
     pieces.append(compiler.take())
     // `rc` of Red Hat stops only what has its lock file; Debian's and SUSE's stop everything linked.
     let locked = tree.exists("/etc/rc.d/rc.sysinit")
+    // SUSE's rc stops by the links of the runlevel that it leaves.
+    let left = tree.isDirectory("/etc/init.d/rc\(level).d") ? defaultRunlevel(tree) : level
     for starts in [false, true] {
-      for link in links(level, start: starts, tree) {
+      for link in links(starts ? level : left, start: starts, tree) {
         if !starts, locked, !started(link.name, tree) { continue }
         // Debian's rc stops with S links too in these runlevels; Red Hat's and SUSE's start what halts.
         let action = !starts || link.path.hasPrefix("/etc/rc\(level).d/") && !locked ? "stop" : "start"
@@ -126,12 +128,16 @@ extension MachineModel {
 
   // MARK: - Commands of the story
 
-  func commandProgram(_ line: String, _ index: Int) -> UInt16 {
-    library.program("command \(index)") {
-      var compiler = CommandCompiler(model: self, tree: trees[index])
-      compiler.line(line, from: "story")
+  func commandProgram(_ line: String, asUser: Bool = false, _ index: Int, _ s: MachineState) -> UInt16 {
+    library.program("command \(index) \(s.tree)") {
+      let files = library.files(s.tree)
+      var compiler = CommandCompiler(model: self, tree: files.tree)
+      compiler.typed = TypedFiles(
+        files: files, name: "\(s.tree) step \(index)", isRoot: !asUser,
+        kernel: library.selection(s.firmware.selection)?.kernelVersion)
+      compiler.type(line)
       let ops = compiler.take()
-      if !hasEffect(ops), !line.contains("update-initramfs"), !line.contains("mkinitrd") {
+      if !hasEffect(ops), compiler.typed?.isRefused == false {
         library.notLooked("story: `\(line)` does nothing that is modelled")
       }
       return Program(part: "sh", tasks: [Program.Task(name: line, ops: ops)])

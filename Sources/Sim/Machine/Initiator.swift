@@ -1,6 +1,8 @@
 /// What takes a session away; kept to name the finding, explained by the trace.
 enum LossCause: UInt8, Sendable {
   case none, interfaceDown, addressRemoved, firewall, cable, target, logout, noRecord
+  /// Another machine has taken name and session.
+  case reinstated
 }
 
 /// The running system's sessions and their timers (FACTS.md 2.4, 2.5).
@@ -32,7 +34,7 @@ extension MachineModel {
       out.note(.set(.login))
       return .refused(.unresolvedModules)
     }
-    if let problem = refusal(login, by: target, fromROM: false, s) {
+    if let problem = refusal(login, by: target, asking: .system, s) {
       s.iscsi.problem = problem.rawValue
       out.note(.set(.login))
       return .refused(problem)
@@ -52,6 +54,7 @@ extension MachineModel {
       out.note(.set(.disk(disk)))
       name(disk, &s, &out)
     }
+    noteNamesakes(login.initiator, target, &s, &out)
     return .loggedIn
   }
 
@@ -111,7 +114,7 @@ extension MachineModel {
           refused = true
           continue
         }
-        s.iscsi.problem = LoginProblem.unreachable.rawValue
+        s.iscsi.problem = silence(s).rawValue
         explain(
           part, "nothing answers at \(login.portal); the initiator tries again and again",
           because: [.address, .path], sets: .login, to: &out)
@@ -127,7 +130,7 @@ extension MachineModel {
           report(problem, login, part: part, &out)
           refused = true
         case .silent:
-          s.iscsi.problem = LoginProblem.unreachable.rawValue
+          s.iscsi.problem = silence(s).rawValue
           say(part, "connect to \(login.portal) failed (Connection refused)", &out)
           explain(
             part, "\(login.portal) does not answer; the initiator tries again and again",
@@ -137,6 +140,13 @@ extension MachineModel {
       }
     }
     return refused ? .to(failTo, Pace.about(200)) : .next(Pace.between(250, 700, seen: 400))
+  }
+
+  /// Why nobody answers: on this side there may be no adapter, or none with an address.
+  private func silence(_ s: MachineState) -> LoginProblem {
+    if s.network.present.isEmpty { return .noInterface }
+    guard s.network.address.isEmpty else { return .unreachable }
+    return s.iscsi.problem == LoginProblem.noAddress.rawValue ? .noAddress : .interfaceNotConfigured
   }
 
   /// Can a login that waits go on?
@@ -152,7 +162,7 @@ extension MachineModel {
       }
       for target in candidates {
         if !reachableTargets(s).has(target) { return false }
-        if refusal(login, by: target, fromROM: false, s) == .sessionLimit,
+        if refusal(login, by: target, asking: .system, s) == .sessionLimit,
           s.iscsi.session(target) != .loggedIn
         {
           return false
@@ -184,7 +194,11 @@ extension MachineModel {
     case .loggedIn:
       out.cancel(MachineEvent(.notice, target))
       s.iscsi.errorHandling.drop(target)
-      if s.root.dirty > 0 { out.schedule(MachineEvent(.writeback), Pace.between(0, 5000, seen: 1000)) }
+      if s.targets.forgot.has(target) {
+        // The target knows nothing of the connection: the next packet of ours is answered with a reset.
+        return out.schedule(MachineEvent(.notice, target), Pace.between(0, 5000, seen: 1000))
+      }
+      writingResumes(&s, &out)
     case .failed, .offline:
       if logsInAgain(target, s) {
         out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
@@ -205,7 +219,7 @@ extension MachineModel {
       return
     }
     s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
-    if s.network.targets.has(target) {
+    if s.network.targets.has(target) != s.targets.forgot.has(target) {
       say(
         "kernel",
         "connection1:0: ping timeout of \(timers(of: target, s).noopTimeout) secs expired, recv timeout \(timers(of: target, s).noopInterval)",
@@ -257,13 +271,22 @@ extension MachineModel {
       s.iscsi.session(target) == .failed || s.iscsi.session(target) == .offline,
       logsInAgain(target, s)
     else { return }
+    guard !isContested(target, s) else {
+      out.cancel(MachineEvent(.recoveryTimeout, target))
+      return explain(
+        "initiator", "logging in again ends the other machine's session, and that one ours: so for ever",
+        because: [.otherMachine, .path], sets: .session, to: &out)
+    }
     s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
+    s.targets.forgot.drop(target)
     out.cancel(MachineEvent(.recoveryTimeout, target))
     say("kernel", "sd \(firstAddress(of: target)): Power-on or device reset occurred", &out)
     explain(
       "initiator", "\(recoversByItself(s) ? "the kernel" : "iscsid") logs in again",
       because: [.path, .daemon], sets: .session, to: &out)
-    if s.root.dirty > 0 { out.schedule(MachineEvent(.writeback), Pace.between(0, 5000, seen: 1000)) }
+    writingResumes(&s, &out)
+    goesOn(target, &s, &out)
+    namesakesReturn(target, &s, &out)
   }
 
   // MARK: - The daemon

@@ -29,20 +29,8 @@ extension MachineModel {
     return nil
   }
 
-  /// The tree an image was last built from: what a story's step writes afterwards is not in it (S-42).
-  func buildTree(before treeIndex: Int) -> Int {
-    var built = 0
-    for index in steps.indices where index < treeIndex {
-      guard case .run(let line) = steps[index] else { continue }
-      if line.contains("update-initramfs") || line.contains("mkinitrd") || line.contains("dracut") {
-        built = index
-      }
-    }
-    return built
-  }
-
-  func image(_ selection: BootSelection, tree: MemoryFileTree) -> InitramfsImage {
-    var image = made(selection, tree)
+  func image(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
+    var image = made(selection, build)
     if let path = selection.initrdPath, let spec = scenario.initrds[path] {
       if let modules = spec.modules {
         image.ordered = modules
@@ -59,41 +47,25 @@ extension MachineModel {
     return image
   }
 
-  private func made(_ selection: BootSelection, _ tree: MemoryFileTree) -> InitramfsImage {
-    if tree.exists("/etc/initramfs-tools") { return madeByInitramfsTools(tree) }
-    if tree.exists("/etc/sysconfig/kernel")
-      && tree.text("/etc/sysconfig/kernel")?.contains("INITRD_MODULES") == true
-    {
-      return madeBySUSE(tree)
+  /// What is in an image is what its maker found when it was called, not what the files say now (S-42).
+  private func made(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
+    switch maker(of: build.tree) {
+    case .initramfsTools: madeByInitramfsTools(build.tree)
+    case .suse: madeBySUSE(selection, build)
+    case .redHat: madeByRedHat(build.tree)
     }
-    return madeByRedHat(tree)
+  }
+
+  /// Which program builds images on a system with these files.
+  func maker(of tree: MemoryFileTree) -> InitramfsImage.Maker {
+    if tree.exists("/etc/initramfs-tools") { return .initramfsTools }
+    let isSUSE = tree.text("/etc/sysconfig/kernel")?.contains("INITRD_MODULES") == true
+    return isSUSE ? .suse : .redHat
   }
 
   /// What mkinitrd adds by itself: the disk driver and the root's file system, as fstab has it.
   private func diskModules(_ tree: MemoryFileTree) -> [String] {
     ["scsi_mod", "sd_mod"] + [read(Fstab.self, "/etc/fstab", tree)?.root?.type ?? "ext3"]
-  }
-
-  /// mkinitrd of SLES 9: INITRD_MODULES, in order, and what /sbin/mkinitrd writes into the image's own files.
-  private func madeBySUSE(_ tree: MemoryFileTree) -> InitramfsImage {
-    let list = read(ShellVariables.self, "/etc/sysconfig/kernel", tree)?["INITRD_MODULES"] ?? ""
-    let modules = diskModules(tree) + list.split(separator: " ").map(String.init)
-    var files = MemoryFileTree()
-    if let name = tree.bytes("/etc/initiatorname.iscsi") { files["/etc/initiatorname.iscsi"] = .file(name) }
-    // The image has its own /etc/iscsi.conf: only what the script writes into it is there (S-11).
-    var conf = ""
-    if let script = tree.text("/sbin/mkinitrd") {
-      var interpreter = ShellInterpreter(tree: tree, delegate: CommandCompiler(model: self, tree: tree))
-      let run = interpreter.run(
-        ShellScript.parse(script, file: "/sbin/mkinitrd"), file: "/sbin/mkinitrd", arguments: ["-D", "eth0"])
-      for write in run.writes where write.path.known == "/etc/iscsi.conf" { conf += write.text.known ?? "" }
-    }
-    files.write(conf, to: "/etc/iscsi.conf")
-    return InitramfsImage(
-      maker: .suse, ordered: modules, available: modules,
-      hasInitiator: modules.contains { KernelModules.normalized($0) == "iscsi" }
-        && tree.exists("/sbin/iscsid"),
-      files: files)
   }
 
   /// mkinitrd of RHEL 4: adapters of modprobe.conf in order; Intel's post-install script adds the initiator, its modules and files.
@@ -119,20 +91,20 @@ extension MachineModel {
   // MARK: - Programs
 
   func initramfsProgram(_ selection: BootSelection, _ s: MachineState) -> UInt16 {
-    let built = buildTree(before: Int(s.tree))
+    let build = build(ofImage: selection.initrdPath, s)
     return library.program(
-      "initramfs \(selection.initrdPath ?? "-") \(selection.kernelPath) \(selection.commandLine) \(built)"
+      "initramfs \(selection.initrdPath ?? "-") \(selection.kernelPath) \(selection.commandLine) \(build.key)"
     ) {
-      let image = image(selection, tree: trees[built])
-      let ops: [Op] =
-        switch image.maker {
-        case .initramfsTools: initramfsToolsOps(image, selection)
-        case .suse: suseOps(image, selection)
-        case .redHat: nashOps(image, selection)
-        }
-      return Program(
-        part: image.maker == .redHat ? "nash" : "initramfs",
-        tasks: [Program.Task(name: "initramfs", ops: ops)])
+      let image = image(selection, build)
+      switch image.maker {
+      case .initramfsTools:
+        return Program(
+          part: "initramfs",
+          tasks: [Program.Task(name: "initramfs", ops: initramfsToolsOps(image, selection))])
+      case .suse: return Program(part: "linuxrc", tasks: suseTasks(image, selection))
+      case .redHat:
+        return Program(part: "nash", tasks: [Program.Task(name: "initramfs", ops: nashOps(image, selection))])
+      }
     }
   }
 
@@ -141,7 +113,7 @@ extension MachineModel {
   }
 
   /// The settings of linux-iscsi and of RHEL 4's initiator in the image.
-  private func oldLogin(_ files: MemoryFileTree) -> Login? {
+  func oldLogin(_ files: MemoryFileTree) -> Login? {
     let conf = read(LinuxISCSIConfig.self, "/etc/iscsi.conf", files) ?? LinuxISCSIConfig()
     guard let address = conf.discoveryAddresses.first(where: { conf.isEnabled(discoveryAddress: $0) }) else {
       return nil
@@ -162,21 +134,6 @@ extension MachineModel {
     let end = ops.label()
     addOldInitiator(image, to: &ops, failTo: end)
     ops.place(end)
-    ops.add(.mountRoot(root))
-    ops.add(.switchRoot(initPath: "/sbin/init"))
-    return ops.finished
-  }
-
-  /// linuxrc of SLES 9: the same parts; it looks for the root for a while, then gives a shell.
-  private func suseOps(_ image: InitramfsImage, _ selection: BootSelection) -> [Op] {
-    let root = rootName(selection.commandLine)
-    var ops = OpList()
-    ops.add(.pause(Pace.about(500)))
-    let end = ops.label()
-    addOldInitiator(image, to: &ops, failTo: end)
-    ops.place(end)
-    ops.add(.startRootWait(Pace.between(10_000, 12_000, seen: 10_500)))
-    ops.add(.waitRoot(root))
     ops.add(.mountRoot(root))
     ops.add(.switchRoot(initPath: "/sbin/init"))
     return ops.finished

@@ -10,8 +10,6 @@ final class MachineModel: Model, @unchecked Sendable {
 
   let scenario: Scenario
   let inventory: Inventory
-  /// The system's files before each step of the story.
-  let trees: [MemoryFileTree]
   let steps: [StoryStep]
   let library: Library
   let kernelModules: [String]
@@ -20,15 +18,7 @@ final class MachineModel: Model, @unchecked Sendable {
     self.scenario = scenario
     inventory = Inventory(scenario)
     steps = scenario.story.flatMap { $0 == .reboot ? [.shutdown, .boot] : [$0] }
-    var tree = scenario.files
-    var trees: [MemoryFileTree] = []
-    for step in steps {
-      trees.append(tree)
-      if case .write(let path, let text) = step { tree[path] = text.map { .file(Array($0.utf8)) } }
-    }
-    trees.append(tree)
-    self.trees = trees
-    library = Library()
+    library = Library(DiskFiles(tree: scenario.files))
     var modules = KernelModules.known
     for nic in scenario.machine.nics where !modules.contains(nic.driver) { modules.append(nic.driver) }
     kernelModules = modules
@@ -70,9 +60,16 @@ final class MachineModel: Model, @unchecked Sendable {
     case .outageOver: outageOver(Int(event.a), &s, &out)
     case .rootWaitOver: rootWaitOver(&s, &out)
     case .writeback: writeBack(&s, &out)
+    case .commit: journalCommits(&s, &out)
+    case .cacheWritten: cacheWritten(&s, &out)
+    case .heldUp: heldUp(&s, &out)
+    case .stepBegins: stepBegins(Int(event.a), &s, &out)
+    case .danglingGone: danglingGone(Int(event.a), &s, &out)
+    case .namesakeReturns: namesakeReturns(Int(event.a), &s, &out)
     }
     pathsChanged(from: before, &s, &out)
     wakeTasks(&s, &out)
+    watchDelays(&s, &out)
   }
 
   // MARK: - Explanations
@@ -89,9 +86,6 @@ final class MachineModel: Model, @unchecked Sendable {
     out.note(.says(part: part, text(), because: facts()))
     for fact in sets { out.note(.set(fact)) }
   }
-
-  /// The tree that the running (or booting) system has.
-  func tree(_ s: MachineState) -> MemoryFileTree { trees[Int(s.tree)] }
 }
 
 /// Values that states refer to by number: made once, equal values have one number, 0 is "none".
@@ -107,6 +101,22 @@ final class Library {
   /// Lines of files that were not understood where they could matter.
   private(set) var notLookedAt: [String] = []
   private var menuCache: [String: Any] = [:]
+  private var versions: [UInt32: DiskFiles]
+  private var builds: [String: ImageBuild] = [:]
+
+  /// Begins with the files that the scenario has: version 0.
+  init(_ files: DiskFiles) { versions = [0: files] }
+
+  /// The version of the files that came about in a way, made at first.
+  func files(_ how: String, make: () -> DiskFiles) -> UInt32 {
+    let number = max(1, Self.hash(how) & 0x7FFF_FFFF)
+    if versions[number] == nil { versions[number] = make() }
+    return number
+  }
+  func files(_ number: UInt32) -> DiskFiles { versions[number] ?? DiskFiles(tree: MemoryFileTree()) }
+
+  func add(_ build: ImageBuild) { builds[build.key] = build }
+  func build(_ key: String?) -> ImageBuild? { key.flatMap { builds[$0] } }
 
   func number(_ value: BootSelection) -> UInt16 { Self.intern(value, &selections) }
   func selection(_ number: UInt16) -> BootSelection? { Self.value(number, selections) }

@@ -14,8 +14,8 @@ struct MachineState: Hashable, Sendable {
   var stage: UInt8 = 0
   /// The next step of the story.
   var step: UInt8 = 0
-  /// Which version of the system's files is on the disks (index into the model's trees).
-  var tree: UInt8 = 0
+  /// Which version of the system's files is on the disks: its number in the library, 0 as the scenario gives them.
+  var tree: UInt32 = 0
   /// Local devices that are plugged in.
   var attached: Set64 = []
   /// Boot code written by the story over what the scenario gave; 0: as given, else an interned `Installation`.
@@ -30,6 +30,11 @@ struct MachineState: Hashable, Sendable {
   var program = ProgramState()
   /// Outages that happen when a stage is reached: bits for the story's steps that arm them, in order.
   var armed: UInt64 = 0
+  /// What the root's medium holds, with the machine on or off.
+  var medium = MediumState()
+  /// What targets remember of initiators that are gone.
+  var targets = TargetState()
+  var delay = DelayState()
   var results = ResultsState()
 }
 
@@ -105,8 +110,8 @@ struct InitiatorState: Hashable, Sendable {
   /// Sessions of the boot ROM that the target still counts.
   var romSessions: Set64 = []
   var daemon = false
-  /// The files that iscsid last read when it took the sessions over: index into the model's trees + 1; 0: it never did.
-  var timersTree: UInt8 = 0
+  /// The files that iscsid last read when it took the sessions over: the version's number + 1; 0: it never did.
+  var timersTree: UInt32 = 0
   /// sendsigs leaves the daemon alone (/run/sendsigs.omit.d).
   var daemonSpared = false
   /// Why there is no session: `LoginProblem` raw value.
@@ -115,6 +120,8 @@ struct InitiatorState: Hashable, Sendable {
   var errorHandling: Set64 = []
   /// What last took a session's path away: `LossCause` raw value.
   var loss: UInt8 = 0
+  /// Other machines whose initiator name our session has: bits for the story's steps.
+  var namesakes: UInt64 = 0
 
   func session(_ target: Int) -> Session { Session(rawValue: sessions[target]) ?? .none }
 }
@@ -134,6 +141,8 @@ struct RootState: Hashable, Sendable {
   var lost: UInt8 = 0
   /// The recovery flag on the medium: set while mounted read-write, cleared by a clean unmount or remount.
   var needsRecovery = false
+  /// Its remount for writing was refused.
+  var refusesWriting = false
   /// What the device was lost to: index of a finding's code + 1.
   var lostTo: UInt8 = 0
   /// Programs and scripts that are in the page cache.

@@ -28,7 +28,8 @@ extension MachineModel {
       if now.has(target) {
         pathRestored(target, &s, &out)
       } else {
-        pathLost(target, closed: !s.network.targets.has(target), &s, &out)
+        let closed = !s.network.targets.has(target) && !s.targets.forgot.has(target)
+        pathLost(target, closed: closed, &s, &out)
       }
     }
   }
@@ -45,6 +46,11 @@ extension MachineModel {
   ) -> Flow {
     guard let index = nic(interface), s.network.present.has(index) else {
       say(part, "\(interface ?? "network"): no such device", &out)
+      s.iscsi.problem =
+        (s.network.present.isEmpty ? LoginProblem.noInterface : .interfaceNotConfigured).rawValue
+      explain(
+        part, "there is no interface \(interface ?? "with a cable")", because: [.initramfs, .interface],
+        sets: .login, to: &out)
       return .to(failTo, Self.instant)
     }
     let name = scenario.machine.nics[index].interface
@@ -84,7 +90,7 @@ extension MachineModel {
 
   /// What a story's step or an armed outage does to cable or target.
   func beginOutage(step: Int, _ s: inout MachineState, _ out: inout Out) {
-    switch steps[step] {
+    switch steps[step].plain {
     case .linkDown(let name, let length, _):
       guard let index = scenario.machine.nics.firstIndex(where: { $0.name == name || $0.interface == name })
       else { return }
@@ -94,8 +100,7 @@ extension MachineModel {
     case .targetDown(let iqn, let length, _):
       guard let index = scenario.targets.firstIndex(where: { $0.iqn == iqn }) else { return }
       s.network.targets.drop(index)
-      s.iscsi.romSessions.drop(index)
-      out.cancel(MachineEvent(.romSessionGone, index))
+      forgetSessions(index, &s, &out)
       explain("story", "the target \(iqn) stops" + forText(length), sets: .path, .story, to: &out)
       if let length { out.schedule(MachineEvent(.outageOver, step), Window(.microseconds(length))) }
     default: break
@@ -107,7 +112,7 @@ extension MachineModel {
   }
 
   func outageOver(_ step: Int, _ s: inout MachineState, _ out: inout Out) {
-    switch steps[step] {
+    switch steps[step].plain {
     case .linkDown(let name, _, _):
       if let index = scenario.machine.nics.firstIndex(where: { $0.name == name || $0.interface == name }) {
         s.network.unplugged.drop(index)
@@ -118,6 +123,7 @@ extension MachineModel {
         s.network.targets.put(index)
         explain("story", "the target \(iqn) is back", sets: .path, to: &out)
       }
+    case .targetCrash(let iqn, _, _): targetStarts(iqn, &s, &out)
     default: break
     }
   }

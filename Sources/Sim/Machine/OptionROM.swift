@@ -22,7 +22,7 @@ extension MachineModel {
       return romGivesUp(.targetNotFound, nic: nic, &s, &out)
     }
     let login = Login(initiator: rom.initiator, target: iqn, portal: portal, chap: rom.chap)
-    if let problem = refusal(login, by: target, fromROM: true, s) {
+    if let problem = refusal(login, by: target, asking: .rom(rom.kind), s) {
       explain(
         "target", "\(iqn) refuses the option ROM's login: \(problem.reason)", sets: .bootDevice, to: &out)
       return romGivesUp(.refused, nic: nic, &s, &out)
@@ -79,7 +79,7 @@ extension LoginProblem {
     case .noIBFT: "the firmware left no iBFT on this boot"
     case .noInterface: "no network interface appeared"
     case .interfaceNotReady: "the initiator ran before the adapter's driver was loaded"
-    case .interfaceNameWrong: "the interface has another name in the initramfs"
+    case .interfaceNotConfigured: "the initramfs configures no interface that is there"
     case .noAddress: "the interface got no address"
     case .unreachable: "the portal does not answer"
     case .targetNotFound: "the portal has no target of that name"

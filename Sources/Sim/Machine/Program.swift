@@ -102,6 +102,13 @@ indirect enum Op: Sendable {
   case firewall(drops: Set64, says: String)
   case sync
   case write
+  /// From now on the disks hold this version of the files (`Library.files`).
+  case files(UInt32)
+  /// A program writes files for a while; then it is done.
+  case writeFiles(Window, says: String)
+  case endWriting
+  /// Waits, as long as it does, for an answer that does not come.
+  case waitInVain(Window)
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)
@@ -171,8 +178,8 @@ enum LoginProblem: UInt8, Sendable {
   case noInterface
   /// The adapter's driver is on its way, but not there yet.
   case interfaceNotReady
-  /// No adapter has the name that the settings give.
-  case interfaceNameWrong
+  /// Nothing gave an address to the adapter that is there, or the settings name another one.
+  case interfaceNotConfigured
   case noAddress
   case unreachable
   case targetNotFound

@@ -22,7 +22,11 @@ extension MachineModel {
       }
       return .wait(Pace.between(800, 1500, seen: 1000))
     }
-    say(part, "Waiting for root file system ... Running /scripts/local-block ... done.", &out)
+    say(
+      part,
+      part == "linuxrc"
+        ? "Waiting for device \(root.text) to appear:"
+        : "Waiting for root file system ... Running /scripts/local-block ... done.", &out)
     return .wait(nil)
   }
 
@@ -34,9 +38,13 @@ extension MachineModel {
   }
 
   func noRoot(_ root: RootName, part: String, _ s: inout MachineState, _ out: inout Out) {
-    say(part, "Gave up waiting for root file system device.  Common problems:", &out)
-    say(part, "ALERT!  \(root.text) does not exist.  Dropping to a shell!", &out)
-    say(part, "(initramfs)", &out)
+    if part == "linuxrc" {
+      say(part, "Waiting for device \(root.text) to appear: not found -- exiting to /bin/sh", &out)
+    } else {
+      say(part, "Gave up waiting for root file system device.  Common problems:", &out)
+      say(part, "ALERT!  \(root.text) does not exist.  Dropping to a shell!", &out)
+      say(part, "(initramfs)", &out)
+    }
     let (finding, stage, sentence, facts) = diagnose(root, s)
     dead(finding, stage, because: facts, sentence, &s, &out)
   }
@@ -107,15 +115,13 @@ extension MachineModel {
     s.root.mount = .readOnly
     let name = nodeName(place, s) ?? "?"
     say(
-      "kernel", "EXT4-fs (\(name.dropping("/dev/") ?? name)): mounted filesystem with ordered data mode", &out
-    )
+      "kernel",
+      "EXT4-fs (\(name.dropping("/dev/") ?? name)): mounted filesystem with \(journalMode(s).spoken) data mode",
+      &out)
     explain(
       part, "\(name) on \(inventory.disks[place.disk].name) is mounted as the root",
       because: [.selection, .letter(place.disk), .session], sets: .root, to: &out)
-    if s.root.needsRecovery {
-      say("kernel", "EXT4-fs (\(name)): recovery complete", &out)
-      s.root.needsRecovery = false
-    }
+    journalReplayed(name, &s, &out)
     return .next(Pace.about(350))
   }
 
@@ -150,7 +156,7 @@ extension LoginProblem {
     case .noIBFT: .noIBFT
     case .noInterface: .nicDriverMissing
     case .interfaceNotReady: .interfaceNotReady
-    case .interfaceNameWrong: .interfaceNameWrong
+    case .interfaceNotConfigured: .interfaceNotConfigured
     case .noAddress: .noAddress
     case .unreachable: .targetUnreachable
     case .targetNotFound: .targetNameUnknown
@@ -162,7 +168,7 @@ extension LoginProblem {
 
   var stage: Stage {
     switch self {
-    case .noInterface, .interfaceNotReady, .interfaceNameWrong, .noAddress: .initramfsNetwork
+    case .noInterface, .interfaceNotReady, .interfaceNotConfigured, .noAddress: .initramfsNetwork
     case .none: .rootMount
     default: .initramfsISCSI
     }

@@ -5,7 +5,10 @@ import LinuxConfig
 /// Commands that touch none of these are run by nobody; those that do are first read from the disk.
 struct CommandCompiler: ShellDelegate {
   let model: MachineModel
-  let tree: MemoryFileTree
+  /// The system's files, with what scripts have written into its configuration so far.
+  var tree: MemoryFileTree
+  /// For what a story types: the files that its commands change. Scripts that run by themselves leave them as they are.
+  var typed: TypedFiles?
   var ops = OpList()
   /// Rules that the commands so far have set.
   var firewall = FirewallRules()
@@ -17,7 +20,7 @@ struct CommandCompiler: ShellDelegate {
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []
   /// Filters that the interpreter computes itself.
-  private static let computed: Set<String> = [
+  static let computed: Set<String> = [
     "cat", "grep", "sed", "awk", "basename", "dirname", "expr", "ls", "head", "tail", "cut", "tr", "sort",
     "uname", "id", "which",
   ]
@@ -91,7 +94,8 @@ struct CommandCompiler: ShellDelegate {
       if let name = path.dropping("/var/lock/subsys/") {
         return started(name) ? .node(.file([])) : .absent
       }
-      return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : .tree
+      if path.hasPrefix("/sys/class/net") { return model.networkInSysfs(path) }
+      return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : typedFile(path)
     }
   }
 
@@ -104,9 +108,16 @@ struct CommandCompiler: ShellDelegate {
     }
   }
 
+  /// Configuration that a script of the boot writes is there for those that run after it.
+  mutating func wroteByItself(_ write: ShellWrite) {
+    guard let path = write.path.known, path.hasPrefix("/etc/"), let text = write.text.known else { return }
+    tree.write((write.appends ? tree.text(path) ?? "" : "") + text, to: path)
+  }
+
   // MARK: - Commands
 
   mutating func run(_ call: ShellCall) -> ShellOutcome? {
+    if let outcome = runTyped(call) { return outcome }
     guard let full = call.name else { return nil }
     let name = TreePath.name(full)
     let words = call.arguments.map { $0.known ?? "?" }
@@ -119,9 +130,12 @@ struct CommandCompiler: ShellDelegate {
     }
     // A unit's or the story's command has its place already.
     let place = call.file.contains(":") || call.file == "story" ? call.file : "\(call.file):\(call.line)"
+    if let length = Self.writing(name, words) {
+      effect(call) { $0.writeFiles(length, "\(place): `\(call.text)` writes files") }
+    }
     switch name {
-    case "ifdown": effect(call) { $0.interfacesDown(words, place) }
-    case "ifup":
+    case "ifdown" where programScript(full) == nil: effect(call) { $0.interfacesDown(words, place) }
+    case "ifup" where programScript(full) == nil:
       effect(call) { $0.interfacesUp(words, place) }
       ifupTellsInit(words)
     case "initctl", "telinit": tellInit(name, words)
@@ -130,6 +144,14 @@ struct CommandCompiler: ShellDelegate {
     case "NetworkManager": effect(call) { $0.networkManager(place) }
     case "ifconfig": effect(call) { $0.ifconfig(words, place) }
     case "ip": effect(call) { $0.ip(words, place) }
+    case "dhcpcd":
+      effect(call) { compiler in
+        let end = compiler.ops.label()
+        compiler.ops.add(
+          .configure(
+            interface: words.last { !$0.hasPrefix("-") }, .dhcp, limit: Pace.about(60_000), failTo: end))
+        compiler.ops.place(end)
+      }
     case "dhclient", "dhclient3":
       effect(call) { compiler in
         let interface = words.last { !$0.hasPrefix("-") } ?? "eth0"
@@ -215,6 +237,14 @@ struct CommandCompiler: ShellDelegate {
         interpret(service, [action])
         return ShellOutcome(.zero)
       }
+      if let script = typedScript(full, call.directory) {
+        interpret(script, words)
+        return ShellOutcome(.zero)
+      }
+      if let script = programScript(full) {
+        effect(call) { $0.interpret(script, words) }
+        return ShellOutcome(.zero)
+      }
       // Of other commands only one thing matters: they, too, have to be read from the disk.
       if !call.isCaptured, !Self.computed.contains(name) { effect(call) { _ in } }
       return nil
@@ -223,7 +253,7 @@ struct CommandCompiler: ShellDelegate {
   }
 
   /// A command with an effect: its program has to be read; where that fails the script goes on with the next one.
-  private mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
+  mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
     let name = TreePath.name(call.name ?? "?")
     let start = ops.count
     let end = ops.label()
@@ -244,6 +274,13 @@ struct CommandCompiler: ShellDelegate {
       sum += (Double(factor == nil ? word : String(word.dropLast())) ?? 0) * (factor ?? 1)
     }
     return Int64(max(0, min(sum * unit / 1000, 1e12)))
+  }
+
+  /// A program that is a script in the tree: SUSE's ifup and ifdown, YaST's stages.
+  private func programScript(_ name: String) -> String? {
+    let places =
+      name.hasPrefix("/") ? [name] : ["/sbin", "/usr/sbin", "/bin", "/usr/bin"].map { "\($0)/\(name)" }
+    return places.first { tree.text($0)?.hasPrefix("#!") == true }
   }
 
   private func initScript(_ path: String) -> String? {

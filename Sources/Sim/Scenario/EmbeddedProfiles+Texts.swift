@@ -511,7 +511,7 @@ extension EmbeddedProfiles {
       }
     ]
   },
-  "network": { "dhcp": false },
+  "network": { "dhcp": true },
   "targets": [
     {
       "name": "iqn.2006-01.com.example:boot", "portal": "192.168.0.2:3260",
@@ -527,18 +527,121 @@ extension EmbeddedProfiles {
     }
   ],
   "system": {
+    // The document's command, with the name that the interface has at boot.
+    "initrd": { "/boot/initrd-2.6.5-7.244-default": { "command": "mkinitrd -D eth0" } },
     "files": {
       "/etc/SuSE-release": ["SUSE LINUX Enterprise Server 9 (i586)", "VERSION = 9", "PATCHLEVEL = 3"],
       "/sbin/init": "",
       "/sbin/iscsid": "",
-      "/etc/sysconfig/kernel": ["# This variable contains the list of modules to be added to the initial ramdisk.", "INITRD_MODULES=\"ide-disk reiserfs e1000 iscsi\""],
+      "/sbin/dhcpcd": "",
+      "/etc/sysconfig/kernel": {
+        "lines": {
+          "1": ["# Modules of the initial ramdisk, and of the running system (shortened)."],
+          "8": ["# Modules that mkinitrd puts into the initial ramdisk, in the order in which they are loaded.", "#", "INITRD_MODULES=\"ide-disk reiserfs e1000 iscsi\""]
+        }
+      },
       "/etc/iscsi.conf": ["DiscoveryAddress=192.168.0.2"],
       "/etc/initiatorname.iscsi": ["InitiatorName=iqn.1987-05.com.cisco:host"],
-      // The part of /sbin/mkinitrd that writes the image's own /etc/iscsi.conf (line 1901 in the original).
-      "/sbin/mkinitrd": [
-        "#! /bin/bash",
-        "echo DiscoveryAddress=192.168.0.2 >> /etc/iscsi.conf"
+      "/lib/modules/2.6.5-7.244-default/modules.dep": [
+        "/lib/modules/2.6.5-7.244-default/kernel/drivers/ide/ide-disk.ko:",
+        "/lib/modules/2.6.5-7.244-default/kernel/drivers/scsi/scsi_mod.ko:",
+        "/lib/modules/2.6.5-7.244-default/kernel/drivers/scsi/sd_mod.ko: /lib/modules/2.6.5-7.244-default/kernel/drivers/scsi/scsi_mod.ko",
+        "/lib/modules/2.6.5-7.244-default/kernel/drivers/scsi/aic7xxx/aic7xxx.ko: /lib/modules/2.6.5-7.244-default/kernel/drivers/scsi/scsi_mod.ko",
+        "/lib/modules/2.6.5-7.244-default/kernel/drivers/usb/storage/usb-storage.ko: /lib/modules/2.6.5-7.244-default/kernel/drivers/scsi/scsi_mod.ko",
+        "/lib/modules/2.6.5-7.244-default/kernel/drivers/net/e1000/e1000.ko:",
+        "/lib/modules/2.6.5-7.244-default/kernel/drivers/net/tg3.ko:",
+        "/lib/modules/2.6.5-7.244-default/kernel/fs/reiserfs/reiserfs.ko:",
+        "/lib/modules/2.6.5-7.244-default/kernel/fs/jbd/jbd.ko:",
+        "/lib/modules/2.6.5-7.244-default/kernel/fs/ext3/ext3.ko: /lib/modules/2.6.5-7.244-default/kernel/fs/jbd/jbd.ko",
+        "/lib/modules/2.6.5-7.244-default/extra/iscsi.ko: /lib/modules/2.6.5-7.244-default/kernel/drivers/scsi/scsi_mod.ko"
       ],
+      "/lib/modules/2.6.5-7.244-default/kernel/drivers/ide/ide-disk.ko": "",
+      "/lib/modules/2.6.5-7.244-default/kernel/drivers/scsi/scsi_mod.ko": "",
+      "/lib/modules/2.6.5-7.244-default/kernel/drivers/scsi/sd_mod.ko": "",
+      "/lib/modules/2.6.5-7.244-default/kernel/drivers/scsi/aic7xxx/aic7xxx.ko": "",
+      "/lib/modules/2.6.5-7.244-default/kernel/drivers/usb/storage/usb-storage.ko": "",
+      "/lib/modules/2.6.5-7.244-default/kernel/drivers/net/e1000/e1000.ko": "",
+      "/lib/modules/2.6.5-7.244-default/kernel/drivers/net/tg3.ko": "",
+      "/lib/modules/2.6.5-7.244-default/kernel/fs/reiserfs/reiserfs.ko": "",
+      "/lib/modules/2.6.5-7.244-default/kernel/fs/jbd/jbd.ko": "",
+      "/lib/modules/2.6.5-7.244-default/kernel/fs/ext3/ext3.ko": "",
+      "/lib/modules/2.6.5-7.244-default/extra/iscsi.ko": "",
+      // Line 1901 is in the here-document that writes what linuxrc does about iSCSI.
+      "/sbin/mkinitrd": {
+        "lines": {
+          "1": [
+            "#! /bin/bash",
+            "# Builds the initial ramdisk of every kernel in /boot (shortened).",
+            "interface=",
+            "while [ $# -gt 0 ]; do",
+            "    case \"$1\" in",
+            "        -D) shift; interface=$1 ;;",
+            "    esac",
+            "    shift",
+            "done",
+            ". /etc/sysconfig/kernel"
+          ],
+          "1700": [
+            "# Puts a module and those it needs into the image, and a line into its linuxrc that loads them.",
+            "add_module() {",
+            "    paths=$(modprobe --set-version $kernel_version --show-depends $1)",
+            "    if [ -z \"$paths\" ]; then",
+            "        echo \"Module $1 not found.\" >&2",
+            "        return",
+            "    fi",
+            "    for path in $paths; do",
+            "        test \"$path\" = insmod && continue",
+            "        case \"$added\" in *\" $path \"*) continue ;; esac",
+            "        added=\"$added $path \"",
+            "        cp -p $path $tmp_mnt$path",
+            "        echo \"insmod $path\" >> $linuxrc",
+            "    done",
+            "}"
+          ],
+          "1800": [
+            "mkinitrd_kernel() {",
+            "    kernel_version=$1",
+            "    tmp_mnt=$(mktemp -d /tmp/mkinitrd.XXXXXX)",
+            "    linuxrc=$tmp_mnt/linuxrc",
+            "    added=",
+            "    echo \"#! /bin/sh\" > $linuxrc",
+            "    # The driver of disks, the root's file system, then what /etc/sysconfig/kernel lists, in that order.",
+            "    add_module sd_mod",
+            "    while read device point type rest; do",
+            "        test \"$point\" = / && add_module $type",
+            "    done < /etc/fstab",
+            "    for module in $INITRD_MODULES; do",
+            "        add_module $module",
+            "    done",
+            "    if [ -n \"$interface\" ]; then",
+            "        cp -p /sbin/dhcpcd $tmp_mnt/sbin/dhcpcd",
+            "        echo \"dhcpcd $interface\" >> $linuxrc",
+            "    fi",
+            "    case \" $INITRD_MODULES \" in *\" iscsi \"*) mkinitrd_iscsi ;; esac",
+            "    (cd $tmp_mnt; find . | cpio --quiet -H newc --create | gzip -9) > /boot/initrd-$kernel_version",
+            "}"
+          ],
+          "1892": [
+            "mkinitrd_iscsi() {",
+            "    cp -p /sbin/iscsid $tmp_mnt/sbin/iscsid",
+            "    cp -p /etc/initiatorname.iscsi $tmp_mnt/etc/initiatorname.iscsi",
+            "    for address in $(grep ^DiscoveryAddress= /etc/iscsi.conf | cut -d= -f2); do",
+            "        echo \"echo DiscoveryAddress=$address >> /etc/iscsi.conf\" >> $linuxrc",
+            "    done",
+            "    # What follows is linuxrc's: it runs in the image, which has an /etc/iscsi.conf of its own.",
+            "    cat >> $linuxrc <<EOF",
+            "echo Starting iSCSI",
+            "iscsid",
+            "EOF",
+            "}"
+          ],
+          "2100": [
+            "for kernel in /boot/vmlinuz-*; do",
+            "    mkinitrd_kernel ${kernel#/boot/vmlinuz-}",
+            "done"
+          ]
+        }
+      },
       "/boot/vmlinuz-2.6.5-7.244-default": "",
       "/boot/initrd-2.6.5-7.244-default": "",
       "/boot/vmlinuz": { "link": "vmlinuz-2.6.5-7.244-default" },
@@ -568,7 +671,98 @@ extension EmbeddedProfiles {
         "fsck -A -a",
         "mount -n -o remount,rw /",
         "mount -a -t nonfs",
+        "# The installation goes on once, after the first reboot.",
+        "if [ -f /var/lib/YaST2/runme_at_boot ]; then",
+        "    /usr/lib/YaST2/startup/YaST2.Second-Stage",
+        "fi",
         "[ -f /etc/init.d/boot.local ] && . /etc/init.d/boot.local"
+      ],
+      "/usr/lib/YaST2/startup/YaST2.Second-Stage": [
+        "#! /bin/bash",
+        "# The installation after the first reboot, as far as it matters: one screen asks about the network cards.",
+        "echo \"Network Cards: configure or skip?\"",
+        "read answer < /dev/console",
+        "if [ \"$answer\" = configure ]; then",
+        "    for a in $(ls /sys/class/net); do",
+        "        test \"$a\" = lo && continue",
+        "        address=$(cat /sys/class/net/$a/address)",
+        "        echo \"BOOTPROTO=dhcp\" > /etc/sysconfig/network/ifcfg-eth-id-$address",
+        "        echo \"STARTMODE=onboot\" >> /etc/sysconfig/network/ifcfg-eth-id-$address",
+        "    done",
+        "    /etc/init.d/network restart",
+        "fi",
+        "rm -f /var/lib/YaST2/runme_at_boot"
+      ],
+      "/etc/sysconfig/network/config": ["# Options of the network scripts"],
+      // The adapter has no ifcfg file: YaST's question about it was answered with "skip".
+      "/etc/init.d/network": {
+        "lines": {
+          "1": [
+            "#! /bin/bash",
+            "### BEGIN INIT INFO",
+            "# Provides: network",
+            "# Default-Start: 2 3 5",
+            "### END INIT INFO",
+            "# Starts and stops the interfaces that have a configuration (shortened).",
+            ". /etc/sysconfig/network/config"
+          ],
+          "160": [
+            "case \"$1\" in",
+            "    start|stop|restart|reload) ;;",
+            "    *) echo \"Usage: $0 {start|stop|restart|reload}\"; exit 1 ;;",
+            "esac",
+            "INTERFACES=$(ls /sys/class/net)"
+          ],
+          "169": [
+            "for a in $INTERFACES; do",
+            "    test \"$a\" = lo && continue",
+            "    # What is up already, from whatever put it up, is taken down and set up anew.",
+            "    ifdown $a -o rc",
+            "    test \"$1\" = stop || ifup $a -o rc",
+            "done"
+          ],
+          "190": [
+            "if [ \"$1\" = stop ]; then",
+            "    for a in $INTERFACES; do",
+            "        rm -f /var/run/dhcpcd-$a.pid",
+            "    done",
+            "fi"
+          ]
+        }
+      },
+      "/sbin/ifup": [
+        "#! /bin/bash",
+        "# The configuration of an interface is in a file named for its address, or for itself (shortened).",
+        "INTERFACE=$1",
+        "address=$(cat /sys/class/net/$INTERFACE/address)",
+        "for config in eth-id-$address $INTERFACE; do",
+        "    test -f /etc/sysconfig/network/ifcfg-$config && . /etc/sysconfig/network/ifcfg-$config && found=yes",
+        "done",
+        "if [ -z \"$found\" ]; then",
+        "    echo \"No configuration found for $INTERFACE\"",
+        "    exit 0",
+        "fi",
+        "case \"$2 $STARTMODE\" in \"-o off\"|\"-o manual\") exit 0 ;; esac",
+        "ip link set dev $INTERFACE up",
+        "case \"$BOOTPROTO\" in",
+        "    dhcp*) dhcpcd $INTERFACE ;;",
+        "    *) ip addr add $IPADDR/24 dev $INTERFACE ;;",
+        "esac"
+      ],
+      "/sbin/ifdown": [
+        "#! /bin/bash",
+        "# The configuration of an interface is in a file named for its address, or for itself (shortened).",
+        "INTERFACE=$1",
+        "address=$(cat /sys/class/net/$INTERFACE/address)",
+        "for config in eth-id-$address $INTERFACE; do",
+        "    test -f /etc/sysconfig/network/ifcfg-$config && . /etc/sysconfig/network/ifcfg-$config && found=yes",
+        "done",
+        "if [ -z \"$found\" ]; then",
+        "    echo \"No configuration found for $INTERFACE\"",
+        "    exit 0",
+        "fi",
+        "ip addr flush dev $INTERFACE",
+        "ip link set dev $INTERFACE down"
       ],
       "/etc/init.d/boot.local": ["#! /bin/sh"],
       "/etc/init.d/syslog": ["#! /bin/sh"],
@@ -584,7 +778,11 @@ extension EmbeddedProfiles {
         "mount -no remount,ro /",
         "exec $command -d -f $opts"
       ],
-      "/etc/init.d/rc5.d/S05syslog": { "link": "../syslog" },
+      "/etc/rc.d": { "link": "init.d" },
+      "/etc/init.d/rc5.d/S05network": { "link": "../network" },
+      "/etc/init.d/rc5.d/S06syslog": { "link": "../syslog" },
+      "/etc/init.d/rc5.d/K16syslog": { "link": "../syslog" },
+      "/etc/init.d/rc5.d/K17network": { "link": "../network" },
       "/etc/init.d/rc0.d/S20halt": { "link": "../halt" },
       "/etc/init.d/rc6.d/S20reboot": { "link": "../halt" }
     }

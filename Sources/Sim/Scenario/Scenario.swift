@@ -252,6 +252,8 @@ public struct InitrdSpec: Sendable {
   public var omit: [String]
   /// Files by path; nil removes one.
   public var files: [String: String?]
+  /// The command that made it before the story begins, with its arguments; nil: the maker without any.
+  public var command: String?
 }
 
 /// What is done to the machine. A step begins when nothing of the one before is under way any more.
@@ -267,12 +269,42 @@ public enum StoryStep: Hashable, Sendable {
   /// Service actions run the system's own script or unit: ("restart", "iscsid").
   case service(action: String, name: String)
   case kill(String)
-  /// A command line, typed as root.
-  case run(String)
+  /// A command line, typed by root or by a user of the system.
+  case run(String, asUser: Bool = false)
   /// Edits a file of the system. Nil removes it.
   case write(path: String, text: String?)
   case linkDown(nic: String, microseconds: Int64?, at: Stage?)
   case targetDown(iqn: String, microseconds: Int64?, at: Stage?)
+  /// The host of a target loses power, and with it what the write caches of its LUs hold; nil: nobody starts the
+  /// target again but `targetStart`.
+  case targetCrash(iqn: String, microseconds: Int64?, at: Stage?)
+  case targetStart(String)
+  /// The machine loses its power.
+  case powerCut
+  /// Another machine logs in to a target.
+  case otherMachine(OtherMachine)
+  /// The step happens so long after the next one has begun.
+  indirect case after(Delay, StoryStep)
+
+  /// The step without its delay.
+  var plain: StoryStep { if case .after(_, let step) = self { step } else { self } }
+}
+
+/// Another initiator than the scenario's machine.
+public struct OtherMachine: Hashable, Sendable {
+  /// Its initiator name.
+  public var initiator: String
+  /// The IQN of the target it logs in to.
+  public var target: String
+  /// The LU it uses.
+  public var lun: Int
+  /// It mounts that LU's file system for writing.
+  public var mounts: Bool
+  /// What it authenticates with; nil: nothing.
+  public var chap: Credentials?
+
+  /// Stands for the target's first LU until the targets are known.
+  static let firstLUN = -1
 }
 
 /// The part of a boot or shutdown in which something happens.
@@ -310,4 +342,8 @@ public struct Expectation: Sendable {
   public var at: Delay?
   /// Findings that have to be among those of all outcomes.
   public var findings: [String]?
+  /// Whether a boot of the nominal run comes up late.
+  public var degraded: Bool?
+  /// By how much the first late boot of the nominal run is late.
+  public var lateBy: Delay?
 }

@@ -1,41 +1,39 @@
 import LinuxConfig
 
 extension ScenarioFormat {
-  /// A text, or the lines of one.
+  /// A text, or the lines of one, or some of them by their numbers.
   static let fileText = Format<String>(
-    .anyOf([.text(pattern: nil), .list(.text(pattern: nil), identity: nil, atLeast: 0, atMost: nil)])
+    .anyOf([.text(pattern: nil), lineList.shape(), sparseText.shape()])
   ) { value, path, problems in
-    if let text = value.string { return text }
-    guard case .array = value.kind else {
+    switch value.kind {
+    case .string(let text): return text
+    case .array: return lineList.read(value, path, problems)?.map { $0 + "\n" }.joined()
+    case .object: return sparseText.read(value, path, problems)
+    default:
       problems.report(
         "expected a text or a list of lines, found \(value.kindName)", at: value.place, path: path)
       return nil
     }
-    let lines = anyText.list().read(value, path, problems) ?? []
-    for (index, line) in lines.enumerated() where line.contains("\n") {
-      problems.report(
-        "a line with a line break in it", at: value.place, path: "\(path)[\(index)]",
-        hint: "one entry is one line")
-    }
-    return lines.map { $0 + "\n" }.joined()
   }
 
   private static let link = Format<String>.object("link", "A symbolic link.") { object in
     object.always("link", nonEmpty, "What it points to.")
   }
 
-  /// A text, lines, a link, or `null` for a file that is not there.
+  /// A text, all or some lines, a link, or `null` for a file that is not there.
   static let fileEntry = Format<SystemDraft.Entry>(
     .anyOf([fileText.shape(), link.shape(), .null])
   ) { value, path, problems in
     switch value.kind {
     case .null: return .absent
-    case .object: return link.read(value, path, problems).map { .link($0) }
-    case .string, .array: return fileText.read(value, path, problems).map { .text($0) }
+    case .object where value["lines"] == nil: return link.read(value, path, problems).map { .link($0) }
+    case .string, .array, .object: return fileText.read(value, path, problems).map { .text($0) }
     default:
       problems.report(
         "expected the file's text, found \(value.kindName)", at: value.place, path: path,
-        hint: "a text, a list of lines, {\"link\": \"target\"}, or null for a file that is not there")
+        hint:
+          "a text, a list of lines, {\"lines\": {\"10\": […]}}, {\"link\": \"target\"}, or null for a file that is not there"
+      )
       return nil
     }
   }
@@ -51,9 +49,12 @@ extension ScenarioFormat {
     let files = object.value(
       "files", fileText.orNull.map(pattern: "^/", name: wrongPath), "Files in it; null: not in it.",
       default: [], "{}")
+    let command = object.optional(
+      "command", nonEmpty, "The command that made it before the story begins, as \"mkinitrd -D eth0\".",
+      fallback: "the maker without arguments")
     var byPath: [String: String?] = [:]
     for file in files { byPath.updateValue(file.value.value, forKey: TreePath.normalized(file.name)) }
-    return InitrdSpec(modules: modules, add: add, omit: omit, files: byPath)
+    return InitrdSpec(modules: modules, add: add, omit: omit, files: byPath, command: command)
   }
 
   static let system = Format<SystemDraft>.object("system", "The machine's own files.") { object in
@@ -75,12 +76,40 @@ extension ScenarioFormat {
 
   // MARK: Story
 
-  private enum PlainStep: String, CaseIterable, Sendable { case installer, boot, shutdown, reboot }
+  private enum PlainStep: String, CaseIterable, Sendable {
+    case installer, boot, shutdown, reboot
+    case powerCut = "power-cut"
+  }
 
   private static let actions = [
     "attach", "detach", "start", "stop", "restart", "reload", "kill", "run", "write", "link-down",
-    "target-down",
+    "target-down", "target-crash", "target-start", "power-cut", "other-machine",
   ]
+
+  private enum Typist: String, CaseIterable, Sendable { case root, user }
+  /// Target and LU are looked up once the targets are known (`ScenarioBuilder`).
+  private static let otherMachine = Format<OtherMachine>.object(
+    "otherMachine", "Another initiator, which logs in to a target."
+  ) { object in
+    let initiator = object.always("initiator", nonEmpty, "Its initiator name.")
+    let target = object.optional(
+      "target", nonEmpty, "The target it logs in to.", fallback: "the first one")
+    let lun = object.optional(
+      "lun", integer(0...16383), "The LU it uses.", fallback: "the target's first one")
+    let mounts = object.value("mounts", boolean, "It mounts that LU for writing.", default: true, "true")
+    let chap = object.optional("chap", credentials, "What it authenticates with.", fallback: "nothing")
+    guard let initiator else { return nil }
+    return OtherMachine(
+      initiator: initiator, target: target ?? "", lun: lun ?? OtherMachine.firstLUN, mounts: mounts,
+      chap: chap)
+  }
+
+  /// Only `true`: a step that has nothing else to say.
+  private static let yes = Format<Bool>(.boolean) { value, path, problems in
+    if case .bool(true) = value.kind { return true }
+    problems.report("expected true", at: value.place, path: path, hint: "leave the step out otherwise")
+    return nil
+  }
 
   private static let action = Format<[StoryStep]>.object("step", "Something done to the machine.") { object in
     var steps: [StoryStep] = []
@@ -93,25 +122,49 @@ extension ScenarioFormat {
       steps += service.map { [.service(action: verb, name: $0)] } ?? []
     }
     steps += object.optional("kill", nonEmpty, "Kills a process by name.").map { [.kill($0)] } ?? []
-    steps += object.optional("run", nonEmpty, "A command line, typed as root.").map { [.run($0)] } ?? []
+    let line = object.optional(
+      "run", nonEmpty, "A command line that is typed; what it does to files stays done.")
+    let typist = object.value("as", choice(Typist.self), "Who types it.", default: .root, "\"root\"")
+    steps += line.map { [.run($0, asUser: typist == .user)] } ?? []
     let written = object.optional(
       "write", fileText.orNull.map(pattern: "^/", name: wrongPath),
       "Writes files of the system; null removes.")
     steps += (written ?? []).map { .write(path: TreePath.normalized($0.name), text: $0.value.value) }
     let nic = object.optional("link-down", name, "Takes the link of an adapter (its name or interface) away.")
     let iqn = object.optional("target-down", nonEmpty, "Takes a target down.")
+    let crashed = object.optional(
+      "target-crash", nonEmpty,
+      "The host of a target loses power, and what its LUs' write caches hold is lost.")
+    let started = object.optional("target-start", nonEmpty, "Starts a target that is down.")
+    let cut = object.optional("power-cut", yes, "The machine loses its power.")
+    let other = object.optional(
+      "other-machine", otherMachine, "Another machine logs in to a target.")
     let time = object.optional("for", positiveDuration, "How long it is down.", fallback: "for good")
     let stage = object.optional(
       "at", choice(Stage.self), "The stage at whose beginning it goes down.", fallback: "at once")
+    let delay = object.optional(
+      "after", ScenarioFormat.delay, "How long after the next step has begun it happens.",
+      fallback: "before the next step")
     if let nic { steps.append(.linkDown(nic: nic, microseconds: time, at: stage)) }
     if let iqn { steps.append(.targetDown(iqn: iqn, microseconds: time, at: stage)) }
+    if let crashed { steps.append(.targetCrash(iqn: crashed, microseconds: time, at: stage)) }
+    if let started { steps.append(.targetStart(started)) }
+    if cut != nil { steps.append(.powerCut) }
+    if let other { steps.append(.otherMachine(other)) }
     object.exactlyOne(of: actions, example: "{\"attach\": \"usb0\"}")
     for modifier in ["for", "at"] where object.has(modifier) {
-      if !object.has("link-down"), !object.has("target-down") {
-        object.report("only goes with \"link-down\" and \"target-down\"", field: modifier)
+      if !["link-down", "target-down", "target-crash"].contains(where: { object.has($0) }) {
+        object.report(
+          "only goes with \"link-down\", \"target-down\" and \"target-crash\"", field: modifier)
       }
     }
-    return steps
+    if object.has("as"), !object.has("run") { object.report("only goes with \"run\"", field: "as") }
+    guard let delay else { return steps }
+    if ["run", "kill", "write", "start", "stop", "restart", "reload"].contains(where: { object.has($0) }) {
+      object.report("does not go with what root types", field: "after", hint: "write it in its place")
+    }
+    if object.has("at") { object.report("does not go with \"at\"", field: "after", hint: "one of the two") }
+    return steps.map { .after(delay, $0) }
   }
 
   /// `"boot"`, `"shutdown"`, `"reboot"`, or an object with one action.
@@ -124,6 +177,7 @@ extension ScenarioFormat {
     case .boot: return [.boot]
     case .shutdown: return [.shutdown]
     case .reboot: return [.reboot]
+    case .powerCut: return [.powerCut]
     case nil: return nil
     }
   }
@@ -211,6 +265,10 @@ extension ScenarioFormat {
     )
     let findings = object.optional(
       "findings", name.list(), "Findings that must be among those of all outcomes.")
+    let degraded = object.optional(
+      "degraded", boolean, "Whether a boot of the nominal run comes up late.")
+    let lateBy = object.optional(
+      "lateBy", ScenarioFormat.delay, "By how much the nominal run's first late boot is late.")
     guard let verdict else { return nil }
     let letters = disks.map { list in
       Dictionary(list.map { ($0.name, $0.value.value) }, uniquingKeysWith: { first, _ in first })
@@ -218,6 +276,6 @@ extension ScenarioFormat {
     return Expectation(
       verdict: verdict, stage: stage, finding: finding, rootDevice: rootDevice, disks: letters,
       shutdown: shutdown,
-      fileSystem: fileSystem, at: at, findings: findings)
+      fileSystem: fileSystem, at: at, findings: findings, degraded: degraded, lateBy: lateBy)
   }
 }

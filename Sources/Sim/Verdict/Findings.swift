@@ -19,7 +19,7 @@ public struct Finding: Sendable {
     case noIBFT = "no-ibft"
     case nicDriverMissing = "nic-driver-missing"
     case interfaceNotReady = "interface-not-ready"
-    case interfaceNameWrong = "interface-name-wrong"
+    case interfaceNotConfigured = "interface-not-configured"
     case noAddress = "no-address"
     case targetUnreachable = "target-unreachable"
     case targetNameUnknown = "target-name-unknown"
@@ -42,6 +42,13 @@ public struct Finding: Sendable {
     case networkDownAtShutdown = "network-down-at-shutdown"
     case finalFlushBlocked = "final-flush-blocked"
     case rootNotUnmounted = "root-not-unmounted"
+    case bootHeldUp = "boot-held-up"
+    case mediumRolledBack = "medium-rolled-back"
+    case mountedTwice = "mounted-twice"
+    case fileSystemDamaged = "file-system-damaged"
+    case dataLostBehindJournal = "data-lost-behind-journal"
+    case rootStaysReadOnly = "root-stays-read-only"
+    case initiatorNameTwice = "initiator-name-twice"
   }
 
   /// Its stable name.

@@ -19,8 +19,9 @@ struct Narrator {
         BootReport(
           outcome: result.outcome, stage: result.stage, finding: result.finding?.rawValue,
           at: span.end - span.start,
-          because: result.outcome == .fails ? why(span.entry, from: span.first) : [], console: console(span),
-          rootDevice: result.rootDevice, disks: disks(result.letters)))
+          because: reasons(result, span), console: console(span),
+          rootDevice: result.rootDevice, disks: disks(result.letters),
+          lateBy: result.outcome == .degraded ? span.waited : nil))
     }
     var shutdowns: [ShutdownReport] = []
     for index in 0..<Int(results.shutdownCount) {
@@ -35,6 +36,15 @@ struct Narrator {
           because: result.outcome == .clean ? [] : why(span.entry, from: span.first), console: console(span)))
     }
     return Outcome(witness: witness, share: share, boots: boots, shutdowns: shutdowns, timeline: timeline())
+  }
+
+  /// Why a boot failed, or what held it up.
+  private func reasons(_ result: BootResult, _ span: Span) -> [String] {
+    switch result.outcome {
+    case .boots: []
+    case .fails: why(span.entry, from: span.first)
+    case .degraded: span.late.map { why($0, from: span.first) } ?? []
+    }
   }
 
   private func disks(_ letters: SIMD64<UInt8>) -> [String: String] {
@@ -53,6 +63,9 @@ struct Narrator {
     /// The trace entry that ended it.
     var entry: Int
     var first: Int
+    /// How long it waited for what did not answer, and the entry in which that became too long.
+    var waited: Int64 = 0
+    var late: Int?
   }
 
   private var entries: [Trace<MachineEvent, Note>.Entry] { run.trace?.entries ?? [] }
@@ -62,15 +75,30 @@ struct Narrator {
     var shutdowns: [Span] = []
     var start: (time: Int64, entry: Int)?
     var down: (time: Int64, entry: Int)?
+    var waited: Int64 = 0
+    var waitingSince: Int64?
+    var late: Int?
     for (index, entry) in entries.enumerated() {
       let time = entry.time.microseconds
       for note in entry.notes {
         guard case .mark(let mark) = note else { continue }
         switch mark {
-        case .powerOn: start = (time, index)
+        case .powerOn:
+          start = (time, index)
+          waited = 0
+          waitingSince = nil
+          late = nil
+        case .waitBegins: waitingSince = time
+        case .waitEnds:
+          waited += waitingSince.map { time - $0 } ?? 0
+          waitingSince = nil
+        case .isLate: late = late ?? index
         case .shutdownBegins: down = (time, index)
         case .bootEnds:
-          boots.append(Span(start: start?.time ?? 0, end: time, entry: index, first: start?.entry ?? 0))
+          boots.append(
+            Span(
+              start: start?.time ?? 0, end: time, entry: index, first: start?.entry ?? 0,
+              waited: waited + (waitingSince.map { time - $0 } ?? 0), late: late))
         case .bootFailsLater:
           if !boots.isEmpty {
             let last = boots.count - 1
