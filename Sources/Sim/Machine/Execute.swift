@@ -20,6 +20,10 @@ extension MachineModel {
     case .modules(let names):
       loadModules(names, &s, &out)
       return .next(Pace.between(20, 150, seen: 60))
+    case .insmod(let module):
+      return executeInsmod(module, part: part, &s, &out)
+    case .needsModules(let names, let failTo):
+      return executeNeedsModules(names, failTo: failTo, part: part, &s, &out)
     case .coldplug(let names, let window):
       coldplug(names, window, &s, &out)
       return .next(Self.instant)
@@ -109,6 +113,9 @@ extension MachineModel {
     case .stopDaemon(let why):
       stopDaemon(why, &s, &out)
       return .next(Pace.between(5, 100, seen: 20))
+    case .lockFile(let name, let held):
+      if let bit = library.serviceBit(name) { s.services.set(bit, held) }
+      return .next(Self.instant)
     case .spareDaemon:
       s.iscsi.daemonSpared = true
       return .next(Self.instant)
@@ -135,7 +142,8 @@ extension MachineModel {
         }
       }
       return .next(Pace.between(50, 500, seen: 150))
-    case .firewall(let drops, let why):
+    case .firewall(let drops, let cuts, let why):
+      cutConnections(cuts, why, part: part, &s, &out)
       if s.network.dropped != drops {
         let cut = drops.subtracting(s.network.dropped).members
         s.network.dropped = drops
@@ -159,14 +167,14 @@ extension MachineModel {
     case .write:
       write(&s, &out)
       return .next(Self.instant)
-    case .files(let number):
-      return executeFiles(number, part: part, &s, &out)
     case .writeFiles(let length, let says):
       return executeWriteFiles(length, says: says, part: part, &s, &out)
     case .endWriting:
       return executeEndWriting(part: part, &s, &out)
     case .waitInVain(let length):
       return timedOut ? .next(Self.instant) : .wait(length)
+    case .files(let number):
+      return executeFiles(number, part: part, &s, &out)
     case .installGrub(let node, let installation, let says):
       return executeInstallGrub(node, installation, says: says, part: part, &s, &out)
     case .halt(let request):

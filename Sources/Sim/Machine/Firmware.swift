@@ -44,6 +44,7 @@ extension MachineModel {
     s.network.targets = targets
     s.network.unplugged = unplugged
     s.rootWaitOver = false
+    s.services = []
     s.delay = DelayState()
     danglingSessionsAge(&out, s)
     s.phase = .firmware

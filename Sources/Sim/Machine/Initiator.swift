@@ -238,7 +238,8 @@ extension MachineModel {
     if let timeout = recoveryTimeout(of: target, s) {
       out.schedule(MachineEvent(.recoveryTimeout, target), timeout)
     }
-    if reachableTargets(s).has(target), logsInAgain(target, s) {
+    // A connection that was cut: with its end the path is there for the next one, which pathRestored sees to.
+    if reachableTargets(s).has(target), !s.network.cut.has(target), logsInAgain(target, s) {
       out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
     }
   }
@@ -278,6 +279,7 @@ extension MachineModel {
         because: [.otherMachine, .path], sets: .session, to: &out)
     }
     s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
+    s.network.cut.drop(target)
     s.targets.forgot.drop(target)
     out.cancel(MachineEvent(.recoveryTimeout, target))
     say("kernel", "sd \(firstAddress(of: target)): Power-on or device reset occurred", &out)

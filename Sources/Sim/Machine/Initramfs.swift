@@ -52,7 +52,7 @@ extension MachineModel {
     switch maker(of: build.tree) {
     case .initramfsTools: madeByInitramfsTools(build.tree)
     case .suse: madeBySUSE(selection, build)
-    case .redHat: madeByRedHat(build.tree)
+    case .redHat: madeByRedHat(selection, build)
     }
   }
 
@@ -63,30 +63,6 @@ extension MachineModel {
     return isSUSE ? .suse : .redHat
   }
 
-  /// What mkinitrd adds by itself: the disk driver and the root's file system, as fstab has it.
-  private func diskModules(_ tree: MemoryFileTree) -> [String] {
-    ["scsi_mod", "sd_mod"] + [read(Fstab.self, "/etc/fstab", tree)?.root?.type ?? "ext3"]
-  }
-
-  /// mkinitrd of RHEL 4: adapters of modprobe.conf in order; Intel's post-install script adds the initiator, its modules and files.
-  private func madeByRedHat(_ tree: MemoryFileTree) -> InitramfsImage {
-    let aliases = read(ModprobeConf.self, "/etc/modprobe.conf", tree) ?? ModprobeConf()
-    var modules = diskModules(tree)
-    for (_, driver) in aliases.interfaces.sorted(by: { $0.key < $1.key }) { modules.append(driver) }
-    for adapter in aliases.hostAdapters {
-      if KernelModules.normalized(adapter) == "iscsi_sfnet" {
-        modules += ["crc32c", "libcrc32c", "md5", "scsi_transport_iscsi"]
-      }
-      modules.append(adapter)
-    }
-    var files = MemoryFileTree()
-    for path in ["/etc/iscsi.conf", "/etc/initiatorname.iscsi"] {
-      if let bytes = tree.bytes(path) { files[path] = .file(bytes) }
-    }
-    return InitramfsImage(
-      maker: .redHat, ordered: modules, available: modules,
-      hasInitiator: modules.contains { KernelModules.normalized($0) == "iscsi_sfnet" }, files: files)
-  }
 
   // MARK: - Programs
 
@@ -125,39 +101,17 @@ extension MachineModel {
       chap: auth.username.map { Credentials(username: $0, password: auth.password ?? "") })
   }
 
-  /// linuxrc of RHEL 4, run by nash: modules in order, then the initiator, then the root, at once.
+  /// linuxrc of Red Hat's mkinitrd; modules that the scenario leaves out are not in the image.
   private func nashOps(_ image: InitramfsImage, _ selection: BootSelection) -> [Op] {
-    let root = rootName(selection.commandLine)
-    var ops = OpList()
-    ops.add(.say("Red Hat nash version 4.2.1.6 starting"))
-    ops.add(.pause(Pace.about(500)))
-    let end = ops.label()
-    addOldInitiator(image, to: &ops, failTo: end)
-    ops.place(end)
-    ops.add(.mountRoot(root))
-    ops.add(.switchRoot(initPath: "/sbin/init"))
-    return ops.finished
-  }
-
-  private func addOldInitiator(_ image: InitramfsImage, to ops: inout OpList, failTo end: Int) {
-    for module in image.ordered where !["iscsi", "iscsi_sfnet"].contains(KernelModules.normalized(module)) {
-      ops.add(.say("Loading \(module).ko module"))
-      ops.add(.modules([module]))
-      if KernelModules.normalized(module) == "usb_storage" { ops.add(.pause(Window(.seconds(8)))) }
+    var files = image.files
+    for path in files.list("/lib").map({ "/lib/" + $0 })
+    where !image.ordered.contains(KernelModules.normalized(TreePath.name(path))) {
+      files.remove(path)
     }
-    guard image.hasInitiator else { return ops.add(.noteProblem(.noInitiator)) }
-    guard let login = oldLogin(image.files) else { return ops.add(.noteProblem(.noParameters)) }
-    ops.add(.stage(.initramfsNetwork))
-    ops.add(.waitInterface(limit: Pace.between(100, 300, seen: 200), failTo: end))
-    ops.add(.configure(interface: nil, .fixed, limit: Pace.between(4000, 8000, seen: 5000), failTo: end))
-    ops.add(.stage(.initramfsISCSI))
-    let initiator =
-      image.ordered.first { ["iscsi", "iscsi_sfnet"].contains(KernelModules.normalized($0)) } ?? "iscsi"
-    ops.add(.say("Loading \(initiator).ko module"))
-    ops.add(.modules([initiator]))
-    ops.add(.startDaemon)
-    ops.add(.pause(Pace.between(200, 2000, seen: 500)))
-    ops.add(.login([login], failTo: end))
+    var compiler = NashCompiler(model: self, image: files, selection: selection)
+    let written = Set(files.list("/lib").map { KernelModules.normalized($0) })
+    compiler.added = image.ordered.filter { !written.contains(KernelModules.normalized($0)) }
+    return compiler.compile(hasInitiator: image.hasInitiator)
   }
 }
 
@@ -190,6 +144,7 @@ extension Op {
       .configure(interface: interface, source, limit: limit, failTo: map(to))
     case .login(let logins, let to): .login(logins, failTo: map(to))
     case .loginFromFirmware(let to): .loginFromFirmware(failTo: map(to))
+    case .needsModules(let names, let to): .needsModules(names, failTo: map(to))
     case .unlessIBFT(let to): .unlessIBFT(map(to))
     case .remountRoot(let readWrite, let to): .remountRoot(readWrite: readWrite, failTo: map(to))
     default: self

@@ -98,6 +98,7 @@ final class Library {
   private var shutdowns: [ShutdownResult] = []
   private var installations: [GrubInstallation] = []
   private var cachedPaths: [String: Int] = [:]
+  private var serviceNames: [String] = []
   /// Lines of files that were not understood where they could matter.
   private(set) var notLookedAt: [String] = []
   private var menuCache: [String: Any] = [:]
@@ -150,6 +151,17 @@ final class Library {
     guard cachedPaths.count < 64 else { return nil }
     cachedPaths[path] = cachedPaths.count
     return cachedPaths.count - 1
+  }
+
+  /// The bit of a service's lock file; nil beyond the 64 that are told apart.
+  func serviceBit(_ name: String) -> Int? {
+    if let known = serviceNames.firstIndex(of: name) { return known }
+    guard serviceNames.count < 64 else { return nil }
+    serviceNames.append(name)
+    return serviceNames.count - 1
+  }
+  func services(_ set: Set64) -> Set<String> {
+    Set(serviceNames.indices.filter { set.has($0) }.map { serviceNames[$0] })
   }
 
   func parsed<T>(_ key: String, make: () -> T) -> T {

@@ -35,6 +35,8 @@ struct MachineState: Hashable, Sendable {
   /// What targets remember of initiators that are gone.
   var targets = TargetState()
   var delay = DelayState()
+  /// Services whose lock file is in /var/lock/subsys (numbers of the library).
+  var services: Set64 = []
   var results = ResultsState()
 }
 
@@ -88,6 +90,8 @@ struct NetworkState: Hashable, Sendable {
   var unplugged: Set64 = []
   /// Targets whose packets, or packets to whom, the firewall drops.
   var dropped: Set64 = []
+  /// Targets whose present connection the firewall cuts, while it would let a new one through.
+  var cut: Set64 = []
   /// Targets whose daemon runs.
   var targets: Set64 = []
 }

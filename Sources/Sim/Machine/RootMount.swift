@@ -152,11 +152,13 @@ extension LoginProblem {
     switch self {
     case .none: .rootDiskMissing
     case .noInitiator, .unresolvedModules: .initiatorNotInInitramfs
+    case .symbolsUnresolved: .moduleUnresolved
+    case .moduleRefused: .moduleRefused
     case .noParameters: .initiatorNotConfigured
     case .noIBFT: .noIBFT
     case .noInterface: .nicDriverMissing
-    case .interfaceNotReady: .interfaceNotReady
     case .interfaceNotConfigured: .interfaceNotConfigured
+    case .interfaceNotReady: .interfaceNotReady
     case .noAddress: .noAddress
     case .unreachable: .targetUnreachable
     case .targetNotFound: .targetNameUnknown
@@ -168,7 +170,8 @@ extension LoginProblem {
 
   var stage: Stage {
     switch self {
-    case .noInterface, .interfaceNotReady, .interfaceNotConfigured, .noAddress: .initramfsNetwork
+    case .noInterface, .interfaceNotConfigured, .interfaceNotReady, .noAddress:
+      .initramfsNetwork
     case .none: .rootMount
     default: .initramfsISCSI
     }

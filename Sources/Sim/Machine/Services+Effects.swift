@@ -137,7 +137,7 @@ extension CommandCompiler {
     firewallDrops = drops
     ops.add(
       .firewall(
-        drops: drops,
+        drops: drops, cuts: firewall.cuts(model.scenario),
         says: "\(place): iptables " + words.joined(separator: " ")
           + (drops.isEmpty ? " lets the targets' packets through" : " drops packets of the targets")))
   }
@@ -160,7 +160,9 @@ extension CommandCompiler {
     firewall = rules
     firewallDrops = rules.drops(model.scenario)
     ops.add(
-      .firewall(drops: rules.drops(model.scenario), says: "\(place): iptables-restore loads its rules"))
+      .firewall(
+        drops: rules.drops(model.scenario), cuts: rules.cuts(model.scenario),
+        says: "\(place): iptables-restore loads its rules"))
   }
 
   // MARK: - Sessions

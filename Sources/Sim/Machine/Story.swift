@@ -81,6 +81,14 @@ extension MachineModel {
       explain("story", "\(path) is edited", sets: .story, to: &out)
       if s.phase == .up { write(&s, &out) }
       return s.phase == .up
+    case .panic:
+      guard s.phase == .up else { return false }
+      explain("story", "the kernel panics", sets: .story, to: &out)
+      crash(&s, &out)
+      return false
+    case .answer(let program, let text):
+      explain("story", "\(program) will be told: \(text)", sets: .story, to: &out)
+      return false
     case .after(let delay, _):
       out.schedule(
         MachineEvent(.stepBegins, index),
@@ -189,7 +197,7 @@ extension MachineModel {
       new: true, &s)
   }
 
-  private func record(_ result: BootResult, new: Bool, _ s: inout MachineState) {
+  func record(_ result: BootResult, new: Bool, _ s: inout MachineState) {
     if new, s.results.bootCount < 8 { s.results.bootCount += 1 }
     s.results.boots[Int(s.results.bootCount) - 1] = library.number(result)
   }
@@ -228,8 +236,8 @@ extension MachineModel {
     case .interfaceDown, .addressRemoved:
       return stage == .shutdown ? .networkDownAtShutdown : .networkTakenFromRoot
     case .firewall: return .firewallCutsRoot
-    case .noRecord: return .sessionWithoutRecord
     case .reinstated: return .initiatorNameTwice
+    case .noRecord: return .sessionWithoutRecord
     case .cable, .target, .none:
       return s.iscsi.daemon || recoversByItself(s) ? .outageTooLong : .nobodyLogsInAgain
     }

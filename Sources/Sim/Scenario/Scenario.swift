@@ -275,6 +275,10 @@ public enum StoryStep: Hashable, Sendable {
   case write(path: String, text: String?)
   case linkDown(nic: String, microseconds: Int64?, at: Stage?)
   case targetDown(iqn: String, microseconds: Int64?, at: Stage?)
+  /// The kernel panics; the machine is off afterwards.
+  case panic
+  /// What is answered when a program asks at the next boots ("kudzu").
+  case answer(program: String, text: String)
   /// The host of a target loses power, and with it what the write caches of its LUs hold; nil: nobody starts the
   /// target again but `targetStart`.
   case targetCrash(iqn: String, microseconds: Int64?, at: Stage?)

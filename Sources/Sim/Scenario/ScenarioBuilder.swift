@@ -327,7 +327,10 @@ struct ScenarioBuilder {
           let wasOn = isOn
           defer { isOn = wasOn }
           return .after(delay, resolved(inner))
-        case .write: break
+        case .panic:
+          if !isOn { report("the machine is off", hint: "\"boot\" comes first") }
+          isOn = false
+        case .write, .answer: break
         }
         return value
       }

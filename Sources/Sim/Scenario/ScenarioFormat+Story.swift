@@ -83,10 +83,21 @@ extension ScenarioFormat {
 
   private static let actions = [
     "attach", "detach", "start", "stop", "restart", "reload", "kill", "run", "write", "link-down",
-    "target-down", "target-crash", "target-start", "power-cut", "other-machine",
+    "target-down", "target-crash", "target-start", "power-cut", "other-machine", "crash", "answers",
   ]
 
-  private enum Typist: String, CaseIterable, Sendable { case root, user }
+  private enum Crash: String, CaseIterable, Sendable { case panic }
+
+  private static let kudzuAnswer = text(pattern: "^(configure|configure static|ignore)$") {
+    (text: String) throws(Quantity.Failure) -> String in
+    guard ["configure", "configure static", "ignore"].contains(text) else {
+      throw Quantity.Failure(
+        message: "\(JSONValue(.string(JSONParser.shortened(text))).text()) is no answer to kudzu",
+        hint: "\"configure\" (by DHCP), \"configure static\", or \"ignore\"")
+    }
+    return text
+  }
+
   /// Target and LU are looked up once the targets are known (`ScenarioBuilder`).
   private static let otherMachine = Format<OtherMachine>.object(
     "otherMachine", "Another initiator, which logs in to a target."
@@ -110,6 +121,8 @@ extension ScenarioFormat {
     problems.report("expected true", at: value.place, path: path, hint: "leave the step out otherwise")
     return nil
   }
+
+  private enum Typist: String, CaseIterable, Sendable { case root, user }
 
   private static let action = Format<[StoryStep]>.object("step", "Something done to the machine.") { object in
     var steps: [StoryStep] = []
@@ -147,6 +160,12 @@ extension ScenarioFormat {
       fallback: "before the next step")
     if let nic { steps.append(.linkDown(nic: nic, microseconds: time, at: stage)) }
     if let iqn { steps.append(.targetDown(iqn: iqn, microseconds: time, at: stage)) }
+    let crash = object.optional("crash", choice(Crash.self), "The kernel crashes; the machine is off then.")
+    if crash != nil { steps.append(.panic) }
+    let answers = object.optional(
+      "answers", kudzuAnswer.map(pattern: "^kudzu$", name: { $0 == "kudzu" ? nil : "asks nothing" }),
+      "What kudzu is told when it asks about new hardware at the next boots.")
+    steps += (answers ?? []).map { .answer(program: $0.name, text: $0.value.value) }
     if let crashed { steps.append(.targetCrash(iqn: crashed, microseconds: time, at: stage)) }
     if let started { steps.append(.targetStart(started)) }
     if cut != nil { steps.append(.powerCut) }

@@ -86,6 +86,18 @@ extension Finding.Code {
         "ALERT!  UUID=... does not exist.  Dropping to a shell!",
         "Install the initiator, lift what keeps it out (NO_ISCSI_IN_INITRAMFS), list its modules, and rebuild the initramfs.",
         ["S-07", "S-10", "S-39", "lab g"])
+    case .moduleUnresolved:
+      return text(
+        "a module that the initiator needs is not loaded before it",
+        "The initrd's insmod loads one file after the other and resolves nothing. RHEL 4's iscsi_sfnet needs scsi_transport_iscsi before it; each of its sessions asks for crc32c (which needs libcrc32c), and one with CHAP for md5.",
+        "iscsi_sfnet: Unknown symbol; insmod: error inserting '/lib/iscsi_sfnet.ko': -1 Unknown symbol in module",
+        "Put scsi_transport_iscsi, libcrc32c, crc32c, md5 and iscsi_sfnet into the initrd, in this order.", ["S-67"])
+    case .moduleRefused:
+      return text(
+        "a module was built for another kernel",
+        "A module carries the version and the processor type of the kernel it was built for. The kernel takes no other, and without the initiator's module there is no SCSI host.",
+        "iscsi_sfnet: version magic '2.6.9-34.EL 686 ...' should be '2.6.9-42.EL 686 ...'; -1 Invalid module format",
+        "Take the modules of exactly the kernel that boots, and build the initrd again.", ["S-02"])
     case .initiatorNotConfigured:
       return text(
         "the initramfs's initiator knows no target",
@@ -105,6 +117,13 @@ extension Finding.Code {
         "Waiting up to 180 secs for any network device to become available ... Failure",
         "Add the adapter's module (MODULES=, INITRD_MODULES, modprobe.conf) and rebuild.",
         ["S-01", "S-10", "lab n"])
+    case .interfaceNotConfigured:
+      return text(
+        "the initramfs configures no interface, or another one",
+        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or DEVICE=, ip= or -D has the name that the adapter bears elsewhere.",
+        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found / ipconfig: eth0: SIOCGIFINDEX: No such device",
+        "The name that the interface has at boot, not the one it had at the installation: mkinitrd -D ethX; DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=, and the initramfs built again.",
+        ["S-12", "S-65", "F-53", "F-67"])
     case .interfaceNotReady:
       return text(
         "the initiator runs before the adapter's driver is loaded",
@@ -112,13 +131,6 @@ extension Finding.Code {
         "ipconfig: eth0: SIOCGIFINDEX: No such device, then ALERT! ... does not exist.",
         "Let a script that starts udev and waits for it run first: nfs-top/udev copied to local-top/early_udev, in /etc/initramfs-tools/scripts, and the initramfs built again.",
         ["S-41", "S-50"])
-    case .interfaceNotConfigured:
-      return text(
-        "the initramfs configures no interface, or another one",
-        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or DEVICE=, ip= or -D has a name that another adapter has there, or none.",
-        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found / ipconfig: eth0: SIOCGIFINDEX: No such device",
-        "The name that the interface has at boot, not the one it had at the installation: mkinitrd -D ethX; DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=, and the initramfs built again.",
-        ["S-12", "S-65", "F-53", "F-67"])
     case .noAddress:
       return text(
         "the interface gets no address in the initramfs", "No link, or nobody answers DHCP.",
@@ -219,6 +231,13 @@ extension Finding.Code {
         "A plain logout of all sessions takes the root with it, at once and without any time-out.",
         "Logout of [...] successful; device offline error, dev sda",
         "Log out of named targets only; node.startup=onboot for the root's record.", ["F-102", "lab s6d"])
+    case .dumpNotWritten:
+      return text(
+        "a crash leaves no memory dump",
+        "A crashed kernel writes to a disk only through a driver that can work without interrupts; an initiator is not one of them, so a disk behind the adapter receives nothing. Without a dump service nothing is written at all.",
+        "Kernel panic, then nothing: no \"start dumping\" or \"netdump activated\", and no vmcore afterwards",
+        "Dump over the network: NETDUMPADDR= in /etc/sysconfig/netdump, a netdump server there, `chkconfig netdump on` (today: kdump over the network).",
+        ["S-34"])
     case .sessionWithoutRecord:
       return text(
         "iscsid takes down a session that it has no record of",
