@@ -183,12 +183,10 @@ enum LoginProblem: UInt8, Sendable {
   case noParameters
   case noIBFT
   case noInterface
-  /// Nothing gave an address to the adapter that is there.
+  /// Nothing gave an address to the adapter that is there, or the settings name another one.
   case interfaceNotConfigured
   /// The adapter's driver is on its way, but not there yet.
   case interfaceNotReady
-  /// No adapter has the name that the settings give.
-  case interfaceNameWrong
   case noAddress
   case unreachable
   case targetNotFound

@@ -120,10 +120,10 @@ extension Finding.Code {
     case .interfaceNotConfigured:
       return text(
         "the initramfs configures no interface, or another one",
-        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or was told the name of another one.",
-        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found",
-        "mkinitrd -D ethX with the name that the interface has at boot, not the one it had at the installation.",
-        ["S-12", "S-65"])
+        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or DEVICE=, ip= or -D has the name that the adapter bears elsewhere.",
+        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found / ipconfig: eth0: SIOCGIFINDEX: No such device",
+        "The name that the interface has at boot, not the one it had at the installation: mkinitrd -D ethX; DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=, and the initramfs built again.",
+        ["S-12", "S-65", "F-53", "F-67"])
     case .interfaceNotReady:
       return text(
         "the initiator runs before the adapter's driver is loaded",
@@ -131,13 +131,6 @@ extension Finding.Code {
         "ipconfig: eth0: SIOCGIFINDEX: No such device, then ALERT! ... does not exist.",
         "Let a script that starts udev and waits for it run first: nfs-top/udev copied to local-top/early_udev, in /etc/initramfs-tools/scripts, and the initramfs built again.",
         ["S-41", "S-50"])
-    case .interfaceNameWrong:
-      return text(
-        "no interface has the name that the initramfs is told",
-        "DEVICE= or ip= names an interface, and in the initramfs the kernel gives the adapter another name than the installed system's udev rules do.",
-        "ipconfig: eth0: SIOCGIFINDEX: No such device / Interface eth0 did not appear in time",
-        "The name that the adapter has in the initramfs, or none: DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=; then rebuild.",
-        ["S-65", "F-53", "F-67"])
     case .noAddress:
       return text(
         "the interface gets no address in the initramfs", "No link, or nobody answers DHCP.",

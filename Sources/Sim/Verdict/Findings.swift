@@ -22,7 +22,6 @@ public struct Finding: Sendable {
     case nicDriverMissing = "nic-driver-missing"
     case interfaceNotConfigured = "interface-not-configured"
     case interfaceNotReady = "interface-not-ready"
-    case interfaceNameWrong = "interface-name-wrong"
     case noAddress = "no-address"
     case targetUnreachable = "target-unreachable"
     case targetNameUnknown = "target-name-unknown"
