@@ -142,18 +142,18 @@ extension MachineModel {
     if let problem = refusal(login, by: target, asking: isOurs ? .system : .otherMachine, s) {
       return explain(
         "target", "\(machine.target) refuses another machine, \(machine.initiator): \(problem.reason)",
-        because: [.story], sets: .otherMachine, to: &out)
+        sets: .otherMachine, to: &out)
     }
     s.targets.others |= 1 << UInt64(step)
     explain(
-      "target", "another machine, \(machine.initiator), logs in to \(machine.target)", because: [.story],
+      "target", "another machine, \(machine.initiator), logs in to \(machine.target)",
       sets: .otherMachine, to: &out)
     if isOurs { throwOut(target, &s, &out) }
     guard machine.mounts, let disk = inventory.lu(target: target, lun: machine.lun) else { return }
     s.medium.mountedElsewhere = UInt8(disk + 1)
     explain(
       "target", "the other machine mounts LUN \(machine.lun) for writing", because: [.otherMachine],
-      sets: .otherMachine, to: &out)
+      sets: .data, to: &out)
     writtenByTwo(&s, &out)
   }
 
