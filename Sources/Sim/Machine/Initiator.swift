@@ -54,6 +54,7 @@ extension MachineModel {
       out.note(.set(.disk(disk)))
       name(disk, &s, &out)
     }
+    s.targets.danglingSystem.drop(target)
     noteNamesakes(login.initiator, target, &s, &out)
     return .loggedIn
   }

@@ -31,6 +31,7 @@ extension MachineModel {
       return romGivesUp(.noLU, nic: nic, &s, &out)
     }
     s.iscsi.romSessions.put(target)
+    if rom.kind != .ipxe { s.targets.danglingROM[target] = 0 }
     if rom.ibft { s.firmware.ibft = UInt8(nic + 1) }
     say("option ROM", "Registered SAN device 0x80", &out)
     explain(

@@ -89,6 +89,7 @@ extension MachineModel {
     for target in scenario.targets.indices
     where s.targets.danglingSystem.has(target) || s.targets.danglingROM[target] > 0 {
       guard let delay = scenario.targets[target].dropsDeadSessionsAfter else { continue }
+      out.cancel(MachineEvent(.danglingGone, target))
       out.schedule(
         MachineEvent(.danglingGone, target),
         Window(.microseconds(delay.earliest), .microseconds(delay.latest)))

@@ -137,7 +137,9 @@ private func down(_ outage: Int64) -> StoryStep {
     ]
     for (profile, type, arguments, cut, expected) in cases {
       var rig = try Rig(profile, [.boot, after(cut, .powerCut), upgrade, .boot])
-      try rig.replace(" ro", " ro \(arguments)", in: rig.menu)
+      let root = try #require(rig.scenario.files.text("/etc/fstab")).split(separator: "\n").lazy
+        .compactMap { $0.split(separator: " ") }.first { $0.count > 1 && $0[1] == "/" }
+      try rig.boot("root=\(try #require(root)[0]) \(arguments)")
       if let type {
         let index = try #require(
           rig.scenario.targets[0].luns[0].content.partitions.firstIndex { $0.holds == "/" })
