@@ -102,6 +102,7 @@ enum Fact: Hashable, Sendable {
   case journal
   case data
   case otherMachine
+  case leftSessions
   case program
   case story
 }

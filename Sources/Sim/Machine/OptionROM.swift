@@ -24,7 +24,8 @@ extension MachineModel {
     let login = Login(initiator: rom.initiator, target: iqn, portal: portal, chap: rom.chap)
     if let problem = refusal(login, by: target, asking: .rom(rom.kind), s) {
       explain(
-        "target", "\(iqn) refuses the option ROM's login: \(problem.reason)", sets: .bootDevice, to: &out)
+        "target", "\(iqn) refuses the option ROM's login: \(problem.reason)",
+        because: [.leftSessions], sets: .bootDevice, to: &out)
       return romGivesUp(.refused, nic: nic, &s, &out)
     }
     guard let disk = inventory.lu(target: target, lun: rom.lun) else {

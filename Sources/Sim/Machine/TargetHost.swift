@@ -65,7 +65,7 @@ extension MachineModel {
   // MARK: - Sessions that nobody ended
 
   /// The machine goes off: its sessions stay at the targets. Only a target that counts sessions minds.
-  func leaveSessionsBehind(_ s: inout MachineState) {
+  func leaveSessionsBehind(_ s: inout MachineState, _ out: inout Out) {
     for target in scenario.targets.indices
     where s.network.targets.has(target) && scenario.targets[target].maxSessions != nil {
       if s.iscsi.romSessions.has(target) {
@@ -78,6 +78,10 @@ extension MachineModel {
       }
       if s.iscsi.session(target) != .none, !s.targets.forgot.has(target) {
         s.targets.danglingSystem.put(target)
+        explain(
+          "target",
+          "nobody logs out: \(scenario.targets[target].iqn) goes on counting the machine's sessions",
+          sets: .leftSessions, to: &out)
       }
     }
     s.iscsi.romSessions = []

@@ -170,8 +170,8 @@ struct Narrator {
       sentences.append((entry, note, text, outlives))
       for fact in facts {
         guard let source = setter(of: fact, before: entry, note) else { continue }
-        // What is on a disk, or who else is at the target, is so since an earlier boot.
-        queue.append((source.entry, source.note, outlives || fact == .data || fact == .otherMachine))
+        // What is on a disk, and what a target remembers, may be so since an earlier boot.
+        queue.append((source.entry, source.note, outlives || Self.outliving.contains(fact)))
       }
     }
     var result: [String] = []
@@ -181,6 +181,8 @@ struct Narrator {
     }
     return result
   }
+
+  private static let outliving: [Fact] = [.data, .otherMachine, .leftSessions]
 
   /// The sentence of the entry that last set a fact before a place.
   private func setter(of fact: Fact, before entry: Int, _ note: Int) -> (entry: Int, note: Int)? {
