@@ -24,6 +24,13 @@ extension MachineModel {
       return executeInsmod(module, part: part, &s, &out)
     case .needsModules(let names, let failTo):
       return executeNeedsModules(names, failTo: failTo, part: part, &s, &out)
+    case .coldplug(let names, let window):
+      coldplug(names, window, &s, &out)
+      return .next(Self.instant)
+    case .settle(let limit):
+      return s.scsi.coming.isEmpty || timedOut ? .next(Pace.about(50)) : .wait(limit)
+    case .findInterface(let name, let place, let failTo):
+      return executeFindInterface(name, place: place, failTo: failTo, part: part, &s, &out)
     case .startRootWait(let window):
       out.schedule(MachineEvent(.rootWaitOver), window)
       return .next(Self.instant)
@@ -84,9 +91,11 @@ extension MachineModel {
         part, "there is no iBFT: no option ROM logged in to a target on this boot",
         because: [.bootDevice, .ibft], sets: .login, to: &out)
       return .to(target, Self.instant)
-    case .noteProblem(let problem):
+    case .noteProblem(let problem, let why):
       s.iscsi.problem = problem.rawValue
-      explain(part, problem.reason, because: [.initramfs, .selection], sets: .login, to: &out)
+      explain(
+        part, (why.map { $0 + ": " } ?? "") + problem.reason, because: [.initramfs, .selection],
+        sets: .login, to: &out)
       return .next(Self.instant)
     case .waitRoot(let root):
       return executeWaitRoot(root, part: part, timedOut: timedOut, &s, &out)
@@ -185,6 +194,7 @@ extension MachineModel {
     case .read, .remountRoot, .sync, .writeFiles, .endWriting: return rootIO(s) != .blocked
     case .waitInVain: return false
     case .waitInterface: return !s.network.present.isEmpty
+    case .settle: return s.scsi.coming.isEmpty
     case .configure(let interface, let source, _, _):
       guard let nic = nic(interface) else { return false }
       return linkUp(nic, s) && (effective(source, s) == .fixed || scenario.network.dhcp)

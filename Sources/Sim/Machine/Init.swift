@@ -10,6 +10,7 @@ extension MachineModel {
   func initProgram(_ s: MachineState) -> UInt16 {
     library.program("init \(s.tree) \(answers(Int(s.step)).sorted { $0.key < $1.key })") {
       let tree = tree(s)
+      if hasUpstart(tree) { return upstartStart(tree) }
       return hasSystemd(tree) ? systemdStart(tree) : sysvStart(tree, s)
     }
   }
@@ -29,8 +30,8 @@ extension MachineModel {
     }
     return library.program("shutdown \(s.tree) \(reboot) \(s.services.rawValue)") {
       let tree = tree(s)
-      return hasSystemd(tree) ? systemdStop(tree, reboot: reboot)
-        : sysvStop(tree, s, reboot: reboot)
+      if hasUpstart(tree) { return upstartStop(tree, reboot: reboot) }
+      return hasSystemd(tree) ? systemdStop(tree, reboot: reboot) : sysvStop(tree, s, reboot: reboot)
     }
   }
 

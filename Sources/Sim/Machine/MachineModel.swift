@@ -50,6 +50,7 @@ final class MachineModel: Model, @unchecked Sendable {
     case .kernel: kernelStarted(&s, &out)
     case .task: runTask(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
     case .timeout: taskTimedOut(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
+    case .coldplugged: coldplugged(&s, &out)
     case .diskReady: diskReady(Int(event.a), &s, &out)
     case .notice: sessionNotices(Int(event.a), &s, &out)
     case .recoveryTimeout: recoveryTimedOut(Int(event.a), &s, &out)

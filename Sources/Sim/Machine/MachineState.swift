@@ -74,6 +74,8 @@ struct SCSIState: Hashable, Sendable {
   var settling: Set64 = []
   /// Kernel modules that are loaded (bits of the model's module table).
   var modules: Set64 = []
+  /// Kernel modules that udev is about to load.
+  var coming: Set64 = []
 }
 
 /// Adapters, links, addresses, firewall.

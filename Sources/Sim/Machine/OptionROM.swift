@@ -79,6 +79,8 @@ extension LoginProblem {
     case .noIBFT: "the firmware left no iBFT on this boot"
     case .noInterface: "no network interface appeared"
     case .interfaceNotConfigured: "the initramfs configures no interface that is there"
+    case .interfaceNotReady: "the initiator ran before the adapter's driver was loaded"
+    case .interfaceNameWrong: "the interface has another name in the initramfs"
     case .noAddress: "the interface got no address"
     case .unreachable: "the portal does not answer"
     case .targetNotFound: "the portal has no target of that name"

@@ -66,6 +66,12 @@ indirect enum Op: Sendable {
   case insmod(ModuleFile)
   /// Goes to `failTo` unless these modules are loaded.
   case needsModules([String], failTo: Int)
+  /// udev loads the drivers of what it finds, beside the rest.
+  case coldplug([String], Window)
+  /// Waits until udev has loaded what it was going to load.
+  case settle(limit: Window)
+  /// Looks for an interface (nil: any): it is there now, or the rest is left out.
+  case findInterface(String?, place: String, failTo: Int)
   /// Kernel and udev look for hardware that the loaded drivers know ("coldplug").
   case startRootWait(Window)
   /// Waits until a network interface is there.
@@ -80,7 +86,7 @@ indirect enum Op: Sendable {
   case loginFromFirmware(failTo: Int)
   /// Jumps if the firmware left no iBFT.
   case unlessIBFT(Int)
-  case noteProblem(LoginProblem)
+  case noteProblem(LoginProblem, because: String? = nil)
   case waitRoot(RootName)
   case mountRoot(RootName)
   /// The root's init takes over.
@@ -179,6 +185,10 @@ enum LoginProblem: UInt8, Sendable {
   case noInterface
   /// Nothing gave an address to the adapter that is there.
   case interfaceNotConfigured
+  /// The adapter's driver is on its way, but not there yet.
+  case interfaceNotReady
+  /// No adapter has the name that the settings give.
+  case interfaceNameWrong
   case noAddress
   case unreachable
   case targetNotFound

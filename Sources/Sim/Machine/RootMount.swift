@@ -158,6 +158,8 @@ extension LoginProblem {
     case .noIBFT: .noIBFT
     case .noInterface: .nicDriverMissing
     case .interfaceNotConfigured: .interfaceNotConfigured
+    case .interfaceNotReady: .interfaceNotReady
+    case .interfaceNameWrong: .interfaceNameWrong
     case .noAddress: .noAddress
     case .unreachable: .targetUnreachable
     case .targetNotFound: .targetNameUnknown
@@ -169,7 +171,8 @@ extension LoginProblem {
 
   var stage: Stage {
     switch self {
-    case .noInterface, .interfaceNotConfigured, .noAddress: .initramfsNetwork
+    case .noInterface, .interfaceNotConfigured, .interfaceNotReady, .interfaceNameWrong, .noAddress:
+      .initramfsNetwork
     case .none: .rootMount
     default: .initramfsISCSI
     }

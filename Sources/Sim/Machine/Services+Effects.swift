@@ -35,11 +35,10 @@ extension CommandCompiler {
   }
 
   mutating func interfacesUp(_ words: [String], _ place: String) {
-    let wanted = words.filter { !$0.hasPrefix("-") }
-    let all = words.contains("-a") || words.contains("--all")
+    let (wanted, all) = ifupNames(words)
     let hotplug = words.contains("--allow=hotplug")
     for entry in model.interfaces(tree)
-    where (all && (entry.onBoot || hotplug && entry.automatic) || wanted.contains(entry.name))
+    where (all && (entry.onBoot || hotplug && entry.automatic) || wanted?.contains(entry.name) == true)
       && entry.name != "lo"
     {
       switch entry.method {

@@ -21,6 +21,8 @@ struct CommandCompiler: ShellDelegate {
   var locks: Set<String>?
   /// What the story answers to programs that ask.
   var answers: [String: String] = [:]
+  /// What the commands so far tell Upstart.
+  var events: [UpstartJob.Event] = []
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []
   /// Filters that the interpreter computes itself.
@@ -42,6 +44,11 @@ struct CommandCompiler: ShellDelegate {
         "more than \(Program.opLimit) instructions come from one script or unit; the rest is left out")
     }
     return ops.finished
+  }
+
+  mutating func takeEvents() -> [UpstartJob.Event] {
+    defer { events = [] }
+    return events
   }
 
   // MARK: - Scripts
@@ -138,7 +145,13 @@ struct CommandCompiler: ShellDelegate {
     }
     switch name {
     case "ifdown" where programScript(full) == nil: effect(call) { $0.interfacesDown(words, place) }
-    case "ifup" where programScript(full) == nil: effect(call) { $0.interfacesUp(words, place) }
+    case "ifup" where programScript(full) == nil:
+      effect(call) { $0.interfacesUp(words, place) }
+      ifupTellsInit(words)
+    case "initctl", "telinit": tellInit(name, words)
+    case "rc" where full == "/etc/init.d/rc": runlevel(words.first ?? "2")
+    case "rcS" where full == "/etc/init.d/rcS": runlevel("S")
+    case "NetworkManager": effect(call) { $0.networkManager(place) }
     case "ifconfig": effect(call) { $0.ifconfig(words, place) }
     case "ip": effect(call) { $0.ip(words, place) }
     case "dhcpcd":
@@ -167,6 +180,10 @@ struct CommandCompiler: ShellDelegate {
       }
     case "iscsid": effect(call) { $0.ops.add(.startDaemon) }
     case "start-stop-daemon", "daemon", "startproc":
+      if words.contains(where: { TreePath.name($0) == "NetworkManager" }), words.contains("--start") {
+        effect(call) { $0.networkManager(place) }
+        return ShellOutcome(.zero)
+      }
       guard words.contains(where: { $0.contains("iscsid") }) else { return ShellOutcome(.zero) }
       let stop = words.contains { $0 == "--stop" || $0 == "-K" }
       effect(call) { $0.ops.add(stop ? .stopDaemon(says: "\(place): iscsid is stopped") : .startDaemon) }
@@ -208,7 +225,10 @@ struct CommandCompiler: ShellDelegate {
       let modules = words.filter { !$0.hasPrefix("-") }.map { TreePath.name($0) }
       ops.add(.modules(modules))
     case "udevadm", "udevtrigger", "hotplug":
-      if words.first == "trigger" || name != "udevadm" { ops.add(.modules(model.hardwareDrivers)) }
+      if words.first == "trigger" || name != "udevadm" {
+        ops.add(.modules(model.hardwareDrivers))
+        udevFindsInterfaces()
+      }
     case "service", "invoke-rc.d":
       if words.count >= 2 { service(words[0], words[1], call) }
     case "systemctl":

@@ -237,6 +237,7 @@ extension MachineModel {
       return stage == .shutdown ? .networkDownAtShutdown : .networkTakenFromRoot
     case .firewall: return .firewallCutsRoot
     case .reinstated: return .initiatorNameTwice
+    case .noRecord: return .sessionWithoutRecord
     case .cable, .target, .none:
       return s.iscsi.daemon || recoversByItself(s) ? .outageTooLong : .nobodyLogsInAgain
     }

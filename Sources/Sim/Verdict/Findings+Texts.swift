@@ -124,6 +124,20 @@ extension Finding.Code {
         "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found",
         "mkinitrd -D ethX with the name that the interface has at boot, not the one it had at the installation.",
         ["S-12", "S-65"])
+    case .interfaceNotReady:
+      return text(
+        "the initiator runs before the adapter's driver is loaded",
+        "udev loads drivers beside the initramfs's scripts. The initiator's script runs before it has come to the adapter, finds no interface and leaves; a moment later the interface is there, and the same script works by hand.",
+        "ipconfig: eth0: SIOCGIFINDEX: No such device, then ALERT! ... does not exist.",
+        "Let a script that starts udev and waits for it run first: nfs-top/udev copied to local-top/early_udev, in /etc/initramfs-tools/scripts, and the initramfs built again.",
+        ["S-41", "S-50"])
+    case .interfaceNameWrong:
+      return text(
+        "no interface has the name that the initramfs is told",
+        "DEVICE= or ip= names an interface, and in the initramfs the kernel gives the adapter another name than the installed system's udev rules do.",
+        "ipconfig: eth0: SIOCGIFINDEX: No such device / Interface eth0 did not appear in time",
+        "The name that the adapter has in the initramfs, or none: DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=; then rebuild.",
+        ["S-65", "F-53", "F-67"])
     case .noAddress:
       return text(
         "the interface gets no address in the initramfs", "No link, or nobody answers DHCP.",
@@ -231,6 +245,13 @@ extension Finding.Code {
         "Kernel panic, then nothing: no \"start dumping\" or \"netdump activated\", and no vmcore afterwards",
         "Dump over the network: NETDUMPADDR= in /etc/sysconfig/netdump, a netdump server there, `chkconfig netdump on` (today: kdump over the network).",
         ["S-34"])
+    case .sessionWithoutRecord:
+      return text(
+        "iscsid takes down a session that it has no record of",
+        "The initramfs logged in without a node record. iscsid of open-iscsi 2.0.871 cannot take such a session over: it takes the connection down and never logs in again. Later versions go on with what was negotiated.",
+        "detected conn error (1011); session recovery timed out after 120 secs; I/O errors right after iscsid starts",
+        "The target's record in /etc/iscsi/nodes of the image: log in to it once with iscsiadm, which makes the record.",
+        ["S-52"])
     case .networkDownAtShutdown:
       return text(
         "the shutdown takes the network away while the root still needs it",
