@@ -183,7 +183,9 @@ private struct OpenedInitrd: ShellDelegate {
 
   /// The installed system is mounted below /mnt/sysimage.
   mutating func file(_ path: String) -> ShellFileAnswer {
-    if let inside = path.dropping(Self.system) { return initrd.tree.node(inside).map { .node($0) } ?? .absent }
+    if let inside = path.dropping(Self.system) {
+      return initrd.tree.node(inside).map { .node($0) } ?? .absent
+    }
     return initrd.tree.exists(path) ? .tree : .absent
   }
 

@@ -553,6 +553,18 @@ extension EmbeddedProfiles {
         "depends:        ",
         "vermagic:       2.6.9-42.EL 686 REGPARM 4KSTACKS gcc-3.4"
       ],
+      // Only the installation system runs this one.
+      "/tmp/iscsi/preinstall/iscsipreinstall": [
+        "#!/bin/sh",
+        "# Loads the initiator into the installation system and discovers the target.",
+        "SRC=/tmp/iscsi",
+        "for m in scsi_transport_iscsi libcrc32c crc32c md5 iscsi_sfnet; do",
+        "        insmod $SRC/preinstall/$m.ko",
+        "done",
+        "echo DiscoveryAddress=192.168.0.2 > /etc/iscsi.conf",
+        "echo InitiatorName=iqn.1987-05.com.cisco:host > /etc/initiatorname.iscsi",
+        "$SRC/iscsi_boot_util"
+      ],
       "/tmp/iscsi/postinstall/iscsipostinstall": [
         "#!/bin/sh",
         "# Puts the initiator into the initrd of the installed system.",
