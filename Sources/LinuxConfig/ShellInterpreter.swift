@@ -10,6 +10,8 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
   public var delegate: Delegate
   /// How far to go.
   public var limits: ShellLimits
+  /// Whether `.` of a file that is certainly not there ends the script, as in dash; for trees that are complete.
+  public var endsAtMissingFile = false
 
   /// The tree, with what the script itself wrote and removed.
   var files: ShellFiles

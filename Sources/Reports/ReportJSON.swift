@@ -41,9 +41,11 @@ extension BootReport {
     let letters = disks.sorted { ($0.key.utf8.count, $0.key) < ($1.key.utf8.count, $1.key) }
     return [
       "outcome": JSONValue(.string(outcome.rawValue)), "stage": optional(stage?.rawValue),
-      "finding": optional(finding), "at": JSONValue(.string(Time.text(at))), "because": strings(because),
+      "finding": optional(finding), "at": JSONValue(.string(Time.text(at))),
+      "because": strings(because),
       "console": strings(console), "rootDevice": optional(rootDevice),
       "disks": JSONValue(.object(letters.map { .init($0.key, JSONValue(.string($0.value))) })),
+      "lateBy": optional(lateBy.map(Time.text)),
     ]
   }
 }

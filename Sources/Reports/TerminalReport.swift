@@ -51,7 +51,8 @@ public struct TerminalReport {
       line()
     }
     line(Self.verdict(report, extent: extent, style: style))
-    if let decisive = report.outcomes.first(where: { !$0.isGood }) { why(decisive) }
+    let failing = report.outcomes.first { !$0.isGood }
+    if let decisive = failing ?? report.outcomes.first(where: { $0.holdUp != nil }) { why(decisive) }
     for (index, outcome) in report.outcomes.enumerated().dropFirst() { other(outcome, number: index + 1) }
     fixes()
     notLookedAt()
@@ -135,7 +136,9 @@ public struct TerminalReport {
         line("\("\(index + 1).".leftPadded(to: 4)) \(style.wrap(sentence, indentation: 5))")
       }
     }
-    if let finding = outcome.failure?.finding { line(style.dim("     More: bootsim explain \(finding)")) }
+    if let finding = (outcome.failure ?? outcome.holdUp)?.finding {
+      line(style.dim("     More: bootsim explain \(finding)"))
+    }
   }
 
   /// What is said of each boot and shutdown that does not go well, with its causes.
@@ -146,8 +149,11 @@ public struct TerminalReport {
     var reasons: [(String, String, [String])] = []
     for (index, boot) in outcome.boots.enumerated() where boot.outcome != .boots {
       let what = name("boot", index, of: outcome.boots.count)
-      let verb = boot.outcome == .degraded ? "is degraded" : "fails"
-      reasons.append((what, "\(what) \(verb) after \(Time.text(boot.at))", boot.because))
+      let verb =
+        boot.outcome == .fails
+        ? "fails after \(Time.text(boot.at))"
+        : "comes up late, after \(Time.text(boot.at)), by \(Time.text(boot.lateBy ?? 0))"
+      reasons.append((what, "\(what) \(verb)", boot.because))
     }
     for (index, shutdown) in outcome.shutdowns.enumerated() where shutdown.outcome != .clean {
       let what = name("shutdown", index, of: outcome.shutdowns.count)
@@ -195,7 +201,9 @@ public struct TerminalReport {
   }
 
   private static func summary(_ outcome: Outcome) -> String {
-    guard let failure = outcome.failure else { return "comes up and goes down clean" }
+    guard let failure = outcome.failure else {
+      return "comes up \(outcome.holdUp == nil ? "" : "late ")and goes down clean"
+    }
     let stage =
       failure.stage.map { $0 == .shutdown ? "does not go down clean" : "ends in \($0.rawValue)" } ?? "fails"
     return stage + (failure.finding.map { " (\(Style.safe($0)))" } ?? "")

@@ -19,7 +19,7 @@ extension MachineModel {
   func watchBlockedIO(_ s: inout MachineState, _ out: inout Out) {
     guard s.root.disk > 0, let target = inventory.disks[Int(s.root.disk) - 1].target,
       s.iscsi.session(target) == .loggedIn, !s.iscsi.watched.has(target), !s.iscsi.errorHandling.has(target),
-      s.network.targets.has(target), !recoversByItself(s)
+      s.network.targets.has(target) || s.targets.forgot.has(target), !recoversByItself(s)
     else { return }
     s.iscsi.errorHandling.put(target)
     out.schedule(MachineEvent(.notice, target), Pace.between(77_000, 140_000, seen: 120_000))
@@ -38,6 +38,7 @@ extension MachineModel {
     s.root.lost = s.root.lost &+ s.root.dirty
     s.root.dirty = 0
     out.cancel(MachineEvent(.writeback))
+    dataLost(&s, &out)
     if s.root.mount == .readWrite && !s.root.aborted {
       s.root.aborted = true
       say("kernel", "Aborting journal on device \(name)\(s.root.partition).", &out)
@@ -60,7 +61,7 @@ extension MachineModel {
 
   func writeBack(_ s: inout MachineState, _ out: inout Out) {
     if rootIO(s) == .works, s.root.dirty > 0, !s.root.aborted {
-      s.root.dirty = 0
+      acknowledged(&s, &out)
     } else if rootIO(s) == .blocked {
       watchBlockedIO(&s, &out)
     }
@@ -68,7 +69,7 @@ extension MachineModel {
 
   /// What a mount would find on the medium.
   func fileSystemState(_ s: MachineState) -> FileSystemState {
-    s.root.needsRecovery ? .needsRecovery : .clean
+    s.medium.damage != .none ? .damaged : s.root.needsRecovery ? .needsRecovery : .clean
   }
 
   func executeRemount(readWrite: Bool, failTo: Int, part: String, _ s: inout MachineState, _ out: inout Out)
@@ -82,13 +83,17 @@ extension MachineModel {
     case .works: break
     }
     guard !s.root.aborted else { return .to(failTo, Self.instant) }
+    if readWrite {
+      if let flow = fsckComplains(part: part, &s, &out) { return flow }
+      if remountRefused(part: part, &s, &out) { return .to(failTo, Self.instant) }
+    }
     s.root.mount = readWrite ? .readWrite : .readOnly
     s.root.needsRecovery = readWrite
     if readWrite {
       say("kernel", "EXT4-fs: re-mounted. Opts: rw", &out)
+      writtenByTwo(&s, &out)
     } else {
-      s.root.dirty = 0
-      out.cancel(MachineEvent(.writeback))
+      flushed(&s, &out)
       say(part, "Mounting root filesystem read-only...done.", &out)
       explain(
         part, "all data is written and the root is read-only: nothing can be lost any more", sets: .root,

@@ -20,6 +20,17 @@ extension MachineModel {
     case .modules(let names):
       loadModules(names, &s, &out)
       return .next(Pace.between(20, 150, seen: 60))
+    case .insmod(let module):
+      return executeInsmod(module, part: part, &s, &out)
+    case .needsModules(let names, let failTo):
+      return executeNeedsModules(names, failTo: failTo, part: part, &s, &out)
+    case .coldplug(let names, let window):
+      coldplug(names, window, &s, &out)
+      return .next(Self.instant)
+    case .settle(let limit):
+      return s.scsi.coming.isEmpty || timedOut ? .next(Pace.about(50)) : .wait(limit)
+    case .findInterface(let name, let place, let failTo):
+      return executeFindInterface(name, place: place, failTo: failTo, part: part, &s, &out)
     case .startRootWait(let window):
       out.schedule(MachineEvent(.rootWaitOver), window)
       return .next(Self.instant)
@@ -80,9 +91,11 @@ extension MachineModel {
         part, "there is no iBFT: no option ROM logged in to a target on this boot",
         because: [.bootDevice, .ibft], sets: .login, to: &out)
       return .to(target, Self.instant)
-    case .noteProblem(let problem):
+    case .noteProblem(let problem, let why):
       s.iscsi.problem = problem.rawValue
-      explain(part, problem.reason, because: [.initramfs, .selection], sets: .login, to: &out)
+      explain(
+        part, (why.map { $0 + ": " } ?? "") + problem.reason, because: [.initramfs, .selection],
+        sets: .login, to: &out)
       return .next(Self.instant)
     case .waitRoot(let root):
       return executeWaitRoot(root, part: part, timedOut: timedOut, &s, &out)
@@ -100,6 +113,9 @@ extension MachineModel {
     case .stopDaemon(let why):
       stopDaemon(why, &s, &out)
       return .next(Pace.between(5, 100, seen: 20))
+    case .lockFile(let name, let held):
+      if let bit = library.serviceBit(name) { s.services.set(bit, held) }
+      return .next(Self.instant)
     case .spareDaemon:
       s.iscsi.daemonSpared = true
       return .next(Self.instant)
@@ -126,7 +142,8 @@ extension MachineModel {
         }
       }
       return .next(Pace.between(50, 500, seen: 150))
-    case .firewall(let drops, let why):
+    case .firewall(let drops, let cuts, let why):
+      cutConnections(cuts, why, part: part, &s, &out)
       if s.network.dropped != drops {
         let cut = drops.subtracting(s.network.dropped).members
         s.network.dropped = drops
@@ -144,15 +161,18 @@ extension MachineModel {
         return .wait(nil)
       case .fails: return .next(Self.instant)
       case .works:
-        if s.root.dirty > 0 {
-          s.root.dirty = 0
-          out.cancel(MachineEvent(.writeback))
-        }
+        if !s.root.aborted { flushed(&s, &out) }
         return .next(Pace.between(10, 500, seen: 100))
       }
     case .write:
       write(&s, &out)
       return .next(Self.instant)
+    case .writeFiles(let length, let says):
+      return executeWriteFiles(length, says: says, part: part, &s, &out)
+    case .endWriting:
+      return executeEndWriting(part: part, &s, &out)
+    case .waitInVain(let length):
+      return timedOut ? .next(Self.instant) : .wait(length)
     case .install(let node):
       return executeInstall(node, part: part, &s, &out)
     case .moduleRefused(let why):
@@ -181,8 +201,10 @@ extension MachineModel {
   /// May a waiting instruction go on?
   func canGoOn(_ op: Op, _ s: MachineState) -> Bool {
     switch op {
-    case .read, .remountRoot, .sync: return rootIO(s) != .blocked
+    case .read, .remountRoot, .sync, .writeFiles, .endWriting: return rootIO(s) != .blocked
+    case .waitInVain: return false
     case .waitInterface: return !s.network.present.isEmpty
+    case .settle: return s.scsi.coming.isEmpty
     case .configure(let interface, let source, _, _):
       guard let nic = nic(interface) else { return false }
       return linkUp(nic, s) && (effective(source, s) == .fixed || scenario.network.dhcp)
@@ -212,6 +234,7 @@ extension MachineModel {
     say("login", "login:", &out)
     explain("init", "the system is up", because: [.root, .program], sets: .program, to: &out)
     write(&s, &out)
-    endBoot(.boots, nil, nil, &s, &out)
+    let (outcome, stage, finding) = outcomeOfBoot(s)
+    endBoot(outcome, stage, finding, &s, &out)
   }
 }

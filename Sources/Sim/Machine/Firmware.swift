@@ -33,10 +33,10 @@ extension MachineModel {
   func powerOn(_ s: inout MachineState, _ out: inout Out) {
     out.note(.mark(.powerOn))
     abandonProgram(&s, &out)
-    // Sessions of the system that was reset stay at the target like the ROM's, until it notices; what it keeps is the ROM's word.
+    leaveSessionsBehind(&s, &out)
     s.firmware = FirmwareState()
     s.scsi = SCSIState()
-    s.iscsi = InitiatorState(romSessions: [])
+    s.iscsi = InitiatorState()
     s.root = RootState(needsRecovery: s.root.needsRecovery)
     let targets = s.network.targets
     let unplugged = s.network.unplugged
@@ -44,6 +44,9 @@ extension MachineModel {
     s.network.targets = targets
     s.network.unplugged = unplugged
     s.rootWaitOver = false
+    s.services = []
+    s.delay = DelayState()
+    danglingSessionsAge(&out, s)
     s.prompt = .none
     s.phase = .firmware
     enter(.firmware, &s, &out)

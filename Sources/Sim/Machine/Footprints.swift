@@ -34,7 +34,7 @@ extension MachineModel {
       }
       // The task's end starts others; they are events of their own.
       return whole
-    case .notice, .relogin, .daemonSync, .writeback:
+    case .notice, .relogin, .daemonSync, .writeback, .commit, .cacheWritten:
       return Footprint(reads: Part.machine, writes: Part.machine)
     default:
       return .all
@@ -47,7 +47,8 @@ extension MachineModel {
     switch op {
     case .say, .tell, .pause, .jump, .read, .link, .dropAddress, .setAddress, .noteProblem, .remountRoot,
       .startDaemon, .stopDaemon,
-      .spareDaemon, .killAll, .firewall, .sync, .write, .startRootWait, .waitInterface:
+      .spareDaemon, .lockFile, .killAll, .firewall, .sync, .write, .writeFiles, .endWriting, .waitInVain, .startRootWait,
+      .waitInterface:
       return Footprint(reads: Part.machine, writes: Part.machine)
     case .unlessIBFT:
       return Footprint(reads: Part.machine, writes: Part.machine)

@@ -1,6 +1,8 @@
 /// What takes a session away; kept to name the finding, explained by the trace.
 enum LossCause: UInt8, Sendable {
-  case none, interfaceDown, addressRemoved, firewall, cable, target, logout
+  case none, interfaceDown, addressRemoved, firewall, cable, target, logout, noRecord
+  /// Another machine has taken name and session.
+  case reinstated
 }
 
 /// The running system's sessions and their timers (FACTS.md 2.4, 2.5).
@@ -34,7 +36,7 @@ extension MachineModel {
       out.note(.set(.login))
       return .refused(.unresolvedModules)
     }
-    if let problem = refusal(login, by: target, fromROM: false, s) {
+    if let problem = refusal(login, by: target, asking: .system, s) {
       s.iscsi.problem = problem.rawValue
       out.note(.set(.login))
       return .refused(problem)
@@ -54,6 +56,8 @@ extension MachineModel {
       out.note(.set(.disk(disk)))
       name(disk, &s, &out)
     }
+    s.targets.danglingSystem.drop(target)
+    noteNamesakes(login.initiator, target, &s, &out)
     return .loggedIn
   }
 
@@ -161,7 +165,7 @@ extension MachineModel {
       }
       for target in candidates {
         if !reachableTargets(s).has(target) { return false }
-        if refusal(login, by: target, fromROM: false, s) == .sessionLimit,
+        if refusal(login, by: target, asking: .system, s) == .sessionLimit,
           s.iscsi.session(target) != .loggedIn
         {
           return false
@@ -193,9 +197,13 @@ extension MachineModel {
     case .loggedIn:
       out.cancel(MachineEvent(.notice, target))
       s.iscsi.errorHandling.drop(target)
-      if s.root.dirty > 0 { out.schedule(MachineEvent(.writeback), Pace.between(0, 5000, seen: 1000)) }
+      if s.targets.forgot.has(target) {
+        // The target knows nothing of the connection: the next packet of ours is answered with a reset.
+        return out.schedule(MachineEvent(.notice, target), Pace.between(0, 5000, seen: 1000))
+      }
+      writingResumes(&s, &out)
     case .failed, .offline:
-      if s.iscsi.daemon || recoversByItself(s) {
+      if logsInAgain(target, s) {
         out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
       }
     }
@@ -214,7 +222,7 @@ extension MachineModel {
       return
     }
     s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
-    if s.network.targets.has(target) {
+    if s.network.targets.has(target) != s.targets.forgot.has(target) {
       say(
         "kernel",
         "connection1:0: ping timeout of \(timers(of: target, s).noopTimeout) secs expired, recv timeout \(timers(of: target, s).noopInterval)",
@@ -229,11 +237,12 @@ extension MachineModel {
     startRecovery(target, &s, &out)
   }
 
-  private func startRecovery(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+  func startRecovery(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     if let timeout = recoveryTimeout(of: target, s) {
       out.schedule(MachineEvent(.recoveryTimeout, target), timeout)
     }
-    if reachableTargets(s).has(target), s.iscsi.daemon || recoversByItself(s) {
+    // A connection that was cut: with its end the path is there for the next one, which pathRestored sees to.
+    if reachableTargets(s).has(target), !s.network.cut.has(target), logsInAgain(target, s) {
       out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
     }
   }
@@ -241,11 +250,13 @@ extension MachineModel {
   func recoveryTimedOut(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard s.iscsi.session(target) == .failed else { return }
     say("kernel", "session1: session recovery timed out after \(recoverySeconds(of: target, s)) secs", &out)
+    let nobody =
+      s.iscsi.daemon ? "iscsid has no record of the session" : "iscsid does not run"
     explain(
       "initiator",
-      s.iscsi.daemon || recoversByItself(s)
+      logsInAgain(target, s)
         ? "the path did not come back in time: the kernel gives the devices up"
-        : "nobody logs in again, because iscsid does not run: the kernel gives the devices up",
+        : "nobody logs in again, because \(nobody): the kernel gives the devices up",
       because: [.path, .daemon, .session], sets: .session, to: &out)
     goOffline(target, &s, &out)
   }
@@ -253,7 +264,7 @@ extension MachineModel {
   func goOffline(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     s.iscsi.sessions[target] = InitiatorState.Session.offline.rawValue
     out.cancel(MachineEvent(.relogin, target))
-    if reachableTargets(s).has(target), s.iscsi.daemon {
+    if reachableTargets(s).has(target), s.iscsi.daemon, logsInAgain(target, s) {
       out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
     }
     rootDeviceGone(target, &s, &out)
@@ -262,15 +273,25 @@ extension MachineModel {
   func relogin(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard reachableTargets(s).has(target),
       s.iscsi.session(target) == .failed || s.iscsi.session(target) == .offline,
-      s.iscsi.daemon || recoversByItself(s)
+      logsInAgain(target, s)
     else { return }
+    guard !isContested(target, s) else {
+      out.cancel(MachineEvent(.recoveryTimeout, target))
+      return explain(
+        "initiator", "logging in again ends the other machine's session, and that one ours: so for ever",
+        because: [.otherMachine, .path], sets: .session, to: &out)
+    }
     s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
+    s.network.cut.drop(target)
+    s.targets.forgot.drop(target)
     out.cancel(MachineEvent(.recoveryTimeout, target))
     say("kernel", "sd \(firstAddress(of: target)): Power-on or device reset occurred", &out)
     explain(
       "initiator", "\(recoversByItself(s) ? "the kernel" : "iscsid") logs in again",
       because: [.path, .daemon], sets: .session, to: &out)
-    if s.root.dirty > 0 { out.schedule(MachineEvent(.writeback), Pace.between(0, 5000, seen: 1000)) }
+    writingResumes(&s, &out)
+    goesOn(target, &s, &out)
+    namesakesReturn(target, &s, &out)
   }
 
   // MARK: - The daemon
@@ -284,7 +305,7 @@ extension MachineModel {
       switch s.iscsi.session(target) {
       case .loggedIn: out.schedule(MachineEvent(.daemonSync, target), Pace.between(1500, 2500, seen: 2000))
       case .failed, .offline:
-        if reachableTargets(s).has(target) {
+        if reachableTargets(s).has(target), logsInAgain(target, s) {
           out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
         }
       case .none: break
@@ -307,10 +328,16 @@ extension MachineModel {
   /// from then on NOPs watch the connection, also after the daemon's death.
   func daemonSyncs(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard s.iscsi.daemon, s.iscsi.session(target) == .loggedIn else { return }
+    if dropsUnknownSession(target, s) { return dropUnknownSession(target, &s, &out) }
     s.iscsi.timersTree = s.tree + 1
     s.iscsi.watched.set(target, timers(of: target, s).noopInterval > 0)
     say("kernel", "sd \(firstAddress(of: target)): Power-on or device reset occurred", &out)
     explain("initiator", "iscsid takes the session over and redoes its login", because: [.daemon], to: &out)
+    if reachableTargets(s).has(target), s.targets.forgot.has(target) {
+      s.targets.forgot.drop(target)
+      out.cancel(MachineEvent(.notice, target))
+      goesOn(target, &s, &out)
+    }
     if !reachableTargets(s).has(target) {
       s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
       s.iscsi.errorHandling.drop(target)

@@ -102,7 +102,7 @@ extension MachineModel {
     }
   }
 
-  private func drives(_ module: String, _ disk: Int) -> Bool {
+  func drives(_ module: String, _ disk: Int) -> Bool {
     switch inventory.disks[disk].bus {
     case .usb: module == "usb_storage"
     case .sata: KernelModules.sataAdapters.contains(module)

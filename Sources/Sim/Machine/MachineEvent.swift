@@ -15,6 +15,8 @@ struct MachineEvent: Hashable, Sendable {
     case task
     /// The wait of task `a` at instruction `b` of program `c` is over.
     case timeout
+    /// udev has loaded the drivers of what it found.
+    case coldplugged
     /// A driver's disk `a` is there: it gets its name.
     case diskReady
     /// The session with target `a` notices that its peer is silent or gone.
@@ -33,6 +35,18 @@ struct MachineEvent: Hashable, Sendable {
     case rootWaitOver
     /// The page cache is written back.
     case writeback
+    /// The journal's running transaction is committed while files are written.
+    case commit
+    /// The LU has written its idle cache to the medium.
+    case cacheWritten
+    /// A wait of the boot has become too long.
+    case heldUp
+    /// What the story's step `a` does "after" some time happens.
+    case stepBegins
+    /// Target `a` drops the sessions that the last boot left.
+    case danglingGone
+    /// The other machine of the story's step `a` logs in again with our name.
+    case namesakeReturns
   }
 
   var kind: Kind
@@ -64,7 +78,11 @@ enum Note: Sendable {
 }
 
 /// Where the report's boots and shutdowns begin and end.
-enum Milestone: Sendable { case powerOn, bootEnds, bootFailsLater, shutdownBegins, shutdownEnds }
+enum Milestone: Sendable {
+  case powerOn, bootEnds, bootFailsLater, shutdownBegins, shutdownEnds
+  /// The boot waits for something that does not answer, no longer, or has done so for too long.
+  case waitBegins, waitEnds, isLate
+}
 
 /// Something that can be true of the machine and that a later event may depend on; only used to explain.
 enum Fact: Hashable, Sendable {
@@ -84,6 +102,9 @@ enum Fact: Hashable, Sendable {
   case daemon
   case root
   case journal
+  case data
+  case otherMachine
+  case leftSessions
   case program
   case story
 }

@@ -50,6 +50,7 @@ final class MachineModel: Model, @unchecked Sendable {
     case .kernel: kernelStarted(&s, &out)
     case .task: runTask(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
     case .timeout: taskTimedOut(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
+    case .coldplugged: coldplugged(&s, &out)
     case .diskReady: diskReady(Int(event.a), &s, &out)
     case .notice: sessionNotices(Int(event.a), &s, &out)
     case .recoveryTimeout: recoveryTimedOut(Int(event.a), &s, &out)
@@ -59,9 +60,16 @@ final class MachineModel: Model, @unchecked Sendable {
     case .outageOver: outageOver(Int(event.a), &s, &out)
     case .rootWaitOver: rootWaitOver(&s, &out)
     case .writeback: writeBack(&s, &out)
+    case .commit: journalCommits(&s, &out)
+    case .cacheWritten: cacheWritten(&s, &out)
+    case .heldUp: heldUp(&s, &out)
+    case .stepBegins: stepBegins(Int(event.a), &s, &out)
+    case .danglingGone: danglingGone(Int(event.a), &s, &out)
+    case .namesakeReturns: namesakeReturns(Int(event.a), &s, &out)
     }
     pathsChanged(from: before, &s, &out)
     wakeTasks(&s, &out)
+    watchDelays(&s, &out)
   }
 
   // MARK: - Explanations
@@ -90,6 +98,7 @@ final class Library {
   private var shutdowns: [ShutdownResult] = []
   private var installations: [GrubInstallation] = []
   private var cachedPaths: [String: Int] = [:]
+  private var serviceNames: [String] = []
   /// Lines of files that were not understood where they could matter.
   private(set) var notLookedAt: [String] = []
   private var menuCache: [String: Any] = [:]
@@ -142,6 +151,17 @@ final class Library {
     guard cachedPaths.count < 64 else { return nil }
     cachedPaths[path] = cachedPaths.count
     return cachedPaths.count - 1
+  }
+
+  /// The bit of a service's lock file; nil beyond the 64 that are told apart.
+  func serviceBit(_ name: String) -> Int? {
+    if let known = serviceNames.firstIndex(of: name) { return known }
+    guard serviceNames.count < 64 else { return nil }
+    serviceNames.append(name)
+    return serviceNames.count - 1
+  }
+  func services(_ set: Set64) -> Set<String> {
+    Set(serviceNames.indices.filter { set.has($0) }.map { serviceNames[$0] })
   }
 
   func parsed<T>(_ key: String, make: () -> T) -> T {

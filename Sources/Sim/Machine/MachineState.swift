@@ -42,6 +42,13 @@ struct MachineState: Hashable, Sendable {
   var menuEntry: UInt8 = 0
   /// Outages that happen when a stage is reached: bits for the story's steps that arm them, in order.
   var armed: UInt64 = 0
+  /// What the root's medium holds, with the machine on or off.
+  var medium = MediumState()
+  /// What targets remember of initiators that are gone.
+  var targets = TargetState()
+  var delay = DelayState()
+  /// Services whose lock file is in /var/lock/subsys (numbers of the library).
+  var services: Set64 = []
   var results = ResultsState()
 }
 
@@ -79,6 +86,8 @@ struct SCSIState: Hashable, Sendable {
   var settling: Set64 = []
   /// Kernel modules that are loaded (bits of the model's module table).
   var modules: Set64 = []
+  /// Kernel modules that udev is about to load.
+  var coming: Set64 = []
 }
 
 /// Adapters, links, addresses, firewall.
@@ -93,6 +102,8 @@ struct NetworkState: Hashable, Sendable {
   var unplugged: Set64 = []
   /// Targets whose packets, or packets to whom, the firewall drops.
   var dropped: Set64 = []
+  /// Targets whose present connection the firewall cuts, while it would let a new one through.
+  var cut: Set64 = []
   /// Targets whose daemon runs.
   var targets: Set64 = []
 }
@@ -125,6 +136,8 @@ struct InitiatorState: Hashable, Sendable {
   var errorHandling: Set64 = []
   /// What last took a session's path away: `LossCause` raw value.
   var loss: UInt8 = 0
+  /// Other machines whose initiator name our session has: bits for the story's steps.
+  var namesakes: UInt64 = 0
 
   func session(_ target: Int) -> Session { Session(rawValue: sessions[target]) ?? .none }
 }
@@ -144,6 +157,8 @@ struct RootState: Hashable, Sendable {
   var lost: UInt8 = 0
   /// The recovery flag on the medium: set while mounted read-write, cleared by a clean unmount or remount.
   var needsRecovery = false
+  /// Its remount for writing was refused.
+  var refusesWriting = false
   /// What the device was lost to: index of a finding's code + 1.
   var lostTo: UInt8 = 0
   /// Programs and scripts that are in the page cache.

@@ -17,7 +17,10 @@ extension MachineModel {
   func reachableTargets(_ s: MachineState) -> Set64 {
     guard scenario.machine.nics.indices.contains(where: { linkUp($0, s) && s.network.address.has($0) })
     else { return [] }
-    return s.network.targets.subtracting(s.network.dropped)
+    let reachable = s.network.targets.subtracting(s.network.dropped)
+    guard !s.network.cut.isEmpty else { return reachable }
+    return reachable.subtracting(
+      Set64(s.network.cut.members.filter { s.iscsi.session($0) == .loggedIn }.map { Set64(rawValue: 1 << UInt64($0)) }))
   }
 
   /// Follows what a change of links, addresses, firewall or targets means for the sessions.
@@ -28,7 +31,8 @@ extension MachineModel {
       if now.has(target) {
         pathRestored(target, &s, &out)
       } else {
-        pathLost(target, closed: !s.network.targets.has(target), &s, &out)
+        let closed = !s.network.targets.has(target) && !s.targets.forgot.has(target)
+        pathLost(target, closed: closed, &s, &out)
       }
     }
   }
@@ -89,7 +93,7 @@ extension MachineModel {
 
   /// What a story's step or an armed outage does to cable or target.
   func beginOutage(step: Int, _ s: inout MachineState, _ out: inout Out) {
-    switch steps[step] {
+    switch steps[step].plain {
     case .linkDown(let name, let length, _):
       guard let index = scenario.machine.nics.firstIndex(where: { $0.name == name || $0.interface == name })
       else { return }
@@ -99,8 +103,7 @@ extension MachineModel {
     case .targetDown(let iqn, let length, _):
       guard let index = scenario.targets.firstIndex(where: { $0.iqn == iqn }) else { return }
       s.network.targets.drop(index)
-      s.iscsi.romSessions.drop(index)
-      out.cancel(MachineEvent(.romSessionGone, index))
+      forgetSessions(index, &s, &out)
       explain("story", "the target \(iqn) stops" + forText(length), sets: .path, .story, to: &out)
       if let length { out.schedule(MachineEvent(.outageOver, step), Window(.microseconds(length))) }
     default: break
@@ -112,7 +115,7 @@ extension MachineModel {
   }
 
   func outageOver(_ step: Int, _ s: inout MachineState, _ out: inout Out) {
-    switch steps[step] {
+    switch steps[step].plain {
     case .linkDown(let name, _, _):
       if let index = scenario.machine.nics.firstIndex(where: { $0.name == name || $0.interface == name }) {
         s.network.unplugged.drop(index)
@@ -123,6 +126,7 @@ extension MachineModel {
         s.network.targets.put(index)
         explain("story", "the target \(iqn) is back", sets: .path, to: &out)
       }
+    case .targetCrash(let iqn, _, _): targetStarts(iqn, &s, &out)
     default: break
     }
   }

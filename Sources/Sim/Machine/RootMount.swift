@@ -116,15 +116,13 @@ extension MachineModel {
     s.root.mount = .readOnly
     let name = nodeName(place, s) ?? "?"
     say(
-      "kernel", "EXT4-fs (\(name.dropping("/dev/") ?? name)): mounted filesystem with ordered data mode", &out
-    )
+      "kernel",
+      "EXT4-fs (\(name.dropping("/dev/") ?? name)): mounted filesystem with \(journalMode(s).spoken) data mode",
+      &out)
     explain(
       part, "\(name) on \(inventory.disks[place.disk].name) is mounted as the root",
       because: [.selection, .letter(place.disk), .session], sets: .root, to: &out)
-    if s.root.needsRecovery {
-      say("kernel", "EXT4-fs (\(name)): recovery complete", &out)
-      s.root.needsRecovery = false
-    }
+    journalReplayed(name, &s, &out)
     return .next(Pace.about(350))
   }
 
@@ -155,11 +153,13 @@ extension LoginProblem {
     switch self {
     case .none: .rootDiskMissing
     case .noInitiator, .unresolvedModules: .initiatorNotInInitramfs
+    case .symbolsUnresolved: .moduleUnresolved
     case .moduleRefused: .moduleRefused
     case .noParameters: .initiatorNotConfigured
     case .noIBFT: .noIBFT
     case .noInterface: .nicDriverMissing
     case .interfaceNotConfigured: .interfaceNotConfigured
+    case .interfaceNotReady: .interfaceNotReady
     case .noAddress: .noAddress
     case .unreachable: .targetUnreachable
     case .targetNotFound: .targetNameUnknown
@@ -171,7 +171,8 @@ extension LoginProblem {
 
   var stage: Stage {
     switch self {
-    case .noInterface, .interfaceNotConfigured, .noAddress: .initramfsNetwork
+    case .noInterface, .interfaceNotConfigured, .interfaceNotReady, .noAddress:
+      .initramfsNetwork
     case .none: .rootMount
     default: .initramfsISCSI
     }

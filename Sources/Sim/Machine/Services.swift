@@ -15,6 +15,14 @@ struct CommandCompiler: ShellDelegate {
   /// What the last command here let the firewall drop; nil: no command here has touched it.
   var firewallDrops: Set64?
   var nesting = 0
+  /// What init gives to its scripts (RUNLEVEL).
+  var environment: [String: String] = [:]
+  /// Services whose lock file is in /var/lock/subsys; nil: not a system whose `rc` looks for them.
+  var locks: Set<String>?
+  /// What the story answers to programs that ask.
+  var answers: [String: String] = [:]
+  /// What the commands so far tell Upstart.
+  var events: [UpstartJob.Event] = []
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []
   /// Filters that the interpreter computes itself.
@@ -38,6 +46,11 @@ struct CommandCompiler: ShellDelegate {
     return ops.finished
   }
 
+  mutating func takeEvents() -> [UpstartJob.Event] {
+    defer { events = [] }
+    return events
+  }
+
   // MARK: - Scripts
 
   /// Runs a script of the tree with an argument, as `rc` does; its own text has to be read first.
@@ -54,7 +67,7 @@ struct CommandCompiler: ShellDelegate {
     var interpreter = ShellInterpreter(tree: tree, delegate: self)
     let run = interpreter.run(
       ShellScript.parse(text, file: path), file: path, arguments: arguments,
-      environment: ["PATH": "/sbin:/bin:/usr/sbin:/usr/bin"])
+      environment: environment.merging(["PATH": "/sbin:/bin:/usr/sbin:/usr/bin"]) { own, _ in own })
     self = interpreter.delegate
     nesting -= 1
     for note in run.notLookedAt { model.library.notLooked(note.description) }
@@ -71,11 +84,13 @@ struct CommandCompiler: ShellDelegate {
 
   mutating func file(_ path: String) -> ShellFileAnswer {
     switch path {
+    case "/etc/mtab" where model.hasRedHatInit(tree):
+      return .node(.file(Array(model.mtab(tree).utf8)))
     case "/proc/mounts", "/etc/mtab":
       return .node(.file(Array("/dev/root / ext4 rw 0 0\n".utf8)))
     case "/sys/class/iscsi_session":
       return .node(.directory(["session1"]))
-    case "/sys/class/iscsi_session/session1", "/run/sendsigs.omit.d", "/sys/class", "/run/network":
+    case "/sys/class/iscsi_session/session1", "/run/sendsigs.omit.d", "/sys", "/sys/class", "/run/network":
       return .node(.directory([]))
     case "/run/network/ifstate":
       return .node(.file(Array("lo=lo\n".utf8)))
@@ -85,6 +100,7 @@ struct CommandCompiler: ShellDelegate {
       return .unknown
     default:
       if let name = path.dropping("/var/lock/subsys/") {
+        if let locks { return locks.contains(name) ? .node(.file([])) : .absent }
         return started(name) ? .node(.file([])) : .absent
       }
       if path.hasPrefix("/sys/class/net") { return model.networkInSysfs(path) }
@@ -110,6 +126,7 @@ struct CommandCompiler: ShellDelegate {
   // MARK: - Commands
 
   mutating func run(_ call: ShellCall) -> ShellOutcome? {
+    lockFiles(call)
     if let outcome = runTyped(call) { return outcome }
     guard let full = call.name else { return nil }
     let name = TreePath.name(full)
@@ -123,9 +140,18 @@ struct CommandCompiler: ShellDelegate {
     }
     // A unit's or the story's command has its place already.
     let place = call.file.contains(":") || call.file == "story" ? call.file : "\(call.file):\(call.line)"
+    if let length = Self.writing(name, words) {
+      effect(call) { $0.writeFiles(length, "\(place): `\(call.text)` writes files") }
+    }
     switch name {
     case "ifdown" where programScript(full) == nil: effect(call) { $0.interfacesDown(words, place) }
-    case "ifup" where programScript(full) == nil: effect(call) { $0.interfacesUp(words, place) }
+    case "ifup" where programScript(full) == nil:
+      effect(call) { $0.interfacesUp(words, place) }
+      ifupTellsInit(words)
+    case "initctl", "telinit": tellInit(name, words)
+    case "rc" where full == "/etc/init.d/rc": runlevel(words.first ?? "2")
+    case "rcS" where full == "/etc/init.d/rcS": runlevel("S")
+    case "NetworkManager": effect(call) { $0.networkManager(place) }
     case "ifconfig": effect(call) { $0.ifconfig(words, place) }
     case "ip": effect(call) { $0.ip(words, place) }
     case "dhcpcd":
@@ -154,6 +180,10 @@ struct CommandCompiler: ShellDelegate {
       }
     case "iscsid": effect(call) { $0.ops.add(.startDaemon) }
     case "start-stop-daemon", "daemon", "startproc":
+      if words.contains(where: { TreePath.name($0) == "NetworkManager" }), words.contains("--start") {
+        effect(call) { $0.networkManager(place) }
+        return ShellOutcome(.zero)
+      }
       guard words.contains(where: { $0.contains("iscsid") }) else { return ShellOutcome(.zero) }
       let stop = words.contains { $0 == "--stop" || $0 == "-K" }
       effect(call) { $0.ops.add(stop ? .stopDaemon(says: "\(place): iscsid is stopped") : .startDaemon) }
@@ -186,13 +216,19 @@ struct CommandCompiler: ShellDelegate {
     case "sleep", "usleep":
       ops.add(.pause(Window(.milliseconds(Self.milliseconds(words, unit: name == "sleep" ? 1_000_000 : 1)))))
     case "iptables": effect(call) { $0.iptables(words, place) }
-    case "iptables-restore": effect(call) { $0.iptablesRestore(call.input?.known, place) }
+    case "iptables-restore":
+      let named = words.last.flatMap { $0.hasPrefix("-") ? nil : tree.text($0) }
+      effect(call) { $0.iptablesRestore(call.input?.known ?? named, place) }
+    case "kudzu": effect(call) { $0.kudzu(place) }
     case "halt", "poweroff", "reboot": effect(call) { $0.halt(name, words, call.text) }
     case "modprobe", "insmod":
       let modules = words.filter { !$0.hasPrefix("-") }.map { TreePath.name($0) }
       ops.add(.modules(modules))
     case "udevadm", "udevtrigger", "hotplug":
-      if words.first == "trigger" || name != "udevadm" { ops.add(.modules(model.hardwareDrivers)) }
+      if words.first == "trigger" || name != "udevadm" {
+        ops.add(.modules(model.hardwareDrivers))
+        udevFindsInterfaces()
+      }
     case "service", "invoke-rc.d":
       if words.count >= 2 { service(words[0], words[1], call) }
     case "systemctl":

@@ -9,8 +9,7 @@ extension MachineModel {
       s.program.haltBegun = true
       say(part, "+ \(request.commandLine)", &out)
       if request.sync, rootIO(s) == .works, s.root.dirty > 0, !s.root.aborted {
-        s.root.dirty = 0
-        out.cancel(MachineEvent(.writeback))
+        flushed(&s, &out)
       }
       if request.interfacesDown {
         for nic in scenario.machine.nics.indices where s.network.up.has(nic) {

@@ -2,19 +2,22 @@
 extension MachineModel {
   func resume(_ s: inout MachineState, _ out: inout Out) -> Bool {
     if settle(&s, &out) { return true }
+    var somethingIsToCome = false
     while Int(s.step) < steps.count {
       let index = Int(s.step)
       s.step += 1
       let before = reachableTargets(s)
       let isUnderWay = begin(steps[index], index, &s, &out)
+      if case .after = steps[index] { somethingIsToCome = true }
       // An outage may begin with the step, or with the stage that the step enters.
       pathsChanged(from: before, &s, &out)
       if isUnderWay {
         wakeTasks(&s, &out)
+        watchDelays(&s, &out)
         return true
       }
     }
-    return false
+    return somethingIsToCome
   }
 
   /// Nothing is under way any more: whatever has not come to its end by now never will. True: that ended something.
@@ -22,7 +25,7 @@ extension MachineModel {
     let before = s.results
     switch s.phase {
     case .off, .stuck: break
-    case .up: checkRunning(&s, &out)
+    case .up: checkRunning(onlyData: false, &s, &out)
     case .goingDown: hangsAtShutdown(&s, &out)
     case .firmware, .loader, .kernel, .initramfs, .initialising: hangsAtBoot(&s, &out)
     }
@@ -30,7 +33,7 @@ extension MachineModel {
   }
 
   /// Begins a step. False: it does nothing (the next one follows at once).
-  private func begin(_ step: StoryStep, _ index: Int, _ s: inout MachineState, _ out: inout Out) -> Bool {
+  func begin(_ step: StoryStep, _ index: Int, _ s: inout MachineState, _ out: inout Out) -> Bool {
     switch step {
     case .boot:
       s.tree = withoutShell(s)
@@ -90,6 +93,33 @@ extension MachineModel {
       explain("story", "\(path) is edited", sets: .story, to: &out)
       if s.phase == .up { write(&s, &out) }
       return s.phase == .up
+    case .panic:
+      guard s.phase == .up else { return false }
+      explain("story", "the kernel panics", sets: .story, to: &out)
+      crash(&s, &out)
+      return false
+    case .answer(let program, let text):
+      explain("story", "\(program) will be told: \(text)", sets: .story, to: &out)
+      return false
+    case .after(let delay, _):
+      out.schedule(
+        MachineEvent(.stepBegins, index),
+        Window(.microseconds(delay.earliest), .microseconds(delay.latest)))
+      return false
+    case .targetCrash(let iqn, let length, let at):
+      guard at == nil else { return false }
+      targetCrashes(iqn, length, step: index, &s, &out)
+      return true
+    case .targetStart(let iqn):
+      targetStarts(iqn, &s, &out)
+      return true
+    case .powerCut:
+      guard s.phase != .off else { return false }
+      powerCut(&s, &out)
+      return false
+    case .otherMachine(let machine):
+      otherMachineComes(machine, step: index, &s, &out)
+      return true
     case .linkDown(_, _, let at), .targetDown(_, _, let at):
       guard at == nil else { return false }
       s.iscsi.loss = lossCause(of: step).rawValue
@@ -118,7 +148,7 @@ extension MachineModel {
     var step = index - 1
     while step >= 0 {
       switch steps[step] {
-      case .linkDown(_, _, let at?), .targetDown(_, _, let at?):
+      case .linkDown(_, _, let at?), .targetDown(_, _, let at?), .targetCrash(_, _, let at?):
         _ = at
         if step < 64 { s.armed |= 1 << UInt64(step) }
       case .boot, .shutdown, .reboot: return
@@ -138,6 +168,9 @@ extension MachineModel {
         s.armed &= ~(1 << UInt64(index))
         s.iscsi.loss = lossCause(of: steps[index]).rawValue
         beginOutage(step: index, &s, &out)
+      case .targetCrash(let iqn, let length, stage):
+        s.armed &= ~(1 << UInt64(index))
+        targetCrashes(iqn, length, step: index, &s, &out)
       default: break
       }
     }
@@ -177,7 +210,7 @@ extension MachineModel {
       new: s.prompt != .rescued, &s)
   }
 
-  private func record(_ result: BootResult, new: Bool, _ s: inout MachineState) {
+  func record(_ result: BootResult, new: Bool, _ s: inout MachineState) {
     if new, s.results.bootCount < 8 { s.results.bootCount += 1 }
     s.results.boots[Int(s.results.bootCount) - 1] = library.number(result)
   }
@@ -201,24 +234,29 @@ extension MachineModel {
     return name
   }
 
-  /// The machine came up; nothing is under way: has it lost its root since?
-  private func checkRunning(_ s: inout MachineState, _ out: inout Out) {
+  /// The machine came up; nothing is under way: has it lost its root since, or what is on it?
+  func checkRunning(onlyData: Bool, _ s: inout MachineState, _ out: inout Out) {
     guard s.results.bootCount > 0, s.root.disk > 0,
       var result = library.boot(s.results.boots[Int(s.results.bootCount) - 1]),
       result.outcome != .fails
     else { return }
     result.letters = s.scsi.letters
     let io = rootIO(s)
-    guard s.root.aborted || io != .works else { return record(result, new: false, &s) }
+    let data = dataFinding(s)
+    guard !onlyData && (s.root.aborted || io != .works) || data != nil else {
+      return record(result, new: false, &s)
+    }
     result.outcome = .fails
     result.stage = .running
-    result.finding = lossFinding(s, at: .running)
+    result.finding = data?.0 ?? lossFinding(s, at: .running)
     explain(
       "verdict",
-      io == .works
-        ? "the disk is back, the file system is not: it stays read-only"
-        : "the machine runs without its root",
-      because: [.journal, .root, .session, .path], to: &out)
+      data?.1
+        ?? (io == .works
+          ? "the disk is back, the file system is not: it stays read-only"
+          : "the machine runs without its root"),
+      because: data == nil
+        ? [.journal, .root, .session, .path] : [.data], to: &out)
     out.note(.mark(.bootFailsLater))
     record(result, new: false, &s)
   }
@@ -230,6 +268,8 @@ extension MachineModel {
     case .interfaceDown, .addressRemoved:
       return stage == .shutdown ? .networkDownAtShutdown : .networkTakenFromRoot
     case .firewall: return .firewallCutsRoot
+    case .reinstated: return .initiatorNameTwice
+    case .noRecord: return .sessionWithoutRecord
     case .cable, .target, .none:
       return s.iscsi.daemon || recoversByItself(s) ? .outageTooLong : .nobodyLogsInAgain
     }
@@ -273,20 +313,7 @@ extension MachineModel {
       lostWrites: lost, fileSystem: state)
     if s.results.shutdownCount < 8 { s.results.shutdownCount += 1 }
     s.results.shutdowns[Int(s.results.shutdownCount) - 1] = library.number(result)
-    abandonProgram(&s, &out)
-    for target in scenario.targets.indices {
-      for kind in [MachineEvent.Kind.notice, .recoveryTimeout, .relogin, .daemonSync] {
-        out.cancel(MachineEvent(kind, target))
-      }
-    }
-    for disk in inventory.disks.indices where s.scsi.settling.has(disk) {
-      out.cancel(MachineEvent(.diskReady, disk))
-    }
-    out.cancel(MachineEvent(.writeback))
-    s.scsi = SCSIState()
-    s.iscsi = InitiatorState()
-    let recovery = s.root.needsRecovery
-    s.root = RootState(needsRecovery: recovery)
+    nothingRunsAnyMore(&s, &out)
     s.phase = off ? .off : .stuck
   }
 }

@@ -102,7 +102,7 @@ extension MachineModel {
     }
   }
 
-  private func isRecord(_ record: Record, of target: Int) -> Bool {
+  func isRecord(_ record: Record, of target: Int) -> Bool {
     let spec = scenario.targets[target]
     return record.login.target == spec.iqn
       && Self.fullPortal(record.login.portal) == Self.fullPortal(spec.portal)

@@ -1,17 +1,13 @@
 /// What a target admits.
 extension MachineModel {
   /// The target's answer to a login, or nil where it lets the initiator in.
-  func refusal(_ login: Login, by target: Int, fromROM: Bool, _ s: MachineState) -> LoginProblem? {
+  func refusal(_ login: Login, by target: Int, asking: Asking, _ s: MachineState) -> LoginProblem? {
     let spec = scenario.targets[target]
     if let acl = spec.acl {
       guard let initiator = login.initiator, acl.contains(initiator) else { return .notAdmitted }
     }
     if let wanted = spec.chap, login.chap != wanted { return .wrongSecret }
-    if let limit = spec.maxSessions {
-      let own = !fromROM && s.iscsi.session(target) == .loggedIn ? 1 : 0
-      let counted = (s.iscsi.romSessions.has(target) ? 1 : 0) + own
-      if counted >= limit { return .sessionLimit }
-    }
+    if let limit = spec.maxSessions, countedSessions(target, for: asking, s) >= limit { return .sessionLimit }
     return nil
   }
 

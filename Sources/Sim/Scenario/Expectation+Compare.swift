@@ -16,17 +16,22 @@ extension Report {
 extension Outcome {
   /// Where it fails first, and the finding; `nil` when it does not.
   public var failure: (stage: Stage?, finding: String?)? {
-    if let boot = boots.first(where: { $0.outcome != .boots }) { return (boot.stage, boot.finding) }
+    if let boot = boots.first(where: { $0.outcome == .fails }) { return (boot.stage, boot.finding) }
     if let shutdown = shutdowns.first(where: { $0.outcome != .clean }) {
       return (.shutdown, shutdown.finding)
     }
     return nil
   }
 
+  /// Where its first boot that comes up late was held up, and the finding; `nil` when none is late.
+  public var holdUp: (stage: Stage?, finding: String?)? {
+    boots.first { $0.outcome == .degraded }.map { ($0.stage, $0.finding) }
+  }
+
   /// When its first failure is over, or its last boot when nothing fails: microseconds since that boot's
   /// power-on, or since that shutdown was asked for.
   var moment: Int64? {
-    if let boot = boots.first(where: { $0.outcome != .boots }) { return boot.at }
+    if let boot = boots.first(where: { $0.outcome == .fails }) { return boot.at }
     return shutdowns.first { $0.outcome != .clean }?.at ?? boots.last?.at
   }
 
@@ -44,7 +49,7 @@ extension Expectation {
   /// What in a report is other than expected; empty when the expectation holds.
   ///
   /// `stage`, `finding`, `shutdown` and `fileSystem` are looked up in the outcome that decides the verdict:
-  /// the first that fails, or the nominal one. `rootDevice` and `disks` are those of the nominal run's first
+  /// the first that fails, or the nominal one; where nothing fails stage and finding are those of what held a boot up. `rootDevice` and `disks` are those of the nominal run's first
   /// boot; `at` is when the nominal run's first failure is over, or its last boot when nothing fails.
   public func differences(from report: Report) -> [Difference] {
     var found: [Difference] = []
@@ -55,8 +60,9 @@ extension Expectation {
     let nominal = report.outcomes.first
     let decisive = report.decisive
     compare("verdict", verdict.rawValue, report.verdict.rawValue)
-    compare("stage", stage?.rawValue, decisive?.failure?.stage?.rawValue)
-    compare("finding", finding, decisive?.failure?.finding)
+    let trouble = decisive?.failure ?? decisive?.holdUp
+    compare("stage", stage?.rawValue, trouble?.stage?.rawValue)
+    compare("finding", finding, trouble?.finding)
     compare("shutdown", shutdown?.rawValue, decisive?.shutdowns.last?.outcome.rawValue)
     compare("fileSystem", fileSystem?.rawValue, decisive?.shutdowns.last?.fileSystem.rawValue)
     compare("rootDevice", rootDevice, nominal?.boots.first?.rootDevice)
@@ -69,6 +75,17 @@ extension Expectation {
       if !isWithin {
         let expected = "\(Self.seconds(at.earliest)) to \(Self.seconds(at.latest))"
         found.append(Difference(what: "at", expected: expected, came: came.map(Self.seconds) ?? "none"))
+      }
+    }
+    let late = nominal?.boots.first { $0.outcome == .degraded }
+    compare("degraded", degraded.map(String.init), String(late != nil))
+    if let lateBy {
+      let isWithin = late?.lateBy.map { lateBy.earliest <= $0 && $0 <= lateBy.latest } ?? false
+      if !isWithin {
+        let expected = "\(Self.seconds(lateBy.earliest)) to \(Self.seconds(lateBy.latest))"
+        found.append(
+          Difference(
+            what: "lateBy", expected: expected, came: late?.lateBy.map(Self.seconds) ?? "none"))
       }
     }
     let all = report.outcomes.flatMap(\.findings)

@@ -285,6 +285,40 @@ public enum StoryStep: Hashable, Sendable {
   case write(path: String, text: String?)
   case linkDown(nic: String, microseconds: Int64?, at: Stage?)
   case targetDown(iqn: String, microseconds: Int64?, at: Stage?)
+  /// The kernel panics; the machine is off afterwards.
+  case panic
+  /// What is answered when a program asks at the next boots ("kudzu").
+  case answer(program: String, text: String)
+  /// The host of a target loses power, and with it what the write caches of its LUs hold; nil: nobody starts the
+  /// target again but `targetStart`.
+  case targetCrash(iqn: String, microseconds: Int64?, at: Stage?)
+  case targetStart(String)
+  /// The machine loses its power.
+  case powerCut
+  /// Another machine logs in to a target.
+  case otherMachine(OtherMachine)
+  /// The step happens so long after the next one has begun.
+  indirect case after(Delay, StoryStep)
+
+  /// The step without its delay.
+  var plain: StoryStep { if case .after(_, let step) = self { step } else { self } }
+}
+
+/// Another initiator than the scenario's machine.
+public struct OtherMachine: Hashable, Sendable {
+  /// Its initiator name.
+  public var initiator: String
+  /// The IQN of the target it logs in to.
+  public var target: String
+  /// The LU it uses.
+  public var lun: Int
+  /// It mounts that LU's file system for writing.
+  public var mounts: Bool
+  /// What it authenticates with; nil: nothing.
+  public var chap: Credentials?
+
+  /// Stands for the target's first LU until the targets are known.
+  static let firstLUN = -1
 }
 
 /// The part of a boot or shutdown in which something happens.
@@ -322,4 +356,8 @@ public struct Expectation: Sendable {
   public var at: Delay?
   /// Findings that have to be among those of all outcomes.
   public var findings: [String]?
+  /// Whether a boot of the nominal run comes up late.
+  public var degraded: Bool?
+  /// By how much the first late boot of the nominal run is late.
+  public var lateBy: Delay?
 }

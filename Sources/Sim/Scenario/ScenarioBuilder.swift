@@ -313,35 +313,72 @@ struct ScenarioBuilder {
       func report(_ message: String, hint: String? = nil) {
         problems.report(message, at: step.place, path: step.path, hint: hint)
       }
-      switch step.value {
-      case .boot, .installer:
-        isOn = true
-      case .shutdown, .reboot, .service, .kill, .run, .install, .rescue:
-        if !isOn { report("the machine is off", hint: "\"boot\" comes first") }
-        if step.value == .shutdown { isOn = false }
-      case .attach(let name), .detach(let name):
-        let wanted = step.value == .attach(name)
-        if let now = attached[name] {
-          if now == wanted { report("\"\(name)\" is \(now ? "attached" : "not attached") already") }
-          attached[name] = wanted
-        } else {
-          let names = machine.disks.map(\.name)
-          report("there is no disk or USB device \"\(name)\"", hint: Spelling.hint(name, among: names))
+      func resolved(_ value: StoryStep) -> StoryStep {
+        switch value {
+        case .boot, .installer:
+          isOn = true
+        case .powerCut:
+          isOn = false
+        case .shutdown, .reboot, .service, .kill, .run, .install, .rescue:
+          if !isOn { report("the machine is off", hint: "\"boot\" comes first") }
+          if value == .shutdown { isOn = false }
+        case .attach(let name), .detach(let name):
+          let wanted = value == .attach(name)
+          if let now = attached[name] {
+            if now == wanted { report("\"\(name)\" is \(now ? "attached" : "not attached") already") }
+            attached[name] = wanted
+          } else {
+            let names = machine.disks.map(\.name)
+            report("there is no disk or USB device \"\(name)\"", hint: Spelling.hint(name, among: names))
+          }
+        case .linkDown(let name, let time, let stage):
+          if let nic = machine.nics.first(where: { $0.name == name || $0.interface == name }) {
+            return .linkDown(nic: nic.name, microseconds: time, at: stage)
+          }
+          let names = machine.nics.map(\.name)
+          report("there is no adapter \"\(name)\"", hint: Spelling.hint(name, among: names))
+        case .targetDown(let name, _, _), .targetCrash(let name, _, _), .targetStart(let name):
+          if !targets.contains(where: { $0.iqn == name }) {
+            let names = targets.map(\.iqn)
+            report("there is no target \"\(name)\"", hint: Spelling.hint(name, among: names))
+          }
+        case .otherMachine(let other):
+          return .otherMachine(resolved(other))
+        case .after(let delay, let inner):
+          // Whether the machine is on in the steps that follow is only known when it happens.
+          let wasOn = isOn
+          defer { isOn = wasOn }
+          return .after(delay, resolved(inner))
+        case .panic:
+          if !isOn { report("the machine is off", hint: "\"boot\" comes first") }
+          isOn = false
+        case .write, .answer, .menuEntry: break
         }
-      case .linkDown(let name, let time, let stage):
-        if let nic = machine.nics.first(where: { $0.name == name || $0.interface == name }) {
-          return .linkDown(nic: nic.name, microseconds: time, at: stage)
-        }
-        let names = machine.nics.map(\.name)
-        report("there is no adapter \"\(name)\"", hint: Spelling.hint(name, among: names))
-      case .targetDown(let name, _, _):
-        if !targets.contains(where: { $0.iqn == name }) {
-          let names = targets.map(\.iqn)
-          report("there is no target \"\(name)\"", hint: Spelling.hint(name, among: names))
-        }
-      case .write, .menuEntry: break
+        return value
       }
-      return step.value
+      func resolved(_ other: OtherMachine) -> OtherMachine {
+        var other = other
+        let names = targets.map(\.iqn)
+        if other.target.isEmpty, let first = names.first { other.target = first }
+        guard let target = targets.first(where: { $0.iqn == other.target }) else {
+          report(
+            "there is no target \"\(other.target)\"", hint: Spelling.hint(other.target, among: names))
+          return other
+        }
+        let luns = target.luns.map(\.lun)
+        guard let first = luns.min() else {
+          report("\(target.iqn) has no LU", hint: "another machine uses one")
+          return other
+        }
+        if other.lun == OtherMachine.firstLUN { other.lun = first }
+        if !luns.contains(other.lun) {
+          report(
+            "\(target.iqn) has no LU \(other.lun)",
+            hint: "it has \(luns.map(String.init).joined(separator: ", "))")
+        }
+        return other
+      }
+      return resolved(step.value)
     }
   }
 }

@@ -83,12 +83,52 @@ extension ScenarioFormat {
 
   // MARK: Story
 
-  private enum PlainStep: String, CaseIterable, Sendable { case installer, install, boot, shutdown, reboot }
+  private enum PlainStep: String, CaseIterable, Sendable {
+    case installer, install, boot, shutdown, reboot
+    case powerCut = "power-cut"
+  }
 
   private static let actions = [
     "attach", "detach", "start", "stop", "restart", "reload", "kill", "run", "write", "link-down",
-    "target-down", "install", "rescue", "menu-entry",
+    "target-down", "target-crash", "target-start", "power-cut", "other-machine", "crash", "answers",
+    "install", "rescue", "menu-entry",
   ]
+
+  private enum Crash: String, CaseIterable, Sendable { case panic }
+
+  private static let kudzuAnswer = text(pattern: "^(configure|configure static|ignore)$") {
+    (text: String) throws(Quantity.Failure) -> String in
+    guard ["configure", "configure static", "ignore"].contains(text) else {
+      throw Quantity.Failure(
+        message: "\(JSONValue(.string(JSONParser.shortened(text))).text()) is no answer to kudzu",
+        hint: "\"configure\" (by DHCP), \"configure static\", or \"ignore\"")
+    }
+    return text
+  }
+
+  /// Target and LU are looked up once the targets are known (`ScenarioBuilder`).
+  private static let otherMachine = Format<OtherMachine>.object(
+    "otherMachine", "Another initiator, which logs in to a target."
+  ) { object in
+    let initiator = object.always("initiator", nonEmpty, "Its initiator name.")
+    let target = object.optional(
+      "target", nonEmpty, "The target it logs in to.", fallback: "the first one")
+    let lun = object.optional(
+      "lun", integer(0...16383), "The LU it uses.", fallback: "the target's first one")
+    let mounts = object.value("mounts", boolean, "It mounts that LU for writing.", default: true, "true")
+    let chap = object.optional("chap", credentials, "What it authenticates with.", fallback: "nothing")
+    guard let initiator else { return nil }
+    return OtherMachine(
+      initiator: initiator, target: target ?? "", lun: lun ?? OtherMachine.firstLUN, mounts: mounts,
+      chap: chap)
+  }
+
+  /// Only `true`: a step that has nothing else to say.
+  private static let yes = Format<Bool>(.boolean) { value, path, problems in
+    if case .bool(true) = value.kind { return true }
+    problems.report("expected true", at: value.place, path: path, hint: "leave the step out otherwise")
+    return nil
+  }
 
   private enum Typist: String, CaseIterable, Sendable { case root, user }
 
@@ -113,11 +153,31 @@ extension ScenarioFormat {
     steps += (written ?? []).map { .write(path: TreePath.normalized($0.name), text: $0.value.value) }
     let nic = object.optional("link-down", name, "Takes the link of an adapter (its name or interface) away.")
     let iqn = object.optional("target-down", nonEmpty, "Takes a target down.")
+    let crashed = object.optional(
+      "target-crash", nonEmpty,
+      "The host of a target loses power, and what its LUs' write caches hold is lost.")
+    let started = object.optional("target-start", nonEmpty, "Starts a target that is down.")
+    let cut = object.optional("power-cut", yes, "The machine loses its power.")
+    let other = object.optional(
+      "other-machine", otherMachine, "Another machine logs in to a target.")
     let time = object.optional("for", positiveDuration, "How long it is down.", fallback: "for good")
     let stage = object.optional(
       "at", choice(Stage.self), "The stage at whose beginning it goes down.", fallback: "at once")
+    let delay = object.optional(
+      "after", ScenarioFormat.delay, "How long after the next step has begun it happens.",
+      fallback: "before the next step")
     if let nic { steps.append(.linkDown(nic: nic, microseconds: time, at: stage)) }
     if let iqn { steps.append(.targetDown(iqn: iqn, microseconds: time, at: stage)) }
+    let crash = object.optional("crash", choice(Crash.self), "The kernel crashes; the machine is off then.")
+    if crash != nil { steps.append(.panic) }
+    let answers = object.optional(
+      "answers", kudzuAnswer.map(pattern: "^kudzu$", name: { $0 == "kudzu" ? nil : "asks nothing" }),
+      "What kudzu is told when it asks about new hardware at the next boots.")
+    steps += (answers ?? []).map { .answer(program: $0.name, text: $0.value.value) }
+    if let crashed { steps.append(.targetCrash(iqn: crashed, microseconds: time, at: stage)) }
+    if let started { steps.append(.targetStart(started)) }
+    if cut != nil { steps.append(.powerCut) }
+    if let other { steps.append(.otherMachine(other)) }
     let node = object.optional("install", nonEmpty, "Installs on this device node, as \"/dev/sdb\".")
     steps += node.map { [.install(on: $0)] } ?? []
     let lines = object.optional(
@@ -128,12 +188,18 @@ extension ScenarioFormat {
     steps += entry.map { [.menuEntry($0)] } ?? []
     object.exactlyOne(of: actions, example: "{\"attach\": \"usb0\"}")
     for modifier in ["for", "at"] where object.has(modifier) {
-      if !object.has("link-down"), !object.has("target-down") {
-        object.report("only goes with \"link-down\" and \"target-down\"", field: modifier)
+      if !["link-down", "target-down", "target-crash"].contains(where: { object.has($0) }) {
+        object.report(
+          "only goes with \"link-down\", \"target-down\" and \"target-crash\"", field: modifier)
       }
     }
     if object.has("as"), !object.has("run") { object.report("only goes with \"run\"", field: "as") }
-    return steps
+    guard let delay else { return steps }
+    if ["run", "kill", "write", "start", "stop", "restart", "reload"].contains(where: { object.has($0) }) {
+      object.report("does not go with what root types", field: "after", hint: "write it in its place")
+    }
+    if object.has("at") { object.report("does not go with \"at\"", field: "after", hint: "one of the two") }
+    return steps.map { .after(delay, $0) }
   }
 
   /// `"boot"`, `"shutdown"`, `"reboot"`, or an object with one action.
@@ -147,6 +213,7 @@ extension ScenarioFormat {
     case .boot: return [.boot]
     case .shutdown: return [.shutdown]
     case .reboot: return [.reboot]
+    case .powerCut: return [.powerCut]
     case nil: return nil
     }
   }
@@ -234,6 +301,10 @@ extension ScenarioFormat {
     )
     let findings = object.optional(
       "findings", name.list(), "Findings that must be among those of all outcomes.")
+    let degraded = object.optional(
+      "degraded", boolean, "Whether a boot of the nominal run comes up late.")
+    let lateBy = object.optional(
+      "lateBy", ScenarioFormat.delay, "By how much the nominal run's first late boot is late.")
     guard let verdict else { return nil }
     let letters = disks.map { list in
       Dictionary(list.map { ($0.name, $0.value.value) }, uniquingKeysWith: { first, _ in first })
@@ -241,6 +312,6 @@ extension ScenarioFormat {
     return Expectation(
       verdict: verdict, stage: stage, finding: finding, rootDevice: rootDevice, disks: letters,
       shutdown: shutdown,
-      fileSystem: fileSystem, at: at, findings: findings)
+      fileSystem: fileSystem, at: at, findings: findings, degraded: degraded, lateBy: lateBy)
   }
 }

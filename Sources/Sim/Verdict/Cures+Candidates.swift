@@ -4,13 +4,13 @@ extension Cures {
   /// Edits worth trying, the least invasive first.
   func candidates() -> [Candidate] {
     [stableRoot(), stableFstab(), stableRootAndFstab(), optionalMounts()].compactMap { $0 }
-      + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits() + suseEdits()
-      + hardwareEdits()
+      + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits() + dataEdits()
+      + suseEdits() + hardwareEdits()
   }
 
   // MARK: - Names of disks
 
-  private static let menus = ["/boot/grub/grub.cfg", "/boot/grub/menu.lst", "/boot/grub/grub.conf"]
+  static let menus = ["/boot/grub/grub.cfg", "/boot/grub/menu.lst", "/boot/grub/grub.conf"]
 
   private var rootPartition: PartitionSpec? { partition(holding: "/") }
 

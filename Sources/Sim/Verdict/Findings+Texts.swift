@@ -25,7 +25,7 @@ extension Finding.Code {
         "the kernel refuses a module that was built for another kernel",
         "A module carries the version and architecture of the kernel that it was built for, and no other kernel takes it. Without the initiator's module there is no disk.",
         "insmod: error inserting 'iscsi.ko': -1 Invalid module format (dmesg: version magic '...' should be '...')",
-        "Take the module from the very kernel that the installation system runs, of the same architecture.",
+        "Take the module from the very kernel that runs, of the same architecture, and build the initrd with it.",
         ["S-02"])
     case .wrongDiskWritten:
       return text(
@@ -112,6 +112,12 @@ extension Finding.Code {
         "ALERT!  UUID=... does not exist.  Dropping to a shell!",
         "Install the initiator, lift what keeps it out (NO_ISCSI_IN_INITRAMFS), list its modules, and rebuild the initramfs.",
         ["S-07", "S-10", "S-39", "lab g"])
+    case .moduleUnresolved:
+      return text(
+        "a module that the initiator needs is not loaded before it",
+        "The initrd's insmod loads one file after the other and resolves nothing. RHEL 4's iscsi_sfnet needs scsi_transport_iscsi before it; each of its sessions asks for crc32c (which needs libcrc32c), and one with CHAP for md5.",
+        "iscsi_sfnet: Unknown symbol; insmod: error inserting '/lib/iscsi_sfnet.ko': -1 Unknown symbol in module",
+        "Put scsi_transport_iscsi, libcrc32c, crc32c, md5 and iscsi_sfnet into the initrd, in this order.", ["S-67"])
     case .initiatorNotConfigured:
       return text(
         "the initramfs's initiator knows no target",
@@ -134,10 +140,17 @@ extension Finding.Code {
     case .interfaceNotConfigured:
       return text(
         "the initramfs configures no interface, or another one",
-        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or was told the name of another one.",
-        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found",
-        "mkinitrd -D ethX with the name that the interface has at boot, not the one it had at the installation.",
-        ["S-12", "S-65"])
+        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or DEVICE=, ip= or -D has the name that the adapter bears elsewhere.",
+        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found / ipconfig: eth0: SIOCGIFINDEX: No such device",
+        "The name that the interface has at boot, not the one it had at the installation: mkinitrd -D ethX; DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=, and the initramfs built again.",
+        ["S-12", "S-65", "F-53", "F-67"])
+    case .interfaceNotReady:
+      return text(
+        "the initiator runs before the adapter's driver is loaded",
+        "udev loads drivers beside the initramfs's scripts. The initiator's script runs before it has come to the adapter, finds no interface and leaves; a moment later the interface is there, and the same script works by hand.",
+        "ipconfig: eth0: SIOCGIFINDEX: No such device, then ALERT! ... does not exist.",
+        "Let a script that starts udev and waits for it run first: nfs-top/udev copied to local-top/early_udev, in /etc/initramfs-tools/scripts, and the initramfs built again.",
+        ["S-41", "S-50"])
     case .noAddress:
       return text(
         "the interface gets no address in the initramfs", "No link, or nobody answers DHCP.",
@@ -238,6 +251,20 @@ extension Finding.Code {
         "A plain logout of all sessions takes the root with it, at once and without any time-out.",
         "Logout of [...] successful; device offline error, dev sda",
         "Log out of named targets only; node.startup=onboot for the root's record.", ["F-102", "lab s6d"])
+    case .dumpNotWritten:
+      return text(
+        "a crash leaves no memory dump",
+        "A crashed kernel writes to a disk only through a driver that can work without interrupts; an initiator is not one of them, so a disk behind the adapter receives nothing. Without a dump service nothing is written at all.",
+        "Kernel panic, then nothing: no \"start dumping\" or \"netdump activated\", and no vmcore afterwards",
+        "Dump over the network: NETDUMPADDR= in /etc/sysconfig/netdump, a netdump server there, `chkconfig netdump on` (today: kdump over the network).",
+        ["S-34"])
+    case .sessionWithoutRecord:
+      return text(
+        "iscsid takes down a session that it has no record of",
+        "The initramfs logged in without a node record. iscsid of open-iscsi 2.0.871 cannot take such a session over: it takes the connection down and never logs in again. Later versions go on with what was negotiated.",
+        "detected conn error (1011); session recovery timed out after 120 secs; I/O errors right after iscsid starts",
+        "The target's record in /etc/iscsi/nodes of the image: log in to it once with iscsiadm, which makes the record.",
+        ["S-52"])
     case .networkDownAtShutdown:
       return text(
         "the shutdown takes the network away while the root still needs it",
@@ -256,6 +283,53 @@ extension Finding.Code {
         "Nothing remounted the root read-only before the power went.",
         "recovery required on the next boot", "Bring back the script that remounts the root read-only.",
         ["S-26"])
+    case .bootHeldUp:
+      return text(
+        "the boot comes up late: something it needed did not answer",
+        "A cable, a switch or the target was away for a while during the boot. What needs the disk waits until the session is back (within replacement_timeout), a login is tried again and again: nothing is lost but time.",
+        "connect to ... failed (Connection refused), again and again; ping timeout of 5 secs expired; Power-on or device reset occurred",
+        "Have network and target up before the machine; nothing else has to be changed.",
+        ["lab m", "lab s8a"])
+    case .mediumRolledBack:
+      return text(
+        "the session goes on with a disk that has lost what it had acknowledged",
+        "The LU's write cache is volatile, and the target's host lost power. When the target is back before replacement_timeout is over the session resumes, and the file system goes on as if its last writes were on the disk. No message says otherwise; the file system is damaged from then on.",
+        "Power-on or device reset occurred; much later: EXT4-fs error (device sda3): ..., bad entry in directory",
+        "Write cache off at the LU (sd: Write cache: disabled); or force a journal replay: do not start the target by itself after a crash, reset the clients first, or a replacement_timeout that ends before the target is back.",
+        ["S-59", "S-60", "S-64"])
+    case .mountedTwice:
+      return text(
+        "two machines have mounted one LU for writing",
+        "ext3, ext4 and reiserfs are file systems of one machine. A second one that mounts the LU has its own cache and its own journal, and replays the first one's journal while that is in use: the file system is destroyed within minutes.",
+        "EXT4-fs warning: mounting fs with errors; EXT4-fs error: ... bad block bitmap checksum, deleted inode referenced",
+        "Let the target admit one initiator name for each LU (ACL), or reserve the LU; then restore from a backup.",
+        ["S-62", "F-30"])
+    case .fileSystemDamaged:
+      return text(
+        "the check of the root file system finds damage that it cannot mend by itself",
+        "Replaying the journal makes whole what the journal knows of. Where two systems wrote, or the disk went back in time under a running system, the file system contradicts itself.",
+        "UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY. / A maintenance shell will now be started.",
+        "fsck by hand, then compare with a backup; and remove the cause.", ["S-59", "S-62"])
+    case .dataLostBehindJournal:
+      return text(
+        "files are empty or half written, though the journal was replayed",
+        "With metadata-only journalling the journal can name files whose data never reached the disk. After a drop the file system is whole and the files are not: a package database is the first to suffer.",
+        "recovery complete; then: dpkg: error: parsing file '/var/lib/dpkg/status' near line 0",
+        "rootflags=data=journal on the kernel line (and data=journal in fstab): half the write speed.",
+        ["S-57"])
+    case .rootStaysReadOnly:
+      return text(
+        "the root cannot be remounted for writing",
+        "fstab asks for a data= mode other than the one that the root was mounted with, and a mounted file system cannot change it.",
+        "EXT4-fs: Cannot change data mode on remount; mount: / not mounted already, or bad option",
+        "The same mode in rootflags= on the kernel line, or tune2fs -o journal_data.", ["S-57"])
+    case .initiatorNameTwice:
+      return text(
+        "two machines log in with one initiator name",
+        "A target tells sessions apart by initiator name and ISID. A second machine with the same name ends the first one's session, which logs in again and ends the second one's, without an end; access lists cannot tell the two apart either.",
+        "detected conn error (1020), Power-on or device reset occurred, every two or three seconds",
+        "One InitiatorName for each machine: in /etc/iscsi/initiatorname.iscsi, on the kernel line, in the ROM; then rebuild the initramfs.",
+        ["S-38", "F-29"])
     }
   }
 }

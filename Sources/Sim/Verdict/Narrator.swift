@@ -19,8 +19,9 @@ struct Narrator {
         BootReport(
           outcome: result.outcome, stage: result.stage, finding: result.finding?.rawValue,
           at: span.end - span.start,
-          because: result.outcome == .fails ? why(span.entry, from: span.first) : [], console: console(span),
-          rootDevice: result.rootDevice, disks: disks(result.letters)))
+          because: reasons(result, span), console: console(span),
+          rootDevice: result.rootDevice, disks: disks(result.letters),
+          lateBy: result.outcome == .degraded ? span.waited : nil))
     }
     var shutdowns: [ShutdownReport] = []
     for index in 0..<Int(results.shutdownCount) {
@@ -35,6 +36,15 @@ struct Narrator {
           because: result.outcome == .clean ? [] : why(span.entry, from: span.first), console: console(span)))
     }
     return Outcome(witness: witness, share: share, boots: boots, shutdowns: shutdowns, timeline: timeline())
+  }
+
+  /// Why a boot failed, or what held it up.
+  private func reasons(_ result: BootResult, _ span: Span) -> [String] {
+    switch result.outcome {
+    case .boots: []
+    case .fails: why(span.entry, from: span.first)
+    case .degraded: span.late.map { why($0, from: span.first) } ?? []
+    }
   }
 
   private func disks(_ letters: SIMD64<UInt8>) -> [String: String] {
@@ -53,6 +63,9 @@ struct Narrator {
     /// The trace entry that ended it.
     var entry: Int
     var first: Int
+    /// How long it waited for what did not answer, and the entry in which that became too long.
+    var waited: Int64 = 0
+    var late: Int?
   }
 
   private var entries: [Trace<MachineEvent, Note>.Entry] { run.trace?.entries ?? [] }
@@ -62,15 +75,30 @@ struct Narrator {
     var shutdowns: [Span] = []
     var start: (time: Int64, entry: Int)?
     var down: (time: Int64, entry: Int)?
+    var waited: Int64 = 0
+    var waitingSince: Int64?
+    var late: Int?
     for (index, entry) in entries.enumerated() {
       let time = entry.time.microseconds
       for note in entry.notes {
         guard case .mark(let mark) = note else { continue }
         switch mark {
-        case .powerOn: start = (time, index)
+        case .powerOn:
+          start = (time, index)
+          waited = 0
+          waitingSince = nil
+          late = nil
+        case .waitBegins: waitingSince = time
+        case .waitEnds:
+          waited += waitingSince.map { time - $0 } ?? 0
+          waitingSince = nil
+        case .isLate: late = late ?? index
         case .shutdownBegins: down = (time, index)
         case .bootEnds:
-          boots.append(Span(start: start?.time ?? 0, end: time, entry: index, first: start?.entry ?? 0))
+          boots.append(
+            Span(
+              start: start?.time ?? 0, end: time, entry: index, first: start?.entry ?? 0,
+              waited: waited + (waitingSince.map { time - $0 } ?? 0), late: late))
         case .bootFailsLater:
           if !boots.isEmpty {
             let last = boots.count - 1
@@ -126,29 +154,35 @@ struct Narrator {
   /// each to the entry that set the fact.
   func why(_ end: Int, from first: Int) -> [String] {
     guard end < entries.count else { return [] }
-    var sentences: [(entry: Int, order: Int, text: String)] = []
+    var sentences: [(entry: Int, order: Int, text: String, outlives: Bool)] = []
     var seen: Set<String> = []
-    var queue: [(entry: Int, note: Int)] = []
+    var queue: [(entry: Int, note: Int, outlives: Bool)] = []
     func addLastSentence(of entry: Int) {
       if let note = entries[entry].notes.lastIndex(where: { if case .says = $0 { true } else { false } }) {
-        queue.append((entry, note))
+        queue.append((entry, note, false))
       }
     }
     addLastSentence(of: end)
-    while let (entry, note) = queue.popLast(), sentences.count < 24 {
-      guard case .says(let part, let text, let facts) = entries[entry].notes[note],
+    while let (entry, note, outlives) = queue.popLast(), sentences.count < 24 {
+      guard case .says(_, let text, let facts) = entries[entry].notes[note],
         seen.insert("\(entry) \(text)").inserted
       else { continue }
-      sentences.append((entry, note, part == "story" ? "\(text)" : text))
-      for fact in facts { if let source = setter(of: fact, before: entry, note) { queue.append(source) } }
+      sentences.append((entry, note, text, outlives))
+      for fact in facts {
+        guard let source = setter(of: fact, before: entry, note) else { continue }
+        // What is on a disk, and what a target remembers, may be so since an earlier boot.
+        queue.append((source.entry, source.note, outlives || Self.outliving.contains(fact)))
+      }
     }
     var result: [String] = []
     for sentence in sentences.sorted(by: { ($0.entry, $0.order) < ($1.entry, $1.order) })
-    where sentence.entry >= first && !result.contains(sentence.text) {
+    where (sentence.entry >= first || sentence.outlives) && !result.contains(sentence.text) {
       result.append(sentence.text)
     }
     return result
   }
+
+  private static let outliving: [Fact] = [.data, .otherMachine, .leftSessions]
 
   /// The sentence of the entry that last set a fact before a place.
   private func setter(of fact: Fact, before entry: Int, _ note: Int) -> (entry: Int, note: Int)? {

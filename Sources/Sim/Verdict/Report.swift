@@ -6,7 +6,9 @@ public enum Verdict: String, Hashable, Sendable, CaseIterable {
   case fails
 }
 
-/// How a boot of the story ended.
+/// How a boot of the story ended: up, not up, or up but late because something did not answer for more than ten seconds.
+///
+/// A degraded boot does come up: it counts as one that boots for the verdict.
 public enum BootOutcome: String, Hashable, Sendable, CaseIterable { case boots, fails, degraded }
 
 /// How a shutdown of the story ended: off and nothing lost, off with the root not properly closed, or never off.
@@ -71,11 +73,11 @@ public struct TimelineEntry: Sendable {
 
 /// How one boot of the story went.
 public struct BootReport: Sendable {
-  /// Whether it came up.
+  /// Whether it came up, and in time.
   public var outcome: BootOutcome
-  /// Where it went wrong; nil when it came up.
+  /// Where it went wrong or was held up; nil when it came up in time.
   public var stage: Stage?
-  /// The code of the finding, as `bootsim explain` takes it; nil when it came up.
+  /// The code of the finding, as `bootsim explain` takes it; nil when it came up in time.
   public var finding: String?
   /// Microseconds since this boot's power-on.
   public var at: Int64
@@ -87,6 +89,8 @@ public struct BootReport: Sendable {
   public var rootDevice: String?
   /// sd name to device name, when the boot ended.
   public var disks: [String: String]
+  /// By how many microseconds it came up late: the time in which it waited for what did not answer; nil unless degraded.
+  public var lateBy: Int64? = nil
 }
 
 /// How one shutdown of the story went.
