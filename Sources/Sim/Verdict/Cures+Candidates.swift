@@ -4,7 +4,7 @@ extension Cures {
   /// Edits worth trying, the least invasive first.
   func candidates() -> [Candidate] {
     [stableRoot(), stableFstab(), stableRootAndFstab(), optionalMounts()].compactMap { $0 }
-      + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits() + hardwareEdits()
+      + ubuntuEdits() + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits() + hardwareEdits()
   }
 
   // MARK: - Names of disks
@@ -303,7 +303,7 @@ extension Cures {
   // MARK: - Edits of files
 
   /// Changes lines of the first of the files that exist; nil where no line changes.
-  private func edit(_ title: String, files: [String], change: (String) -> String?) -> Candidate? {
+  func edit(_ title: String, files: [String], change: (String) -> String?) -> Candidate? {
     var edits: [Edit] = []
     var texts: [(path: String, text: String)] = []
     for name in files {
@@ -336,7 +336,7 @@ extension Cures {
     }
   }
 
-  private func replace(_ path: String, with text: String, _ title: String) -> Candidate {
+  func replace(_ path: String, with text: String, _ title: String) -> Candidate {
     let old = scenario.files.text(path)
     return Candidate(
       title: title,
