@@ -33,7 +33,7 @@ extension MachineModel {
   func powerOn(_ s: inout MachineState, _ out: inout Out) {
     out.note(.mark(.powerOn))
     abandonProgram(&s, &out)
-    leaveSessionsBehind(&s)
+    leaveSessionsBehind(&s, &out)
     s.firmware = FirmwareState()
     s.scsi = SCSIState()
     s.iscsi = InitiatorState()

@@ -4,12 +4,13 @@ extension Cures {
   /// Edits worth trying, the least invasive first.
   func candidates() -> [Candidate] {
     [stableRoot(), stableFstab(), stableRootAndFstab(), optionalMounts()].compactMap { $0 }
-      + ubuntuEdits() + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits() + hardwareEdits()
+      + ubuntuEdits() + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits()
+      + dataEdits() + hardwareEdits()
   }
 
   // MARK: - Names of disks
 
-  private static let menus = ["/boot/grub/grub.cfg", "/boot/grub/menu.lst", "/boot/grub/grub.conf"]
+  static let menus = ["/boot/grub/grub.cfg", "/boot/grub/menu.lst", "/boot/grub/grub.conf"]
 
   private var rootPartition: PartitionSpec? { partition(holding: "/") }
 
@@ -73,7 +74,10 @@ extension Cures {
   private func initiatorEdits() -> [Candidate] {
     var found: [Candidate] = []
     if scenario.files.exists("/etc/initramfs-tools") {
-      if scenario.files.text("/etc/iscsi/iscsi.initramfs")?.contains("ISCSI_AUTO") != true {
+      let script = scenario.files.text("/usr/share/initramfs-tools/scripts/local-top/iscsi")
+      if scenario.files.text("/etc/iscsi/iscsi.initramfs")?.contains("ISCSI_AUTO") != true,
+        script?.contains("ISCSI_AUTO") ?? true
+      {
         found.append(
           replace(
             "/etc/iscsi/iscsi.initramfs", with: "ISCSI_AUTO=true\n",
