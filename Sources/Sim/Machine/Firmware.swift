@@ -47,6 +47,7 @@ extension MachineModel {
     s.services = []
     s.delay = DelayState()
     danglingSessionsAge(&out, s)
+    s.prompt = .none
     s.phase = .firmware
     enter(.firmware, &s, &out)
     say("BIOS", "POST", &out)

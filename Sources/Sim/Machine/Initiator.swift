@@ -30,6 +30,8 @@ extension MachineModel {
     guard reachableTargets(s).has(target) else { return .silent }
     if s.iscsi.session(target) == .loggedIn { return .loggedIn }
     guard initiatorReady(s) else {
+      // Why they are not there may be known already.
+      guard s.iscsi.problem != LoginProblem.moduleRefused.rawValue else { return .refused(.moduleRefused) }
       s.iscsi.problem = LoginProblem.unresolvedModules.rawValue
       out.note(.set(.login))
       return .refused(.unresolvedModules)

@@ -116,6 +116,12 @@ indirect enum Op: Sendable {
   case waitInVain(Window)
   /// From now on the disks hold this version of the files (`Library.files`).
   case files(UInt32)
+  /// The installation system installs on the root's disk, or on the node that is named.
+  case install(on: String?)
+  /// The kernel refuses a module.
+  case moduleRefused(says: String)
+  /// A shell waits for somebody at the initramfs's prompt.
+  case prompt
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)

@@ -47,6 +47,7 @@ extension MachineModel {
     }
     let (finding, stage, sentence, facts) = diagnose(root, s)
     dead(finding, stage, because: facts, sentence, &s, &out)
+    s.prompt = .initramfs
   }
 
   /// Why the name of the root leads to nothing, or to the wrong thing: read off the machine as it is.

@@ -7,6 +7,32 @@ extension Finding.Code {
       Finding(code: self, title: title, meaning: meaning, recognise: recognise, cure: cure, sources: sources)
     }
     switch self {
+    case .installerFindsNoDisk:
+      return text(
+        "the installation system finds no disk to install on",
+        "Discovery and login did not happen in the installation system: the initiator was never there, was not started, or its files could not be read from the driver disk. Nothing is installed.",
+        "No \"Attached scsi disk\" line; An error has occurred - no valid devices were found on which to create new file systems",
+        "Attach the driver disk before the step that needs it, mount the right node (dmesg, /proc/partitions), run the pre-install script, and look for \"Attached scsi disk\" before going on. An installation medium that cannot install open-iscsi (busybox) is the wrong one.",
+        ["S-03", "S-21", "S-23", "S-35"])
+    case .installerSourceHidden:
+      return text(
+        "the installation system's own directory is mounted over",
+        "The installation system keeps its packages and the new system below /mnt. A driver disk mounted at that very place hides them.",
+        "Unable to read the package ... from the installation source",
+        "Mount the driver disk at any other place, such as /mnt/usb.", ["S-22"])
+    case .moduleRefused:
+      return text(
+        "the kernel refuses a module that was built for another kernel",
+        "A module carries the version and architecture of the kernel that it was built for, and no other kernel takes it. Without the initiator's module there is no disk.",
+        "insmod: error inserting 'iscsi.ko': -1 Invalid module format (dmesg: version magic '...' should be '...')",
+        "Take the module from the very kernel that runs, of the same architecture, and build the initrd with it.",
+        ["S-02"])
+    case .wrongDiskWritten:
+      return text(
+        "the installation was written to another disk",
+        "The node that was named is another disk this time: letters follow the order in which disks were found. What was on that disk is lost.",
+        "sd 8:0:0:0: [sdg] ... in dmesg, and another letter in the partitioner",
+        "Read the LU's letter in dmesg after the login, and partition that one.", ["S-48", "S-23"])
     case .noBootableDevice:
       return text(
         "no device of the boot order can be booted",
@@ -99,12 +125,6 @@ extension Finding.Code {
         "The initrd's insmod loads one file after the other and resolves nothing. RHEL 4's iscsi_sfnet needs scsi_transport_iscsi before it; each of its sessions asks for crc32c (which needs libcrc32c), and one with CHAP for md5.",
         "iscsi_sfnet: Unknown symbol; insmod: error inserting '/lib/iscsi_sfnet.ko': -1 Unknown symbol in module",
         "Put scsi_transport_iscsi, libcrc32c, crc32c, md5 and iscsi_sfnet into the initrd, in this order.", ["S-67"])
-    case .moduleRefused:
-      return text(
-        "a module was built for another kernel",
-        "A module carries the version and the processor type of the kernel it was built for. The kernel takes no other, and without the initiator's module there is no SCSI host.",
-        "iscsi_sfnet: version magic '2.6.9-34.EL 686 ...' should be '2.6.9-42.EL 686 ...'; -1 Invalid module format",
-        "Take the modules of exactly the kernel that boots, and build the initrd again.", ["S-02"])
     case .initiatorNotConfigured:
       return text(
         "the initramfs's initiator knows no target",

@@ -2,6 +2,10 @@
 public struct Finding: Sendable {
   /// Stable names, as `--json` gives them.
   public enum Code: String, Sendable, CaseIterable, Hashable {
+    case installerFindsNoDisk = "installer-finds-no-disk"
+    case installerSourceHidden = "installer-source-hidden"
+    case moduleRefused = "module-refused"
+    case wrongDiskWritten = "wrong-disk-written"
     case noBootableDevice = "no-bootable-device"
     case bootedOtherMedium = "booted-other-medium"
     case bootSectorHangs = "boot-sector-hangs"
@@ -17,7 +21,6 @@ public struct Finding: Sendable {
     case bootVariablesOverflow = "kernel-variables-overflow"
     case initiatorNotInInitramfs = "initiator-not-in-initramfs"
     case moduleUnresolved = "module-unresolved"
-    case moduleRefused = "module-refused"
     case initiatorNotConfigured = "initiator-not-configured"
     case noIBFT = "no-ibft"
     case nicDriverMissing = "nic-driver-missing"
