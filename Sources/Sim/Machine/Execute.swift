@@ -156,6 +156,8 @@ extension MachineModel {
       return executeEndWriting(part: part, &s, &out)
     case .waitInVain(let length):
       return timedOut ? .next(Self.instant) : .wait(length)
+    case .reservation(let request, let node):
+      return executeReservation(request, node: node, part: part, &s, &out)
     case .installGrub(let node, let installation, let says):
       return executeInstallGrub(node, installation, says: says, part: part, &s, &out)
     case .halt(let request):

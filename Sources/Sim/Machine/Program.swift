@@ -101,6 +101,7 @@ indirect enum Op: Sendable {
   case endWriting
   /// Waits, as long as it does, for an answer that does not come.
   case waitInVain(Window)
+  case reservation(ReservationRequest, node: String)
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)
