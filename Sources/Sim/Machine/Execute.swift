@@ -193,6 +193,8 @@ extension MachineModel {
       return timedOut ? .next(Self.instant) : .wait(length)
     case .files(let number):
       return executeFiles(number, part: part, &s, &out)
+    case .reservation(let request, let node):
+      return executeReservation(request, node: node, part: part, &s, &out)
     case .installGrub(let node, let installation, let says):
       return executeInstallGrub(node, installation, says: says, part: part, &s, &out)
     case .halt(let request):
