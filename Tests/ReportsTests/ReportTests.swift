@@ -21,7 +21,7 @@ import Testing
         {"outcome":"fails","stage":"root-mount","finding":"root-device-renamed","at":"12.400s",\
         "because":["The stick was found first.","The kernel opens /dev/sda2."],\
         "console":["ALERT!  /dev/sda2 does not exist."],"rootDevice":null,\
-        "disks":{"sda":"usb0","sdb":"lun1","sdaa":"x"}}
+        "disks":{"sda":"usb0","sdb":"lun1","sdaa":"x"},"lateBy":null}
         """)
     #expect(
       json["outcomes"]?.elements[0]["shutdowns"]?.elements[0].text() == """

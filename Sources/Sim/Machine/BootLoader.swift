@@ -124,7 +124,11 @@ extension MachineModel {
     if case .found(let path, _) = driveFile(prefix, directory + "/default", s) {
       saved = tree(s).text(path)?.split(separator: "\n").first.flatMap { Int($0.prefix { $0.isNumber }) }
     }
-    var candidates = [menu.entryToBoot(saved: saved)].compactMap { $0 } + menu.fallback
+    let chosen = chosenEntry(s).flatMap { name in
+      Int(name) ?? menu.entries.firstIndex { $0.title == name }
+    }
+    s.menuEntry = 0
+    var candidates = [chosen ?? menu.entryToBoot(saved: saved)].compactMap { $0 } + menu.fallback
     candidates = candidates.filter { menu.entries.indices.contains($0) }
     guard !candidates.isEmpty else {
       say("GRUB", "grub>", &out)
@@ -330,7 +334,9 @@ extension MachineModel {
         .menuMissing, .bootLoader, because: [.biosDrives],
         "GRUB has no menu: \(directory)/grub.cfg is not there", &s, &out)
     }
-    switch evaluateGrub2(text, path, prefix, s) {
+    let result = evaluateGrub2(text, path, prefix, s)
+    s.menuEntry = 0
+    switch result {
     case .success(let result):
       hand(
         over: result.selection, readTime: Pace.about(5200),

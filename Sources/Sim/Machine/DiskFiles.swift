@@ -8,6 +8,12 @@ struct DiskFiles: Sendable, Equatable {
   var tree: MemoryFileTree
   /// Where the story's shell is: `cd` of one step holds for the next.
   var directory: String? = DiskFiles.home
+  /// Files on the root's partition below directories that other partitions are mounted over: nobody sees them (S-49).
+  var hidden = MemoryFileTree()
+  /// What is on sticks and floppies, by name.
+  var media: [String: MemoryFileTree] = [:]
+  /// The installation system's, while it runs.
+  var console: InstallerConsole?
 
   static let home = "/root"
 }
@@ -59,10 +65,12 @@ extension MachineModel {
 
   /// The story's shells end with the boot they ran in.
   func withoutShell(_ s: MachineState) -> UInt32 {
-    guard library.files(s.tree).directory != DiskFiles.home else { return s.tree }
+    let files = library.files(s.tree)
+    guard files.directory != DiskFiles.home || files.console != nil else { return s.tree }
     return library.files("\(s.tree) boot") {
       var files = library.files(s.tree)
       files.directory = DiskFiles.home
+      files.console = nil
       return files
     }
   }

@@ -181,6 +181,16 @@ extension MachineModel {
       return executeEndWriting(part: part, &s, &out)
     case .waitInVain(let length):
       return timedOut ? .next(Self.instant) : .wait(length)
+    case .install(let node):
+      return executeInstall(node, part: part, &s, &out)
+    case .moduleRefused(let why):
+      s.iscsi.problem = LoginProblem.moduleRefused.rawValue
+      explain(part, why, because: [.story], sets: .login, to: &out)
+      return .next(Self.instant)
+    case .prompt:
+      s.phase = .stuck
+      s.prompt = .initramfs
+      return .stop
     case .files(let number):
       return executeFiles(number, part: part, &s, &out)
     case .installGrub(let node, let installation, let says):

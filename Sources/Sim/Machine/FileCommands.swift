@@ -6,13 +6,15 @@ extension CommandCompiler {
   private static let changers: Set<String> = [
     "touch", "rm", "rmdir", "mkdir", "ln", "cp", "mv", "install", "tee", "sed", "find", "xargs",
     "update-rc.d",
-    "chkconfig", "insserv", "update-initramfs", "mkinitramfs", "mkinitrd", "dracut",
+    "chkconfig", "insserv", "update-initramfs", "mkinitramfs", "mkinitrd", "dracut", "update-grub",
+    "update-grub2", "grub-mkconfig", "grub2-mkconfig",
   ]
 
   mutating func changing(_ call: ShellCall, _ name: String) -> ShellOutcome? {
-    guard Self.changers.contains(name) || ["chmod", "chown", "chgrp", "sync"].contains(name) else {
-      return nil
-    }
+    guard
+      Self.changers.contains(name) || ["chmod", "chown", "chgrp", "sync"].contains(name)
+        || Self.packageManagers.contains(name)
+    else { return nil }
     let known = call.arguments.map(\.known)
     guard !known.contains(nil) else {
       model.library.notLooked("\(call.file):\(call.line): `\(call.text)`: its arguments cannot be known")
@@ -52,6 +54,8 @@ extension CommandCompiler {
       case "mkinitramfs": outcome = compiler.mkinitramfs(words, call.directory)
       case "mkinitrd": outcome = compiler.mkinitrd(words, call.directory)
       case "dracut": outcome = compiler.dracut(words, call.directory)
+      case "update-grub", "update-grub2", "grub-mkconfig", "grub2-mkconfig": compiler.updateGrub(words, call)
+      case _ where Self.packageManagers.contains(name): compiler.packages(name, words, call)
       case "sync": compiler.ops.add(.sync)
       default: break  // Owners and modes play no part: scripts are taken to be executable.
       }
@@ -257,6 +261,16 @@ extension CommandCompiler {
 }
 
 extension MemoryFileTree {
+  /// With the directories that every system has, whether files in them are given or not.
+  var withUsualDirectories: MemoryFileTree {
+    var tree = self
+    for path in ["/tmp", "/root", "/home", "/mnt", "/media", "/etc", "/boot", "/usr/local/sbin", "/var/tmp"]
+    where !tree.exists(path) {
+      tree[path] = .directory([])
+    }
+    return tree
+  }
+
   /// What is below a directory, as a tree of its own.
   func subtree(at path: String) -> MemoryFileTree {
     var inside = MemoryFileTree()

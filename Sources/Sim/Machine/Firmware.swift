@@ -33,7 +33,7 @@ extension MachineModel {
   func powerOn(_ s: inout MachineState, _ out: inout Out) {
     out.note(.mark(.powerOn))
     abandonProgram(&s, &out)
-    leaveSessionsBehind(&s)
+    leaveSessionsBehind(&s, &out)
     s.firmware = FirmwareState()
     s.scsi = SCSIState()
     s.iscsi = InitiatorState()
@@ -47,6 +47,7 @@ extension MachineModel {
     s.services = []
     s.delay = DelayState()
     danglingSessionsAge(&out, s)
+    s.prompt = .none
     s.phase = .firmware
     enter(.firmware, &s, &out)
     say("BIOS", "POST", &out)

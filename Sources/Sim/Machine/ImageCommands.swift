@@ -18,18 +18,6 @@ extension CommandCompiler {
     return ShellOutcome(.nonzero)
   }
 
-  /// Versions in the order of `sort -V`, the highest last.
-  private static func sorted(_ versions: [String]) -> [String] {
-    Set(versions).sorted { (numbers($0), $0) < (numbers($1), $1) }
-  }
-  private static func numbers(_ version: String) -> KernelNumbers {
-    KernelNumbers(parts: version.split { !$0.isNumber }.map { Int($0) ?? .max })
-  }
-  private struct KernelNumbers: Comparable {
-    var parts: [Int]
-    static func < (a: KernelNumbers, b: KernelNumbers) -> Bool { a.parts.lexicographicallyPrecedes(b.parts) }
-  }
-
   private func versions(in directory: String, _ prefixes: String...) -> [String] {
     tree.list(directory).compactMap { name in
       tree.linkTarget(TreePath.join(directory, name)) == nil
@@ -55,7 +43,7 @@ extension CommandCompiler {
     guard let action else { return fails("You must specify at least one of -c, -u, or -d.") }
     // The versions it knows of: those whose images it made (their sums are kept), or those that are there.
     let known = tree.list("/var/lib/initramfs-tools")
-    let all = Self.sorted(known.isEmpty ? versions(in: directory, "initrd.img-") : known)
+    let all = ImageVersions.sorted(known.isEmpty ? versions(in: directory, "initrd.img-") : known)
     let chosen: [String]
     switch version {
     case "all": chosen = all
@@ -171,7 +159,7 @@ extension CommandCompiler {
       ? versions(in: "/boot", "vmlinuz-")
       : [operands.dropFirst().first ?? kernel ?? typed?.kernel ?? versions(in: "/boot", "vmlinuz-").last]
         .compactMap { $0 }
-    for version in Self.sorted(chosen) {
+    for version in ImageVersions.sorted(chosen) {
       guard let path = absolute(operands.first ?? "/boot/initramfs-\(version).img", directory) else {
         return .unknown
       }
@@ -181,5 +169,20 @@ extension CommandCompiler {
       buildImage(path, version: version, words)
     }
     return ShellOutcome(.zero)
+  }
+}
+
+/// Kernel versions in the order of `sort -V`.
+enum ImageVersions {
+  /// Each once, the highest last.
+  static func sorted(_ versions: [String]) -> [String] {
+    Set(versions).sorted { a, b in
+      let left = numbers(a), right = numbers(b)
+      return left == right ? a < b : left.lexicographicallyPrecedes(right)
+    }
+  }
+
+  private static func numbers(_ version: String) -> [Int] {
+    version.split { !$0.isNumber }.map { Int($0) ?? .max }
   }
 }

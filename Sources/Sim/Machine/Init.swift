@@ -129,12 +129,15 @@ extension MachineModel {
   // MARK: - Commands of the story
 
   func commandProgram(_ line: String, asUser: Bool = false, _ index: Int, _ s: MachineState) -> UInt16 {
-    library.program("command \(index) \(s.tree) \(s.services.rawValue)") {
-      let files = library.files(s.tree)
-      var compiler = CommandCompiler(model: self, tree: files.tree)
+    let files = library.files(s.tree)
+    // At an installation system's console names of devices matter; they are those of this moment.
+    let names = files.console == nil ? "" : deviceKey(s)
+    return library.program("command \(index) \(s.tree) \(s.services.rawValue) \(names)") {
+      var compiler = CommandCompiler(model: self, tree: files.view(inventory).withUsualDirectories)
       compiler.typed = TypedFiles(
-        files: files, name: "\(s.tree) step \(index)", isRoot: !asUser,
-        kernel: library.selection(s.firmware.selection)?.kernelVersion)
+        files: files, name: "\(s.tree) step \(index) \(names)", isRoot: !asUser,
+        kernel: library.selection(s.firmware.selection)?.kernelVersion ?? scenario.installer.kernel,
+        devices: files.console == nil ? [:] : devices(s))
       if hasRedHatInit(files.tree) { compiler.locks = locks(s) }
       compiler.type(line)
       let ops = compiler.take()
@@ -142,27 +145,6 @@ extension MachineModel {
         library.notLooked("story: `\(line)` does nothing that is modelled")
       }
       return Program(part: "sh", tasks: [Program.Task(name: line, ops: ops)])
-    }
-  }
-
-  /// The installation system: all drivers; local and USB disks first, then the discovery of every target.
-  func installerProgram() -> UInt16 {
-    library.program("installer") {
-      var ops: [Op] = [
-        .pause(Pace.about(20_000)),
-        .modules(hardwareDrivers + ["scsi_transport_iscsi", "libiscsi", "iscsi_tcp"]),
-        .pause(Window(.seconds(30))),
-      ]
-      ops.append(.configure(interface: nil, .fixed, limit: Pace.about(10_000), failTo: ops.count + 1))
-      let logins = scenario.targets.map { target in
-        Login(
-          initiator: target.acl?.first ?? scenario.machine.nics.lazy.compactMap(\.optionROM?.initiator).first,
-          target: target.iqn, portal: target.portal, chap: target.chap)
-      }
-      ops.append(.startDaemon)
-      ops.append(.login(logins, failTo: ops.count + 1))
-      ops.append(.up)
-      return Program(part: "installer", tasks: [Program.Task(name: "installer", ops: ops)])
     }
   }
 

@@ -9,6 +9,15 @@ struct MachineState: Hashable, Sendable {
     case stuck
   }
 
+  /// Where a boot that ended can be taken up by hand.
+  enum Prompt: UInt8 {
+    case none
+    /// The initramfs gave up and shows its shell.
+    case initramfs
+    /// Somebody typed there; what comes of it is this boot's end.
+    case rescued
+  }
+
   var phase: Phase = .off
   /// How far the boot is: index into `Stage.allCases`.
   var stage: UInt8 = 0
@@ -28,6 +37,9 @@ struct MachineState: Hashable, Sendable {
   /// The initramfs has waited for its root as long as it will.
   var rootWaitOver = false
   var program = ProgramState()
+  var prompt = Prompt.none
+  /// The step that chose the next boot's menu entry: its index + 1; 0: none did.
+  var menuEntry: UInt8 = 0
   /// Outages that happen when a stage is reached: bits for the story's steps that arm them, in order.
   var armed: UInt64 = 0
   /// What the root's medium holds, with the machine on or off.

@@ -43,7 +43,7 @@ extension MachineModel {
     out.cancel(MachineEvent(.heldUp))
     s.delay.waits = false
     dataLost(&s, &out)
-    leaveSessionsBehind(&s)
+    leaveSessionsBehind(&s, &out)
     s.scsi = SCSIState()
     s.iscsi = InitiatorState()
     s.root = RootState(needsRecovery: s.root.needsRecovery)

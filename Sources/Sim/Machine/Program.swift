@@ -116,6 +116,12 @@ indirect enum Op: Sendable {
   case waitInVain(Window)
   /// From now on the disks hold this version of the files (`Library.files`).
   case files(UInt32)
+  /// The installation system installs on the root's disk, or on the node that is named.
+  case install(on: String?)
+  /// The kernel refuses a module.
+  case moduleRefused(says: String)
+  /// A shell waits for somebody at the initramfs's prompt.
+  case prompt
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)
@@ -183,12 +189,10 @@ enum LoginProblem: UInt8, Sendable {
   case noParameters
   case noIBFT
   case noInterface
-  /// Nothing gave an address to the adapter that is there.
+  /// Nothing gave an address to the adapter that is there, or the settings name another one.
   case interfaceNotConfigured
   /// The adapter's driver is on its way, but not there yet.
   case interfaceNotReady
-  /// No adapter has the name that the settings give.
-  case interfaceNameWrong
   case noAddress
   case unreachable
   case targetNotFound

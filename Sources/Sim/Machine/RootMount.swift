@@ -47,6 +47,7 @@ extension MachineModel {
     }
     let (finding, stage, sentence, facts) = diagnose(root, s)
     dead(finding, stage, because: facts, sentence, &s, &out)
+    s.prompt = .initramfs
   }
 
   /// Why the name of the root leads to nothing, or to the wrong thing: read off the machine as it is.
@@ -159,7 +160,6 @@ extension LoginProblem {
     case .noInterface: .nicDriverMissing
     case .interfaceNotConfigured: .interfaceNotConfigured
     case .interfaceNotReady: .interfaceNotReady
-    case .interfaceNameWrong: .interfaceNameWrong
     case .noAddress: .noAddress
     case .unreachable: .targetUnreachable
     case .targetNotFound: .targetNameUnknown
@@ -171,7 +171,7 @@ extension LoginProblem {
 
   var stage: Stage {
     switch self {
-    case .noInterface, .interfaceNotConfigured, .interfaceNotReady, .interfaceNameWrong, .noAddress:
+    case .noInterface, .interfaceNotConfigured, .interfaceNotReady, .noAddress:
       .initramfsNetwork
     case .none: .rootMount
     default: .initramfsISCSI

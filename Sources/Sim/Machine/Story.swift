@@ -47,8 +47,20 @@ extension MachineModel {
       out.cancel(MachineEvent(.tryBoot, 0))
       s.phase = .initialising
       enter(.running, &s, &out)
-      startProgram(installerProgram(), &s, &out)
+      s.tree = withConsole(s)
+      startProgram(installerProgram(s), &s, &out)
       return true
+    case .install(let node):
+      guard s.phase == .up, library.files(s.tree).console != nil else { return false }
+      explain("story", "the installation begins" + (node.map { " on \($0)" } ?? ""), sets: .story, to: &out)
+      startProgram(installProgram(node, index), &s, &out)
+      return true
+    case .rescue(let lines):
+      return beginRescue(lines, index, &s, &out)
+    case .menuEntry(let name):
+      explain("story", "\(name) will be chosen in the boot menu", sets: .story, to: &out)
+      s.menuEntry = UInt8(index + 1)
+      return false
     case .shutdown, .reboot:
       guard s.phase == .up else { return false }
       armOutages(before: index, &s)
@@ -191,15 +203,35 @@ extension MachineModel {
       ? inventory.disks[Int(s.root.disk) - 1].content.partitions.first { $0.number == Int(s.root.partition) }
         .flatMap { nodeName(Inventory.Location(disk: Int(s.root.disk) - 1, partition: $0), s) }
       : nil
-    out.note(.mark(.bootEnds))
+    // A boot that was taken up by hand ends anew.
+    out.note(.mark(s.prompt == .rescued ? .bootFailsLater : .bootEnds))
     record(
       BootResult(outcome: outcome, stage: stage, finding: finding, rootDevice: root, letters: s.scsi.letters),
-      new: true, &s)
+      new: s.prompt != .rescued, &s)
   }
 
   func record(_ result: BootResult, new: Bool, _ s: inout MachineState) {
     if new, s.results.bootCount < 8 { s.results.bootCount += 1 }
     s.results.boots[Int(s.results.bootCount) - 1] = library.number(result)
+  }
+
+  /// What came up has come to a bad end since.
+  func failsLater(_ finding: Finding.Code, _ s: inout MachineState, _ out: inout Out) {
+    guard s.results.bootCount > 0,
+      var result = library.boot(s.results.boots[Int(s.results.bootCount) - 1])
+    else { return }
+    (result.outcome, result.stage, result.finding) = (.fails, .running, finding)
+    result.letters = s.scsi.letters
+    out.note(.mark(.bootFailsLater))
+    record(result, new: false, &s)
+    abandonProgram(&s, &out)
+    s.phase = .stuck
+  }
+
+  /// The entry that the story chose for this boot.
+  func chosenEntry(_ s: MachineState) -> String? {
+    guard s.menuEntry > 0, case .menuEntry(let name) = steps[Int(s.menuEntry) - 1] else { return nil }
+    return name
   }
 
   /// The machine came up; nothing is under way: has it lost its root since, or what is on it?
@@ -224,7 +256,7 @@ extension MachineModel {
           ? "the disk is back, the file system is not: it stays read-only"
           : "the machine runs without its root"),
       because: data == nil
-        ? [.journal, .root, .session, .path] : [.data, .otherMachine, .root, .journal], to: &out)
+        ? [.journal, .root, .session, .path] : [.data], to: &out)
     out.note(.mark(.bootFailsLater))
     record(result, new: false, &s)
   }

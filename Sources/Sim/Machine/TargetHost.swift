@@ -65,7 +65,7 @@ extension MachineModel {
   // MARK: - Sessions that nobody ended
 
   /// The machine goes off: its sessions stay at the targets. Only a target that counts sessions minds.
-  func leaveSessionsBehind(_ s: inout MachineState) {
+  func leaveSessionsBehind(_ s: inout MachineState, _ out: inout Out) {
     for target in scenario.targets.indices
     where s.network.targets.has(target) && scenario.targets[target].maxSessions != nil {
       if s.iscsi.romSessions.has(target) {
@@ -78,6 +78,10 @@ extension MachineModel {
       }
       if s.iscsi.session(target) != .none, !s.targets.forgot.has(target) {
         s.targets.danglingSystem.put(target)
+        explain(
+          "target",
+          "nobody logs out: \(scenario.targets[target].iqn) goes on counting the machine's sessions",
+          sets: .leftSessions, to: &out)
       }
     }
     s.iscsi.romSessions = []
@@ -89,6 +93,7 @@ extension MachineModel {
     for target in scenario.targets.indices
     where s.targets.danglingSystem.has(target) || s.targets.danglingROM[target] > 0 {
       guard let delay = scenario.targets[target].dropsDeadSessionsAfter else { continue }
+      out.cancel(MachineEvent(.danglingGone, target))
       out.schedule(
         MachineEvent(.danglingGone, target),
         Window(.microseconds(delay.earliest), .microseconds(delay.latest)))
@@ -142,18 +147,18 @@ extension MachineModel {
     if let problem = refusal(login, by: target, asking: isOurs ? .system : .otherMachine, s) {
       return explain(
         "target", "\(machine.target) refuses another machine, \(machine.initiator): \(problem.reason)",
-        because: [.story], sets: .otherMachine, to: &out)
+        sets: .otherMachine, to: &out)
     }
     s.targets.others |= 1 << UInt64(step)
     explain(
-      "target", "another machine, \(machine.initiator), logs in to \(machine.target)", because: [.story],
+      "target", "another machine, \(machine.initiator), logs in to \(machine.target)",
       sets: .otherMachine, to: &out)
     if isOurs { throwOut(target, &s, &out) }
     guard machine.mounts, let disk = inventory.lu(target: target, lun: machine.lun) else { return }
     s.medium.mountedElsewhere = UInt8(disk + 1)
     explain(
       "target", "the other machine mounts LUN \(machine.lun) for writing", because: [.otherMachine],
-      sets: .otherMachine, to: &out)
+      sets: .data, to: &out)
     writtenByTwo(&s, &out)
   }
 

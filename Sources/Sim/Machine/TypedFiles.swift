@@ -12,9 +12,15 @@ struct TypedFiles {
   /// Something was not done for want of permission.
   var isRefused = false
   var changes = 0
+  /// Disks and partitions by the names they have now, for an installation system's console.
+  var devices: [String: InstallerConsole.Mount] = [:]
 
-  init(files: DiskFiles, name: String, isRoot: Bool = true, kernel: String? = nil) {
+  init(
+    files: DiskFiles, name: String, isRoot: Bool = true, kernel: String? = nil,
+    devices: [String: InstallerConsole.Mount] = [:]
+  ) {
     (self.files, self.name, self.isRoot, self.kernel) = (files, name, isRoot, kernel)
+    self.devices = devices
   }
 
   static func isUsersOwn(_ path: String) -> Bool {
@@ -26,6 +32,9 @@ struct TypedFiles {
 extension CommandCompiler {
   /// Compiles a typed line, from where the shell of the story stands.
   mutating func type(_ line: String) {
+    if isInstalling, ["exit", "logout"].contains(line.split(separator: " ").first.map(String.init)) {
+      return leaveRoot()
+    }
     var interpreter = ShellInterpreter(tree: tree, delegate: self)
     let run = interpreter.run(
       ShellScript.parse(line, file: "story"), file: "story",
@@ -64,11 +73,11 @@ extension CommandCompiler {
     change(&changed)
     guard changed != tree else { return }
     tree = changed
-    typed?.files.tree = changed
+    typed?.files.take(changed, model.inventory)
     storeVersion()
   }
 
-  private mutating func storeVersion() {
+  mutating func storeVersion() {
     guard let typed else { return }
     self.typed?.changes += 1
     ops.add(.files(model.library.files("\(typed.name) change \(typed.changes + 1)") { typed.files }))
@@ -152,6 +161,7 @@ extension CommandCompiler {
     default: break
     }
     guard typed.isRoot else { return asUser(call, name) }
+    if let outcome = atInstaller(call, name, full) { return outcome }
     return changing(call, name)
   }
 

@@ -67,7 +67,14 @@ extension ScenarioFormat {
       "initrd", initrd.map(pattern: "^/", name: wrongPath),
       "What is special in an initramfs image, by its path.",
       default: [], "{}")
+    let packages = object.value(
+      "packages", package.map(pattern: ".", name: { _ in nil }), "What packages bring, by name.", default: [],
+      "{}")
     var draft = SystemDraft()
+    draft.installer = object.optional(
+      "installer", installer.located, "The installation system or live CD.",
+      fallback: "one with all drivers that logs in to every target")
+    for package in packages { draft.packages[package.name] = package.value.value }
     draft.root = root
     draft.files = files.map { (TreePath.normalized($0.name), $0.value) }
     for initrd in initrds { draft.initrds[TreePath.normalized(initrd.name)] = initrd.value.value }
@@ -77,13 +84,14 @@ extension ScenarioFormat {
   // MARK: Story
 
   private enum PlainStep: String, CaseIterable, Sendable {
-    case installer, boot, shutdown, reboot
+    case installer, install, boot, shutdown, reboot
     case powerCut = "power-cut"
   }
 
   private static let actions = [
     "attach", "detach", "start", "stop", "restart", "reload", "kill", "run", "write", "link-down",
     "target-down", "target-crash", "target-start", "power-cut", "other-machine", "crash", "answers",
+    "install", "rescue", "menu-entry",
   ]
 
   private enum Crash: String, CaseIterable, Sendable { case panic }
@@ -170,6 +178,14 @@ extension ScenarioFormat {
     if let started { steps.append(.targetStart(started)) }
     if cut != nil { steps.append(.powerCut) }
     if let other { steps.append(.otherMachine(other)) }
+    let node = object.optional("install", nonEmpty, "Installs on this device node, as \"/dev/sdb\".")
+    steps += node.map { [.install(on: $0)] } ?? []
+    let lines = object.optional(
+      "rescue", nonEmpty.list(atLeast: 1), "Lines typed at the prompt of an initramfs that gave up.")
+    steps += lines.map { [.rescue($0)] } ?? []
+    let entry = object.optional(
+      "menu-entry", nonEmpty, "What is chosen in the boot menu next time: a number from 0, or a title.")
+    steps += entry.map { [.menuEntry($0)] } ?? []
     object.exactlyOne(of: actions, example: "{\"attach\": \"usb0\"}")
     for modifier in ["for", "at"] where object.has(modifier) {
       if !["link-down", "target-down", "target-crash"].contains(where: { object.has($0) }) {
@@ -193,6 +209,7 @@ extension ScenarioFormat {
     if case .object = value.kind { return action.read(value, path, problems) }
     switch choice(PlainStep.self).read(value, path, problems) {
     case .installer: return [.installer]
+    case .install: return [.install()]
     case .boot: return [.boot]
     case .shutdown: return [.shutdown]
     case .reboot: return [.reboot]

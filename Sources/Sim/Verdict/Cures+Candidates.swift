@@ -4,12 +4,13 @@ extension Cures {
   /// Edits worth trying, the least invasive first.
   func candidates() -> [Candidate] {
     [stableRoot(), stableFstab(), stableRootAndFstab(), optionalMounts()].compactMap { $0 }
-      + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits() + hardwareEdits()
+      + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits() + dataEdits()
+      + hardwareEdits()
   }
 
   // MARK: - Names of disks
 
-  private static let menus = ["/boot/grub/grub.cfg", "/boot/grub/menu.lst", "/boot/grub/grub.conf"]
+  static let menus = ["/boot/grub/grub.cfg", "/boot/grub/menu.lst", "/boot/grub/grub.conf"]
 
   private var rootPartition: PartitionSpec? { partition(holding: "/") }
 
@@ -303,7 +304,7 @@ extension Cures {
   // MARK: - Edits of files
 
   /// Changes lines of the first of the files that exist; nil where no line changes.
-  private func edit(_ title: String, files: [String], change: (String) -> String?) -> Candidate? {
+  func edit(_ title: String, files: [String], change: (String) -> String?) -> Candidate? {
     var edits: [Edit] = []
     var texts: [(path: String, text: String)] = []
     for name in files {

@@ -7,6 +7,32 @@ extension Finding.Code {
       Finding(code: self, title: title, meaning: meaning, recognise: recognise, cure: cure, sources: sources)
     }
     switch self {
+    case .installerFindsNoDisk:
+      return text(
+        "the installation system finds no disk to install on",
+        "Discovery and login did not happen in the installation system: the initiator was never there, was not started, or its files could not be read from the driver disk. Nothing is installed.",
+        "No \"Attached scsi disk\" line; An error has occurred - no valid devices were found on which to create new file systems",
+        "Attach the driver disk before the step that needs it, mount the right node (dmesg, /proc/partitions), run the pre-install script, and look for \"Attached scsi disk\" before going on. An installation medium that cannot install open-iscsi (busybox) is the wrong one.",
+        ["S-03", "S-21", "S-23", "S-35"])
+    case .installerSourceHidden:
+      return text(
+        "the installation system's own directory is mounted over",
+        "The installation system keeps its packages and the new system below /mnt. A driver disk mounted at that very place hides them.",
+        "Unable to read the package ... from the installation source",
+        "Mount the driver disk at any other place, such as /mnt/usb.", ["S-22"])
+    case .moduleRefused:
+      return text(
+        "the kernel refuses a module that was built for another kernel",
+        "A module carries the version and architecture of the kernel that it was built for, and no other kernel takes it. Without the initiator's module there is no disk.",
+        "insmod: error inserting 'iscsi.ko': -1 Invalid module format (dmesg: version magic '...' should be '...')",
+        "Take the module from the very kernel that runs, of the same architecture, and build the initrd with it.",
+        ["S-02"])
+    case .wrongDiskWritten:
+      return text(
+        "the installation was written to another disk",
+        "The node that was named is another disk this time: letters follow the order in which disks were found. What was on that disk is lost.",
+        "sd 8:0:0:0: [sdg] ... in dmesg, and another letter in the partitioner",
+        "Read the LU's letter in dmesg after the login, and partition that one.", ["S-48", "S-23"])
     case .noBootableDevice:
       return text(
         "no device of the boot order can be booted",
@@ -93,12 +119,6 @@ extension Finding.Code {
         "iscsi_sfnet: Unknown symbol; insmod: error inserting '/lib/iscsi_sfnet.ko': -1 Unknown symbol in module",
         "Put scsi_transport_iscsi, libcrc32c, crc32c, md5 and iscsi_sfnet into the initrd, in this order.",
         ["S-67"])
-    case .moduleRefused:
-      return text(
-        "a module was built for another kernel",
-        "A module carries the version and the processor type of the kernel it was built for. The kernel takes no other, and without the initiator's module there is no SCSI host.",
-        "iscsi_sfnet: version magic '2.6.9-34.EL 686 ...' should be '2.6.9-42.EL 686 ...'; -1 Invalid module format",
-        "Take the modules of exactly the kernel that boots, and build the initrd again.", ["S-02"])
     case .initiatorNotConfigured:
       return text(
         "the initramfs's initiator knows no target",
@@ -121,10 +141,10 @@ extension Finding.Code {
     case .interfaceNotConfigured:
       return text(
         "the initramfs configures no interface, or another one",
-        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or was told the name of another one.",
-        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found",
-        "mkinitrd -D ethX with the name that the interface has at boot, not the one it had at the installation.",
-        ["S-12", "S-65"])
+        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or DEVICE=, ip= or -D has the name that the adapter bears elsewhere.",
+        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found / ipconfig: eth0: SIOCGIFINDEX: No such device",
+        "The name that the interface has at boot, not the one it had at the installation: mkinitrd -D ethX; DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=, and the initramfs built again.",
+        ["S-12", "S-65", "F-53", "F-67"])
     case .interfaceNotReady:
       return text(
         "the initiator runs before the adapter's driver is loaded",
@@ -132,13 +152,6 @@ extension Finding.Code {
         "ipconfig: eth0: SIOCGIFINDEX: No such device, then ALERT! ... does not exist.",
         "Let a script that starts udev and waits for it run first: nfs-top/udev copied to local-top/early_udev, in /etc/initramfs-tools/scripts, and the initramfs built again.",
         ["S-41", "S-50"])
-    case .interfaceNameWrong:
-      return text(
-        "no interface has the name that the initramfs is told",
-        "DEVICE= or ip= names an interface, and in the initramfs the kernel gives the adapter another name than the installed system's udev rules do.",
-        "ipconfig: eth0: SIOCGIFINDEX: No such device / Interface eth0 did not appear in time",
-        "The name that the adapter has in the initramfs, or none: DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=; then rebuild.",
-        ["S-65", "F-53", "F-67"])
     case .noAddress:
       return text(
         "the interface gets no address in the initramfs", "No link, or nobody answers DHCP.",

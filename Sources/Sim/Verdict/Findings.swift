@@ -2,6 +2,10 @@
 public struct Finding: Sendable {
   /// Stable names, as `--json` gives them.
   public enum Code: String, Sendable, CaseIterable, Hashable {
+    case installerFindsNoDisk = "installer-finds-no-disk"
+    case installerSourceHidden = "installer-source-hidden"
+    case moduleRefused = "module-refused"
+    case wrongDiskWritten = "wrong-disk-written"
     case noBootableDevice = "no-bootable-device"
     case bootedOtherMedium = "booted-other-medium"
     case bootSectorHangs = "boot-sector-hangs"
@@ -16,13 +20,11 @@ public struct Finding: Sendable {
     case kernelFileMissing = "kernel-file-missing"
     case initiatorNotInInitramfs = "initiator-not-in-initramfs"
     case moduleUnresolved = "module-unresolved"
-    case moduleRefused = "module-refused"
     case initiatorNotConfigured = "initiator-not-configured"
     case noIBFT = "no-ibft"
     case nicDriverMissing = "nic-driver-missing"
     case interfaceNotConfigured = "interface-not-configured"
     case interfaceNotReady = "interface-not-ready"
-    case interfaceNameWrong = "interface-name-wrong"
     case noAddress = "no-address"
     case targetUnreachable = "target-unreachable"
     case targetNameUnknown = "target-name-unknown"
