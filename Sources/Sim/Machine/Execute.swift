@@ -175,12 +175,6 @@ extension MachineModel {
     case .write:
       write(&s, &out)
       return .next(Self.instant)
-    case .writeFiles(let length, let says):
-      return executeWriteFiles(length, says: says, part: part, &s, &out)
-    case .endWriting:
-      return executeEndWriting(part: part, &s, &out)
-    case .waitInVain(let length):
-      return timedOut ? .next(Self.instant) : .wait(length)
     case .install(let node):
       return executeInstall(node, part: part, &s, &out)
     case .moduleRefused(let why):
@@ -191,8 +185,16 @@ extension MachineModel {
       s.phase = .stuck
       s.prompt = .initramfs
       return .stop
+    case .writeFiles(let length, let says):
+      return executeWriteFiles(length, says: says, part: part, &s, &out)
+    case .endWriting:
+      return executeEndWriting(part: part, &s, &out)
+    case .waitInVain(let length):
+      return timedOut ? .next(Self.instant) : .wait(length)
     case .files(let number):
       return executeFiles(number, part: part, &s, &out)
+    case .reservation(let request, let node):
+      return executeReservation(request, node: node, part: part, &s, &out)
     case .installGrub(let node, let installation, let says):
       return executeInstallGrub(node, installation, says: says, part: part, &s, &out)
     case .halt(let request):

@@ -38,7 +38,12 @@ extension MachineModel {
       var files = library.files(s.tree)
       files.console = InstallerConsole(memory: scenario.installer.files.withUsualDirectories)
       files.directory = "/"
-      files.media = scenario.installer.media
+      files.media = scenario.installer.media.mapValues { medium in
+        switch medium {
+        case .files(let tree): tree
+        case .folder(let path): files.tree.subtree(at: path)
+        }
+      }
       return files
     }
   }

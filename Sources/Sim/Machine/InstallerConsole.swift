@@ -152,7 +152,7 @@ extension CommandCompiler {
       updateConsole { console, _ in console.nodes[path] = minor }
       return ShellOutcome(.zero)
     case "insmod": return insertModule(words, call)
-    case "iscsid": return startInitiator()
+    case "iscsid", "iscsi_boot_util": return startInitiator()
     case "iscsi_discovery": return discover(operands.first ?? "", startup: "automatic", call)
     case "iscsiadm" where words.contains("discovery"):
       let portal = words.firstIndex { $0 == "-p" || $0 == "--portal" }
@@ -272,12 +272,12 @@ extension CommandCompiler {
         "insmod: can't read '\(file)': No such file or directory", "the module \(file) is not there")
     }
     let installer = model.scenario.installer
-    let magic = text.split(separator: "\n").lazy.compactMap { String($0).dropping("vermagic=") }.first
-    let version = magic?.split(separator: " ").first.map(String.init)
-    let machine = text.split(separator: "\n").lazy.compactMap { String($0).dropping("machine=") }.first
+    var module = ModuleFile(name: name, information: text)
+    let machine = text.split(separator: "\n").lazy.compactMap { String($0).dropping("machine: ") }.first
+    let version = module.magic?.split(separator: " ").first.map(String.init)
     var why: String?
     if let version, let kernel = installer.kernel, version != kernel {
-      ops.add(.say("\(name): version magic '\(magic ?? "")' should be '\(kernel)'"))
+      ops.add(.say("\(name): version magic '\(module.magic ?? "")' should be '\(kernel)'"))
       why = "\(path) was built for the kernel \(version), and \(kernel) runs"
     } else if let machine, let own = installer.architecture, machine != own {
       why = "\(path) was built for \(machine), and the kernel is for \(own)"
@@ -287,7 +287,8 @@ extension CommandCompiler {
       ops.add(.moduleRefused(says: why))
       return ShellOutcome(.nonzero)
     }
-    ops.add(.modules([name]))
+    module.magic = nil
+    ops.add(.insmod(module))
     return ShellOutcome(.zero)
   }
 
