@@ -224,7 +224,7 @@ extension ShellInterpreter {
       return Self.atoms(length ?? .unknown, quoted: quoted)
     case .orDefault(let word, let emptyCounts):
       switch isAbsent(emptyCounts) {
-      case true?: return atoms(word, quoted: quoted)
+      case true?: return alternative(word, quoted: quoted)
       case false?: return Self.atoms(current ?? "", quoted: quoted)
       case nil: return [.unknown(quoted: quoted)]
       }
@@ -247,7 +247,7 @@ extension ShellInterpreter {
     case .alternative(let word, let emptyCounts):
       switch isAbsent(emptyCounts) {
       case true?: return Self.atoms("", quoted: quoted)
-      case false?: return atoms(word, quoted: quoted)
+      case false?: return alternative(word, quoted: quoted)
       case nil: return [.unknown(quoted: quoted)]
       }
     case .withoutPrefix(let word, let longest):
@@ -267,6 +267,14 @@ extension ShellInterpreter {
     case .other(let text):
       note(.notModelled, "${\(parameter.name)\(text)}", line: line)
       return [.unknown(quoted: quoted)]
+    }
+  }
+
+  /// The word of `${name:-word}`: where it is not quoted its own text is split, too.
+  private mutating func alternative(_ word: ShellWord, quoted: Bool) -> [Atom] {
+    atoms(word, quoted: quoted).map { atom in
+      guard !quoted, case .text(let text, false, false) = atom else { return atom }
+      return .text(text, quoted: false, splits: true)
     }
   }
 
