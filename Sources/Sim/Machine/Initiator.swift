@@ -338,6 +338,7 @@ extension MachineModel {
       out.cancel(MachineEvent(.notice, target))
       goesOn(target, &s, &out)
     }
+    if reachableTargets(s).has(target) { namesakesReturn(target, &s, &out) }
     if !reachableTargets(s).has(target) {
       s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
       s.iscsi.errorHandling.drop(target)

@@ -63,7 +63,6 @@ extension MachineModel {
     return isSUSE ? .suse : .redHat
   }
 
-
   // MARK: - Programs
 
   func initramfsProgram(_ selection: BootSelection, _ s: MachineState) -> UInt16 {

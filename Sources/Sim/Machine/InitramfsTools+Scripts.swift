@@ -100,6 +100,13 @@ struct InitramfsShell: ShellDelegate {
     ops.add(.waitRoot(root))
   }
 
+  /// A script that is called at the prompt.
+  mutating func byHand(_ path: String) -> [Op] {
+    run(path)
+    defer { ops = OpList() }
+    return ops.finished
+  }
+
   private mutating func run(_ path: String) {
     guard let text = files.text(path) else { return }
     run(text: text, file: path)

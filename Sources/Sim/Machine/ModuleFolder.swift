@@ -23,7 +23,8 @@ struct ModuleFolder {
       let parts = line.split(separator: ":", maxSplits: 1)
       guard let path = parts.first else { continue }
       // depmod lists what a module needs from the nearest to the farthest.
-      let needed = parts.count > 1 ? parts[1].split(separator: " ").reversed().map { Self.name(String($0)) } : []
+      let needed =
+        parts.count > 1 ? parts[1].split(separator: " ").reversed().map { Self.name(String($0)) } : []
       needs[Self.name(String(path))] = needed
       fileNames[Self.name(String(path))] = TreePath.name(String(path))
     }
@@ -110,9 +111,9 @@ extension MachineModel {
   }
 
   private func notLoaded(_ module: ModuleFile, _ problem: LoginProblem, _ s: inout MachineState) -> Flow {
-    if KernelModules.initiators.contains(module.name) || module.name == "crc32c" || module.name == "libcrc32c" {
-      s.iscsi.problem = problem.rawValue
-    }
+    // Without other drivers something else is missed later; the initiator's own have to be remembered.
+    let initiator = KernelModules.initiators.union(["crc32c", "libcrc32c"])
+    if problem == .moduleRefused || initiator.contains(module.name) { s.iscsi.problem = problem.rawValue }
     return .next(Pace.between(5, 60, seen: 20))
   }
 
@@ -125,7 +126,8 @@ extension MachineModel {
     guard let first = missing.first else { return .next(Self.instant) }
     let known = LoginProblem(rawValue: s.iscsi.problem) ?? .none
     if known != .symbolsUnresolved && known != .moduleRefused {
-      s.iscsi.problem = (KernelModules.initiators.contains(first) ? .noInitiator : LoginProblem.symbolsUnresolved).rawValue
+      s.iscsi.problem =
+        (KernelModules.initiators.contains(first) ? .noInitiator : LoginProblem.symbolsUnresolved).rawValue
     }
     say(
       part,

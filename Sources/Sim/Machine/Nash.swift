@@ -81,7 +81,8 @@ struct NashCompiler {
   private mutating func network(_ interface: String?, _ source: AddressSource) {
     ops.add(.stage(.initramfsNetwork))
     ops.add(.waitInterface(limit: Pace.between(100, 300, seen: 200), failTo: end))
-    let limit = source == .fixed ? Pace.between(4000, 8000, seen: 5000) : Pace.between(40_000, 70_000, seen: 60_000)
+    let limit =
+      source == .fixed ? Pace.between(4000, 8000, seen: 5000) : Pace.between(40_000, 70_000, seen: 60_000)
     ops.add(.configure(interface: interface, source, limit: limit, failTo: end))
     ops.add(.stage(.initramfsISCSI))
   }

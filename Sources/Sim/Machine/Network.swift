@@ -20,7 +20,10 @@ extension MachineModel {
     let reachable = s.network.targets.subtracting(s.network.dropped)
     guard !s.network.cut.isEmpty else { return reachable }
     return reachable.subtracting(
-      Set64(s.network.cut.members.filter { s.iscsi.session($0) == .loggedIn }.map { Set64(rawValue: 1 << UInt64($0)) }))
+      Set64(
+        s.network.cut.members.filter { s.iscsi.session($0) == .loggedIn }.map {
+          Set64(rawValue: 1 << UInt64($0))
+        }))
   }
 
   /// Follows what a change of links, addresses, firewall or targets means for the sessions.

@@ -42,6 +42,9 @@ extension CommandCompiler {
       }
     }
     guard action != .nothing else { return }
+    if let length = Self.writing(name, words) {
+      writeFiles(length, "\(call.file):\(call.line): `\(call.text)` writes files")
+    }
     if isAll { wanted = model.scenario.packages.keys.sorted() }
     for word in wanted {
       guard let package = Self.package(word, in: model.scenario.packages) else {
@@ -70,8 +73,11 @@ extension CommandCompiler {
       .say(
         isDebian
           ? "Setting up \(name)\(package.version.map { " (\($0))" } ?? "") ..." : "Preparing... \(name)"))
-    ops.add(.pause(Pace.about(10_000)))
     let shipped = model.library.files(0).tree
+    for path in package.ships {
+      guard case .found(let real, let node) = shipped.resolve(path) else { continue }
+      put(node, at: real, isDebian: isDebian, shipped: shipped, package)
+    }
     for (path, node) in package.files.sorted(by: { $0.key < $1.key }) {
       put(node, at: path, isDebian: isDebian, shipped: shipped, package)
     }

@@ -122,6 +122,8 @@ indirect enum Op: Sendable {
   case moduleRefused(says: String)
   /// A shell waits for somebody at the initramfs's prompt.
   case prompt
+  /// A persistent reservation is asked of the LU behind a node.
+  case reservation(ReservationRequest, node: String)
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)

@@ -41,7 +41,10 @@ extension CommandCompiler {
       ops.add(.say("Hardware Added: \(nic.interface) (\(nic.driver)), network.hwaddr \(nic.mac)"))
       guard let answer = answers["kudzu"] else {
         ops.add(.pause(Window(.seconds(30))))
-        ops.add(.tell("\(place): kudzu asks about the new adapter, and nobody answers within 30 seconds", because: [.story]))
+        ops.add(
+          .tell(
+            "\(place): kudzu asks about the new adapter, and nobody answers within 30 seconds",
+            because: [.story]))
         continue
       }
       ops.add(.pause(Pace.between(2000, 30_000, seen: 5000)))
@@ -57,7 +60,8 @@ extension CommandCompiler {
         + (isStatic ? ["IPADDR=\(address)"] : [])
       tree.write(lines.map { $0 + "\n" }.joined(), to: file)
       ops.add(.write)
-      ops.add(.tell("\(place): kudzu is told to configure \(nic.interface) and writes \(file)", because: [.story]))
+      ops.add(
+        .tell("\(place): kudzu is told to configure \(nic.interface) and writes \(file)", because: [.story]))
     }
   }
 }

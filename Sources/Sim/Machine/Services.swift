@@ -236,6 +236,11 @@ struct CommandCompiler: ShellDelegate {
       for unit in units.dropFirst() {
         service(unit.hasSuffix(".service") ? String(unit.dropLast(8)) : unit, units[0], call)
       }
+    case "sg_persist":
+      guard let request = ReservationRequest(words), let node = words.last, node.hasPrefix("/dev/") else {
+        return ShellOutcome(.zero)
+      }
+      effect(call) { $0.ops.add(.reservation(request, node: node)) }
     case "grub-install":
       effect(call) { compiler in
         guard let device = words.last(where: { !$0.hasPrefix("-") }) else { return }

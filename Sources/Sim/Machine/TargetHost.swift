@@ -8,6 +8,9 @@ struct TargetState: Hashable, Sendable {
   var forgot: Set64 = []
   /// Other machines that are logged in: bits for the story's steps.
   var others: UInt64 = 0
+  /// The LU (device number + 1) that this machine has a key at, and the one it has reserved.
+  var registered: UInt8 = 0
+  var reserved: UInt8 = 0
   /// How often our session and a namesake's have thrown each other out.
   var reinstated: UInt8 = 0
 }
@@ -33,6 +36,10 @@ extension MachineModel {
       s.network.targets.drop(target)
       forgetSessions(target, &s, &out)
       if s.iscsi.session(target) != .none { s.targets.forgot.put(target) }
+      if inventory.lus(of: target).contains(Int(s.targets.registered) - 1) {
+        s.targets.registered = 0
+        s.targets.reserved = 0
+      }
       cacheLost(target, &s, &out)
     }
     if let length { out.schedule(MachineEvent(.outageOver, step), Window(.microseconds(length))) }
@@ -155,6 +162,13 @@ extension MachineModel {
       sets: .otherMachine, to: &out)
     if isOurs { throwOut(target, &s, &out) }
     guard machine.mounts, let disk = inventory.lu(target: target, lun: machine.lun) else { return }
+    // A namesake is, for the target, this machine.
+    guard s.targets.reserved != UInt8(disk + 1) || isOurs else {
+      return explain(
+        "target",
+        "LUN \(machine.lun) is reserved: what the other machine writes is refused (reservation conflict)",
+        because: [.otherMachine], sets: .otherMachine, to: &out)
+    }
     s.medium.mountedElsewhere = UInt8(disk + 1)
     explain(
       "target", "the other machine mounts LUN \(machine.lun) for writing", because: [.otherMachine],

@@ -5,7 +5,7 @@ extension Cures {
   func candidates() -> [Candidate] {
     [stableRoot(), stableFstab(), stableRootAndFstab(), optionalMounts()].compactMap { $0 }
       + ubuntuEdits() + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits()
-      + dataEdits() + hardwareEdits()
+      + dataEdits() + suseEdits() + hardwareEdits()
   }
 
   // MARK: - Names of disks
@@ -113,12 +113,8 @@ extension Cures {
     var found: [Candidate] = []
     for target in scenario.targets {
       if let chap = target.chap {
-        if scenario.files.exists("/sbin/mkinitrd"), scenario.files.exists("/etc/sysconfig/kernel") {
-          found.append(
-            append(
-              "echo Username=\(chap.username) >> /etc/iscsi.conf\necho Password=\(chap.password) >> /etc/iscsi.conf",
-              to: "/sbin/mkinitrd",
-              "write the CHAP name and secret into the initrd's iscsi.conf"))
+        if scenario.files.exists("/etc/SuSE-release") {
+          if let lines = secretInLinuxrc(chap) { found.append(lines) }
         } else if scenario.files.exists("/etc/iscsi.conf") {
           found.append(
             append(

@@ -33,6 +33,12 @@ import Testing
     }
   }
 
+  @Test("the boot loader's reads are waited for, too") func theBootLoadersReads() throws {
+    let (boot, late) = try Self.boot(try Rig("debian-12", [Self.away(20, at: .bootLoader), .boot]))
+    #expect(boot.outcome == .degraded && boot.stage == .bootLoader)
+    #expect((15...40).contains(late ?? 0))
+  }
+
   @Test("what held the boot up has its finding") func whatHeldTheBootUp() throws {
     let (away, _) = try Self.boot(try Rig("debian-12", [Self.away(30, at: .`init`), .boot]))
     #expect(away.finding == "boot-held-up" && away.stage == .`init`)

@@ -54,6 +54,29 @@ private let ours = "iqn.2009-04.arbeitsgruppe:general"
     #expect(try Self.rig([Self.other(lun: 1), .boot]).explored().summary == "boots")
   }
 
+  @Test("a reservation keeps others from writing, as long as the target has power") func aReservation() throws
+  {
+    let node = "/dev/sda"
+    let register = "sg_persist --out --register --param-sark=0x1 \(node)"
+    let reserve = "sg_persist --out --reserve --param-rk=0x1 --prout-type=1 \(node)"
+    let destroyed = "fails: running mounted-twice"
+    let blip = StoryStep.linkDown(nic: "eth0", microseconds: 30_000_000, at: nil)
+    let crash = StoryStep.targetCrash(iqn: iqn, microseconds: 20_000_000, at: nil)
+    let cases: [(story: [StoryStep], expected: String)] = [
+      ([.run(register), .run(reserve)], "boots"), ([.run("\(register); \(reserve)"), blip], "boots"),
+      ([.run(reserve)], destroyed), ([.run(register)], destroyed),
+      ([.run("sg_persist --in --read-reservation \(node)")], destroyed),
+      (
+        [.run(register), .run(reserve), .run("sg_persist --out --release --param-rk=0x1 \(node)")], destroyed
+      ),
+      ([.run(register), .run(reserve), crash], destroyed),
+      ([.run("sg_persist --out --register --param-sark=0x1 /dev/sdz"), .run(reserve)], destroyed),
+    ]
+    for (story, expected) in cases {
+      #expect(try Self.rig([.boot] + story + [Self.other()]).explored().summary == expected, "\(story)")
+    }
+  }
+
   // MARK: - One name for two
 
   @Test("a second machine with our initiator name and the same target takes our session away again and again")
