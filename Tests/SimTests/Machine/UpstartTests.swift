@@ -28,7 +28,9 @@ import Testing
   }
 
   @Test("a job runs after what its events come from") func aJobRunsAfter() throws {
-    let rig = try rig()
+    var rig = try rig()
+    rig.write("/etc/init.d/x", "#!/bin/sh", "ip link set eth0 up")
+    rig.scenario.files.link("/etc/rc2.d/S50x", to: "../init.d/x")
     #expect(before("open-iscsi", rig) == ["mountall"])
     #expect(before("udevtrigger", rig) == [], "udev needs no file system of fstab")
     #expect(before("rc", rig) == ["mountall", "udevtrigger"])
