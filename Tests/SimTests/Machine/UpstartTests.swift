@@ -119,6 +119,18 @@ import Testing
     #expect(rig.explored().summary == "boots")
   }
 
+  @Test("what happened before the shutdown still counts, and is not waited for again") func whatHappenedBefore()
+    throws
+  {
+    var rig = try rig([.boot, .shutdown])
+    rig.write(
+      "/etc/init/x.conf", "start on filesystem", "stop on stopped mountall and runlevel [06]",
+      "post-stop exec ip link set eth0 up")
+    let program = MachineModel(rig.scenario).upstartStop(rig.scenario.files, reboot: false)
+    #expect(program.tasks.first { $0.name == "x" }?.after == 0)
+    #expect(rig.explored().summary == "boots")
+  }
+
   @Test("jobs that start one another without end are cut short, and the report says so") func jobsWithoutEnd()
     throws
   {
