@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
@@ -39,6 +40,11 @@ int linux_block_device_size(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSI
 int linux_block_device_logical_block_size(int fd, int *bytes) { return ioctl(fd, BLKSSZGET, bytes); }
 
 int linux_set_io_flusher(void) { return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0); }
+
+void linux_end_with_parent(int32_t parent, int signal) {
+  prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);
+  if (getppid() != parent) raise(signal);
+}
 
 int linux_accept_cloexec(int fd) { return accept4(fd, NULL, NULL, SOCK_CLOEXEC); }
 

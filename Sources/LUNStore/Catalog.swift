@@ -13,13 +13,13 @@ struct Catalog {
       do throws(StoreError) { return try read() } catch { problems.append(error) }
       return nil
     }
-    for (entry, _) in try store.luns.entries().sorted(by: { $0.name < $1.name }) where !entry.hasPrefix(".") {
+    for entry in try store.luns.entries().sorted() where !entry.hasPrefix(".") {
       guard let name = note({ () throws(StoreError) in try LUNName(entry) }) else { continue }
       guard let (record, folder) = note({ () throws(StoreError) in try store.lunRecord(name) }) else {
         continue
       }
       luns.append(record)
-      for (entry, _) in try folder.entries().sorted(by: { $0.name < $1.name }) where entry.hasPrefix("@") {
+      for entry in try folder.entries().sorted() where entry.hasPrefix("@") {
         let snapshot = note { () throws(StoreError) in
           let label = try LUNName(String(entry.dropFirst()))
           return try store.snapshotRecord(SnapshotName(lun: name, label: label), in: folder)
@@ -27,7 +27,7 @@ struct Catalog {
         if let snapshot { snapshots.append(snapshot) }
       }
     }
-    for (entry, _) in try store.layers.entries() where !entry.hasPrefix(".") {
+    for entry in try store.layers.entries() where !entry.hasPrefix(".") {
       guard let identifier = Identifier(entry) else {
         problems.append(
           StoreError(
@@ -102,10 +102,10 @@ struct Catalog {
   ///
   /// - Parameter isFresh: whether no LUN is open yet, so that files that no record names are nobody's.
   mutating func removeLeftovers(_ store: Store, isFresh: Bool = false) throws(StoreError) {
-    for (entry, _) in try store.luns.entries() where entry.hasPrefix(".new-") {
+    for entry in try store.luns.entries() where entry.hasPrefix(".new-") {
       store.luns.removeFolder(entry)
     }
-    for (entry, _) in try store.layers.entries() where entry.hasPrefix(".new-") {
+    for entry in try store.layers.entries() where entry.hasPrefix(".new-") {
       store.removeUnlessLocked(entry)
     }
     guard problems.isEmpty else { return }
@@ -117,7 +117,7 @@ struct Catalog {
     guard isFresh else { return }
     for record in layers.values {
       let folder = try store.layerRecord(record.identifier).folder
-      for (entry, _) in try folder.entries()
+      for entry in try folder.entries()
       where ![LayerRecord.fileName, record.dataName, record.mapName].contains(entry) {
         unlinkat(folder.raw, entry, 0)
       }

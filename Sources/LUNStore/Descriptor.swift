@@ -99,21 +99,28 @@ final class Descriptor: Sendable {
   }
 
   func writeAll(_ bytes: [UInt8], at offset: Int64 = 0) throws(StoreError) {
-    var written = 0
-    while written < bytes.count {
-      let count = bytes.withUnsafeBytes { raw in
-        retrying {
-          pwrite(self.raw, raw.baseAddress! + written, raw.count - written, off_t(offset + Int64(written)))
-        }
-      }
-      guard count >= 0 else { throw .system("write", path) }
-      written += count
+    // A closure cannot be passed through `withUnsafeBytes` and keep the type of its error.
+    let result = bytes.withUnsafeBytes { bytes in
+      Result { () throws(StoreError) in try writeAll(bytes, at: offset) }
     }
+    try result.get()
+  }
+
+  func writeAll(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(StoreError) {
+    try LUNStore.writeAll(bytes, to: raw, at: offset, path: path)
   }
 
   /// A new file in this folder that is complete and durable, or absent: written under a temporary name,
   /// flushed, renamed, and the folder flushed.
   func install(_ name: String, _ bytes: [UInt8]) throws(StoreError) {
+    if let failure = try put(name, bytes) { throw failure }
+  }
+
+  /// As `install`, for those who have to know whether the new file is there.
+  ///
+  /// - Returns: why it may not be durable, although it is there.
+  /// - Throws: why it is not there, and what was there before still is.
+  func put(_ name: String, _ bytes: [UInt8]) throws(StoreError) -> StoreError? {
     let temporary = ".new-\(Identifier())"
     let file = try open(temporary, O_WRONLY | O_CREAT | O_EXCL)
     do throws(StoreError) {
@@ -124,12 +131,13 @@ final class Descriptor: Sendable {
       unlinkat(raw, temporary, 0)
       throw error
     }
-    try synchronize()
+    do throws(StoreError) { try synchronize() } catch { return error }
+    return nil
   }
 
-  /// The names in this folder without `.` and `..`, in no order, with inode numbers. Names that are no UTF-8
-  /// are repaired: they are for messages only.
-  func entries() throws(StoreError) -> [(name: String, inode: UInt64)] {
+  /// The names in this folder without `.` and `..`, in no order. Names that are no UTF-8 are repaired: they are for
+  /// messages only.
+  func entries() throws(StoreError) -> [String] {
     let raw = openat(self.raw, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard raw >= 0 else { throw .system("list", path) }
     guard let folder = fdopendir(raw) else {
@@ -137,13 +145,13 @@ final class Descriptor: Sendable {
       throw .system("list", path)
     }
     defer { closedir(folder) }
-    var found: [(String, UInt64)] = []
+    var found: [String] = []
     errno = 0
     while let entry = readdir(folder) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
         $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
-      if name != "." && name != ".." { found.append((name, UInt64(entry.pointee.d_ino))) }
+      if name != "." && name != ".." { found.append(name) }
       errno = 0
     }
     guard errno == 0 else { throw .system("list", path) }
@@ -168,6 +176,22 @@ final class Descriptor: Sendable {
       if error.kind == .system(ENOENT) { return nil }
       throw error
     }
+  }
+}
+
+/// Writes all of the bytes to a file.
+///
+/// - Parameter path: for messages.
+func writeAll(
+  _ bytes: UnsafeRawBufferPointer, to file: Int32, at offset: Int64, path: String
+) throws(StoreError) {
+  var done = 0
+  while done < bytes.count {
+    let count = retrying {
+      pwrite(file, bytes.baseAddress! + done, bytes.count - done, off_t(offset + Int64(done)))
+    }
+    guard count > 0 else { throw .system("write", path, code: count < 0 ? errno : EIO) }
+    done += count
   }
 }
 

@@ -14,9 +14,6 @@ public final class LUN: @unchecked Sendable {
   /// Its name, as a file in a mount has it.
   public let volume: VolumeName
 
-  /// Identifies the volume among those of its store while it exists; never 0 or 1.
-  public let number: UInt64
-
   let gate = Gate()
   let stripes = Stripes()
   let access: Access
@@ -34,8 +31,8 @@ public final class LUN: @unchecked Sendable {
   private let flushing = Mutex(Flushing())
   private let flushesBegun = Atomic<UInt64>(0)
 
-  init(_ volume: VolumeName, number: UInt64, _ record: LUNRecord, _ chain: Chain, _ access: Access) {
-    (self.volume, self.number, self.record, self.chain, self.access) = (volume, number, record, chain, access)
+  init(_ volume: VolumeName, _ record: LUNRecord, _ chain: Chain, _ access: Access) {
+    (self.volume, self.record, self.chain, self.access) = (volume, record, chain, access)
     flushing.withLock { $0.mapIsOpen = chain.headRecord.map == .open }
   }
 
@@ -128,9 +125,10 @@ public final class LUN: @unchecked Sendable {
       guard flushing.mapIsOpen else { return }
       var record = chain.headRecord
       record.map = .sealed(log.extent.frames)
+      // Whatever becomes of it: the next flush has to say that the map grows again.
+      flushing.mapIsOpen = false
       try chain.head.folder.install(LayerRecord.fileName, record.encoded)
       chain.headRecord = record
-      flushing.mapIsOpen = false
     }
   }
 
@@ -215,16 +213,7 @@ public final class LUN: @unchecked Sendable {
     unlink(path)
     let file = Descriptor(raw: raw, path: path)
     guard ftruncate(raw, off_t(size)) == 0 else { throw .system("enlarge", path) }
-    try copyData { offset, bytes throws(StoreError) in
-      var done = 0
-      while done < bytes.count {
-        let count = retrying {
-          pwrite(raw, bytes.baseAddress! + done, bytes.count - done, off_t(offset) + done)
-        }
-        guard count > 0 else { throw .system("write", path) }
-        done += count
-      }
-    }
+    try copyData { offset, bytes throws(StoreError) in try file.writeAll(bytes, at: offset) }
     return file
   }
 

@@ -9,7 +9,8 @@ public struct LUNName: Sendable {
   /// Checks a name.
   ///
   /// What is refused, and why: a `/` (a path), a leading `.` (the store's own files), an `@` (a snapshot of a
-  /// LUN is `NAME@SNAPSHOT`), control characters and line separators (a list prints a line for each), U+FFFD
+  /// LUN is `NAME@SNAPSHOT`), control characters and line separators (a list prints a line for each), what turns the
+  /// direction of text (two names would look the same), U+FFFD
   /// (what the command line turns bytes into that are no UTF-8), and more than the 255 bytes of a file name.
   ///
   /// - Throws: every rule that the name breaks, in one error.
@@ -25,6 +26,9 @@ public struct LUNName: Sendable {
     if scalars.contains("@") { faults.append("has an '@', which separates a LUN from its snapshot") }
     if scalars.contains(where: Self.isUnprintable) {
       faults.append("has a control character or a line separator")
+    }
+    if scalars.contains(where: \.properties.isBidiControl) {
+      faults.append("has a character that changes the direction of text")
     }
     if scalars.contains("\u{FFFD}") { faults.append("is not valid UTF-8") }
     guard faults.isEmpty else {

@@ -154,7 +154,7 @@ extension Descriptor {
       guard renameat(raw, named, raw, name) == 0, (try? synchronize()) != nil else { return }
     }
     if let folder = try? open(name, O_RDONLY | O_DIRECTORY), let entries = try? folder.entries() {
-      for (entry, _) in entries { unlinkat(folder.raw, entry, 0) }
+      for entry in entries { unlinkat(folder.raw, entry, 0) }
     }
     unlinkat(raw, name, AT_REMOVEDIR)
   }

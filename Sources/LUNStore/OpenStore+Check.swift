@@ -69,14 +69,14 @@ private struct Check {
   /// Files that are none of the store's, and rights that others must not have.
   mutating func lookAtEntries() throws(StoreError) {
     let own = [Store.recordName, Store.lunsName, Store.layersName, Store.lockName, "control", "lost+found"]
-    for (entry, _) in try store.root.entries().sorted(by: { $0.name < $1.name }) where !own.contains(entry) {
+    for entry in try store.root.entries().sorted() where !own.contains(entry) {
       note(.leftover, "\(store.path)/\(printable(entry))", "is not a part of the store; it means nothing")
     }
     try lookAtRights(of: store.root, folder: true)
     for record in catalog.luns {
       guard let folder = try store.openFolder(record.name) else { continue }
       try lookAtRights(of: folder, folder: true)
-      for (entry, _) in try folder.entries() where entry != LUNRecord.fileName && !entry.hasPrefix("@") {
+      for entry in try folder.entries() where entry != LUNRecord.fileName && !entry.hasPrefix("@") {
         if let number = Store.logNumber(entry) {
           try lookAtLog(number, of: record.name, in: folder)
         } else {
@@ -141,7 +141,7 @@ private struct Check {
         "has \(length) bytes, and \(record.size) count"
           + (isMended ? "; the rest is gone" : ""), [], isMended ? .mended : .stays)
     }
-    for (entry, _) in try folder.entries()
+    for entry in try folder.entries()
     where ![LayerRecord.fileName, record.dataName, record.mapName].contains(entry) {
       let isMended = repair && unlinkat(folder.raw, entry, 0) == 0
       note(
@@ -199,13 +199,14 @@ private struct Check {
         "belongs to no record that can be read; --repair makes the LUN '\(name)' of it", [name.text])
     }
     let identifier = Identifier()
-    try store.turn { () throws(StoreError) in
+    let failure = try store.turn { () throws(StoreError) in
       try store.install(
         LUNRecord(
           name: name, identifier: identifier, head: record.identifier,
           blockSize: record.size % BlockSize.bytes512.rawValue == 0 ? .bytes512 : .bytes4096,
           created: Int64(time(nil)), properties: LUNProperties(of: identifier)))
     }
+    if let failure { throw failure }
     note(
       .damage, place(record),
       "belonged to no record that could be read; it is the LUN '\(name)' now, with blocks of 512 bytes and an "

@@ -83,13 +83,6 @@ extension OpenStore {
       throw base.explain(error)
     }
     if isHole { return try punch(bytes, in: file) }
-    var written = 0
-    while written < part.count {
-      let more = retrying {
-        pwrite(file.raw, part.baseAddress! + written, part.count - written, off_t(bytes.lowerBound) + written)
-      }
-      guard more > 0 else { throw .system("write", file.path) }
-      written += more
-    }
+    try file.writeAll(UnsafeRawBufferPointer(part), at: bytes.lowerBound)
   }
 }

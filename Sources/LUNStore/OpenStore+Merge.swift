@@ -51,29 +51,32 @@ extension OpenStore {
         else { return try putHead(on: lun) }
         let head = Layer(
           record: lun.chain.headRecord, folder: lun.chain.head.folder, data: lun.chain.head.data)
-        try sink(head, map, into: lowerLayer, progress)
+        let failure = try sink(head, map, into: lowerLayer, progress)
         cache.forget(lower)
         let merged = try store.openLayer(upper, .readWrite)
         lun.replace(try Chain(lun.chain.layers.dropLast(2) + [merged], .readWrite))
+        if let failure { throw failure }
       }
     }
     let upperLayer = try store.openLayer(upper, .readWrite)
     let (map, extent) = try upperLayer.readMap()
     let above = Int64(map.count) << PresenceMap.blockShift
-    if above <= lowerLayer.allocated {
-      try sink(upperLayer, map, into: lowerLayer, progress)
-    } else {
-      try lift(lowerLayer, into: upperLayer, map, extent, progress)
-    }
+    let failure =
+      above <= lowerLayer.allocated
+      ? try sink(upperLayer, map, into: lowerLayer, progress)
+      : try lift(lowerLayer, into: upperLayer, map, extent, progress)
     cache.forget(lower)
     cache.forget(upper)
     try reload(upper)
+    if let failure { throw failure }
   }
 
   /// Copies the blocks of a layer into the file of the one below, which becomes its own file.
+  ///
+  /// - Returns: why that may not be durable, although it is so.
   private func sink(
     _ upper: Layer, _ map: PresenceMap, into lower: Layer, _ progress: Progress
-  ) throws(StoreError) {
+  ) throws(StoreError) -> StoreError? {
     var record = upper.record
     // The lower layer's file must not become shorter than its record says, as long as there is that record.
     let seen = Int64(PresenceMap.blocks(in: record.limit)) << PresenceMap.blockShift
@@ -115,10 +118,11 @@ extension OpenStore {
       throw .system("link", "\(upper.folder.path)/\(record.dataName)")
     }
     try upper.folder.synchronize()
-    try upper.folder.install(LayerRecord.fileName, record.encoded)
+    if let failure = try upper.folder.put(LayerRecord.fileName, record.encoded) { return failure }
     unlinkat(upper.folder.raw, old.0, 0)
     unlinkat(upper.folder.raw, old.1, 0)
     if length > record.size { try setLength(record.size, of: lower.data) }
+    return nil
   }
 
   private func setLength(_ length: Int64, of file: Descriptor) throws(StoreError) {
@@ -128,9 +132,11 @@ extension OpenStore {
   }
 
   /// Copies the blocks of a layer that the one above it, which nothing writes to, does not have.
+  ///
+  /// - Returns: why that may not be durable, although it is so.
   private func lift(
     _ lower: Layer, into upper: Layer, _ map: PresenceMap, _ extent: MapLog.Extent, _ progress: Progress
-  ) throws(StoreError) {
+  ) throws(StoreError) -> StoreError? {
     var record = upper.record
     let seen = min(PresenceMap.blocks(in: record.limit), PresenceMap.blocks(in: lower.record.size))
     let lowerMap = lower.record.isFlat ? nil : try lower.readMap().map
@@ -171,9 +177,9 @@ extension OpenStore {
     if lowerMap == nil {
       record.map = .none
       record.limit = record.size
-      try upper.folder.install(LayerRecord.fileName, record.encoded)
+      if let failure = try upper.folder.put(LayerRecord.fileName, record.encoded) { return failure }
       unlinkat(upper.folder.raw, oldMap, 0)
-      return
+      return nil
     }
     record.limit = min(record.limit, lower.record.limit)
     var growing = upper.record
@@ -183,7 +189,7 @@ extension OpenStore {
     let log = try MapLog(in: upper.folder, oldMap, layer: record.identifier, after: extent)
     try log.append(map.takeDirty(), leaves: map.presentLeaves.load(ordering: .relaxed))
     record.map = .sealed(log.extent.frames)
-    try upper.folder.install(LayerRecord.fileName, record.encoded)
+    return try upper.folder.put(LayerRecord.fileName, record.encoded)
   }
 
   /// The rest of a block in which the lower layer ended is zeros.
@@ -281,14 +287,7 @@ func copy(_ bytes: Range<Int64>, from source: Descriptor, to target: Descriptor)
       let length = Int(min(Int64(buffer.count), end - position))
       let count = retrying { pread(source.raw, buffer.baseAddress, length, off_t(position)) }
       guard count > 0 else { throw .system("read", source.path, code: count < 0 ? errno : EIO) }
-      var written = 0
-      while written < count {
-        let more = retrying {
-          pwrite(target.raw, buffer.baseAddress! + written, count - written, off_t(position) + written)
-        }
-        guard more > 0 else { throw .system("write", target.path) }
-        written += more
-      }
+      try target.writeAll(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: position)
       position += Int64(count)
     }
   }

@@ -49,19 +49,8 @@ extension OpenStore {
       let below = try store.openLayers(snapshot.layer, .readOnly, cache)
       let head = try store.makeLayer(
         LayerRecord(size: below[below.count - 1].record.size, parent: snapshot.layer))
-      do throws(StoreError) {
-        let chain = try Chain(below + [head], .readWrite)
-        try lun.alone { () throws(StoreError) in
-          var record = lun.record
-          record.head = head.record.identifier
-          try folder.install(LUNRecord.fileName, record.encoded)
-          head.folder.unlock()
-          lun.replace(chain, record: record)
-        }
-      } catch {
-        store.layers.removeFolder(head.record.identifier.description)
-        throw error
-      }
+      let chain = try Chain(below + [head], .readWrite)
+      try lun.alone { () throws(StoreError) in try install(head, chain, on: lun) }
       try tidy(progress)
     }
   }
@@ -105,13 +94,15 @@ extension OpenStore {
       let own = LUNProperties(of: record.identifier)
       (record.properties.serial, record.properties.naa) = (own.serial, own.naa)
       record.properties = record.properties.with(change)
+      let failure: StoreError?
       do throws(StoreError) {
-        try store.turn { () throws(StoreError) in try store.install(record) }
-        head.folder.unlock()
+        failure = try store.turn { () throws(StoreError) in try store.install(record) }
       } catch {
         store.layers.removeFolder(head.record.identifier.description)
         throw error
       }
+      head.folder.unlock()
+      if let failure { throw failure }
     }
     return try lun(name).description
   }
@@ -127,7 +118,7 @@ extension OpenStore {
       let folder = try store.lunFolder(name.lun)
       switch name {
       case .lun(let lunName):
-        let snapshots = try folder.entries().filter { $0.name.hasPrefix("@") }.map(\.name).sorted()
+        let snapshots = try folder.entries().filter { $0.hasPrefix("@") }.sorted()
         guard withSnapshots || snapshots.isEmpty else {
           throw StoreError(
             .busy, at: "LUN '\(lunName)'",
@@ -215,11 +206,12 @@ extension OpenStore {
     }
     record.size = size
     record.limit = chain.isFlat ? size : min(record.limit, size)
-    try chain.head.folder.install(LayerRecord.fileName, record.encoded)
+    let failure = try chain.head.folder.put(LayerRecord.fileName, record.encoded)
     chain.headRecord = record
     chain.presence = chain.presence?.resized(to: size)
     chain.owners?.descend(to: record)
     if !isGrowing { try setLength() }
+    if let failure { throw failure }
   }
 
   /// Changes what initiators see of a LUN, or whether it can be written.
@@ -233,8 +225,9 @@ extension OpenStore {
       try lun.alone { () throws(StoreError) in
         var record = lun.record
         record.properties = record.properties.with(change)
-        try store.lunRecord(name).folder.install(LUNRecord.fileName, record.encoded)
+        let failure = try store.lunRecord(name).folder.put(LUNRecord.fileName, record.encoded)
         lun.replace(record: record)
+        if let failure { throw failure }
       }
     }
   }

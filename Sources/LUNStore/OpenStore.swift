@@ -105,7 +105,7 @@ public final class OpenStore: Sendable {
     }
     // A snapshot was taken and no new head put on top of it before the power went.
     let folder = try store.lunRecord(name).folder
-    for (entry, _) in try folder.entries() where entry.hasPrefix("@") {
+    for entry in try folder.entries() where entry.hasPrefix("@") {
       guard let file = try folder.openFileIfPresent(entry, O_RDONLY),
         let snapshot = try? SnapshotRecord(reading: file), snapshot.layer == head.identifier
       else { continue }
@@ -137,17 +137,24 @@ public final class OpenStore: Sendable {
     try lun.seal()
     let frozen = lun.chain.headRecord
     let head = try store.makeLayer(LayerRecord(size: frozen.size, parent: frozen.identifier))
+    let chain = try Chain(head, above: lun.chain)
+    try install(head, chain, on: lun)
+    cache.insert(chain.layers[chain.layers.count - 2])
+  }
+
+  /// Makes a new layer the head of a LUN, in its record first. To be called alone.
+  func install(_ head: Layer, _ chain: Chain, on lun: LUN) throws(StoreError) {
+    var record = lun.record
+    record.head = head.record.identifier
+    let failure: StoreError?
     do throws(StoreError) {
-      let chain = try Chain(head, above: lun.chain)
-      var record = lun.record
-      record.head = head.record.identifier
-      try store.lunRecord(record.name).folder.install(LUNRecord.fileName, record.encoded)
-      head.folder.unlock()
-      cache.insert(chain.layers[chain.layers.count - 2])
-      lun.replace(chain, record: record)
+      failure = try store.lunRecord(record.name).folder.put(LUNRecord.fileName, record.encoded)
     } catch {
-      store.layers.removeFolder(head.record.identifier.description)
+      store.layers.removeFolder(record.head.description)
       throw error
     }
+    head.folder.unlock()
+    lun.replace(chain, record: record)
+    if let failure { throw failure }
   }
 }

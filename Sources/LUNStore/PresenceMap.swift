@@ -176,20 +176,11 @@ final class PresenceMap: @unchecked Sendable {
   }
 
   /// The runs of present blocks, in order.
-  func forEachRun(_ body: (Range<Int>) throws(StoreError) -> Void) throws(StoreError) {
+  func forEachRun<Failure: Error>(_ body: (Range<Int>) throws(Failure) -> Void) throws(Failure) {
     var block = 0
     while block < blocks {
       let (isPresent, end) = run(from: block, to: blocks)
       if isPresent { try body(block..<end) }
-      block = end
-    }
-  }
-
-  func forEachRun(_ body: (Range<Int>) -> Void) {
-    var block = 0
-    while block < blocks {
-      let (isPresent, end) = run(from: block, to: blocks)
-      if isPresent { body(block..<end) }
       block = end
     }
   }

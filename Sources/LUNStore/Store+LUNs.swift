@@ -144,20 +144,22 @@ extension Store {
     try requireFree(request.name)
     let layerRecord = LayerRecord(size: request.size.bytes, base: base)
     let layer = try makeLayer(layerRecord) { data throws(StoreError) in try fill?(data.raw) }
+    let failure: StoreError?
     do throws(StoreError) {
-      try turn { () throws(StoreError) in
+      failure = try turn { () throws(StoreError) in
         let identifier = Identifier()
-        try install(
+        return try install(
           LUNRecord(
             name: request.name, identifier: identifier, head: layer.record.identifier,
             blockSize: request.blockSize, created: Int64(time(nil)),
             properties: LUNProperties(of: identifier).with(change)))
       }
-      layer.folder.unlock()
     } catch {
       layers.removeFolder(layerRecord.identifier.description)
       throw error
     }
+    layer.folder.unlock()
+    if let failure { throw failure }
     return try describe(.lun(request.name))
   }
 
@@ -181,9 +183,12 @@ extension Store {
   }
 
   /// Makes the folder of a new LUN, whose layers there are. In one's turn.
-  func install(_ record: LUNRecord) throws(StoreError) {
+  ///
+  /// - Returns: why it may not be durable, although it is there.
+  /// - Throws: why it is not there.
+  func install(_ record: LUNRecord) throws(StoreError) -> StoreError? {
     // In our turn: what an interrupted creator left behind is nobody's.
-    for (entry, _) in try luns.entries() where entry.hasPrefix(".new-") { luns.removeFolder(entry) }
+    for entry in try luns.entries() where entry.hasPrefix(".new-") { luns.removeFolder(entry) }
     try requireFree(record.name)
     let temporary = ".new-\(record.identifier)"
     do throws(StoreError) {
@@ -194,11 +199,12 @@ extension Store {
         if errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR { throw taken(record.name) }
         throw .system("create", "\(luns.path)/\(record.name)")
       }
-      try luns.synchronize()
     } catch {
       luns.removeFolder(temporary)
       throw error
     }
+    do throws(StoreError) { try luns.synchronize() } catch { return error }
+    return nil
   }
 
   /// Opens a LUN.
@@ -211,11 +217,11 @@ extension Store {
   func openLUN(
     _ name: LUNName, _ access: LUN.Access, _ cache: LayerCache?
   ) throws(StoreError) -> LUN {
-    let (record, folder) = try lunRecord(name)
+    let record = try lunRecord(name).record
     let chain = try naming(.lun(name)) { () throws(StoreError) in
       try Chain(openLayers(record.head, access, cache), access)
     }
-    return LUN(.lun(name), number: UInt64(try folder.status().st_ino), record, chain, access)
+    return LUN(.lun(name), record, chain, access)
   }
 
   /// What the records say of a LUN or a snapshot, and whether its files are there and long enough; reads no
@@ -227,7 +233,7 @@ extension Store {
       let record =
         switch name {
         case .lun(let name): try lunRecord(name).record
-        case .snapshot(let name): try recordOfSnapshot(name).record
+        case .snapshot(let name): try recordOfSnapshot(name)
         }
       return try naming(name) { () throws(StoreError) in
         let layers = try openLayers(record.head, .readOnly, nil)
@@ -252,8 +258,7 @@ extension Store {
   /// Whether a snapshot is the one that it was, and not deleted since.
   public func has(_ name: SnapshotName, _ identifier: Identifier) throws(StoreError) -> Bool {
     do throws(StoreError) {
-      return try settled { () throws(StoreError) in try recordOfSnapshot(name).record.identifier == identifier
-      }
+      return try settled { () throws(StoreError) in try recordOfSnapshot(name).identifier == identifier }
     } catch {
       if error.kind == .absent { return false }
       throw error
@@ -268,22 +273,19 @@ extension Store {
   }
 
   func openSnapshot(_ name: SnapshotName, _ cache: LayerCache?) throws(StoreError) -> LUN {
-    let (record, file) = try recordOfSnapshot(name)
+    let record = try recordOfSnapshot(name)
     let chain = try naming(.snapshot(name)) { () throws(StoreError) in
       try Chain(openLayers(record.head, .readOnly, cache), .readOnly)
     }
-    return LUN(.snapshot(name), number: UInt64(try file.status().st_ino), record, chain, .readOnly)
+    return LUN(.snapshot(name), record, chain, .readOnly)
   }
 
   /// The record of a snapshot's LUN, with what is different for the snapshot.
-  private func recordOfSnapshot(
-    _ name: SnapshotName
-  ) throws(StoreError) -> (record: LUNRecord, file: Descriptor) {
+  private func recordOfSnapshot(_ name: SnapshotName) throws(StoreError) -> LUNRecord {
     var (record, folder) = try lunRecord(name.lun)
-    let file = try snapshotFile(name, in: folder)
-    let snapshot = try snapshotRecord(name, file)
+    let snapshot = try snapshotRecord(name, in: folder)
     (record.head, record.created, record.identifier) = (snapshot.layer, snapshot.created, snapshot.identifier)
-    return (record, file)
+    return record
   }
 
   /// Says whose layer it is that something is wrong with.
@@ -315,21 +317,13 @@ extension Store {
     return (record, folder)
   }
 
-  private func snapshotFile(_ name: SnapshotName, in folder: Descriptor) throws(StoreError) -> Descriptor {
+  func snapshotRecord(_ name: SnapshotName, in folder: Descriptor) throws(StoreError) -> SnapshotRecord {
     let fileName = SnapshotRecord.fileName(name.label)
     guard let file = try folder.openFileIfPresent(fileName, O_RDONLY) else {
       throw StoreError(
         .absent, at: path, "has no snapshot '\(name)'",
         remedy: "'fuse-lun info STORE \(name.lun)' shows those that the LUN has")
     }
-    return file
-  }
-
-  func snapshotRecord(_ name: SnapshotName, in folder: Descriptor) throws(StoreError) -> SnapshotRecord {
-    try snapshotRecord(name, snapshotFile(name, in: folder))
-  }
-
-  private func snapshotRecord(_ name: SnapshotName, _ file: Descriptor) throws(StoreError) -> SnapshotRecord {
     let record = try SnapshotRecord(reading: file)
     guard record.name == name else {
       throw StoreError(

@@ -80,7 +80,7 @@ public struct Store: Sendable {
       let ours = { (name: String) in
         name == lunsName || name == layersName || name == "lost+found" || name.hasPrefix(".new-")
       }
-      if try !root.entries().allSatisfy({ ours($0.name) }) { return (try open(path), .nothing) }
+      if try !root.entries().allSatisfy({ ours($0) }) { return (try open(path), .nothing) }
       guard fchmod(root.raw, 0o700) == 0 else { throw .system("restrict to its owner", path) }
       for name in [lunsName, layersName] where try root.openIfPresent(name, O_RDONLY | O_DIRECTORY) == nil {
         _ = try root.makeFolder(name)
@@ -116,7 +116,7 @@ public struct Store: Sendable {
   public func list() throws(StoreError) -> (luns: [LUNDescription], problems: [StoreError]) {
     var found: [LUNDescription] = []
     var problems: [StoreError] = []
-    for (entry, _) in try luns.entries().sorted(by: { $0.name < $1.name }) where !entry.hasPrefix(".") {
+    for entry in try luns.entries().sorted() where !entry.hasPrefix(".") {
       do throws(StoreError) {
         found.append(try describe(.lun(LUNName(entry))))
       } catch {
@@ -134,7 +134,7 @@ public struct Store: Sendable {
     let (_, folder) = try settled { () throws(StoreError) in try lunRecord(lun) }
     var found: [SnapshotDescription] = []
     var problems: [StoreError] = []
-    for (entry, _) in try folder.entries() where entry.hasPrefix("@") {
+    for entry in try folder.entries() where entry.hasPrefix("@") {
       do throws(StoreError) {
         let name = try SnapshotName(lun: lun, label: LUNName(String(entry.dropFirst())))
         let (record, layer) = try settled { () throws(StoreError) in
@@ -154,11 +154,11 @@ public struct Store: Sendable {
   /// The names of the LUNs and their snapshots, in order; reads no records.
   public func names() throws(StoreError) -> [VolumeName] {
     var found: [VolumeName] = []
-    for (entry, _) in try luns.entries() {
+    for entry in try luns.entries() {
       guard let lun = try? LUNName(entry) else { continue }
       found.append(.lun(lun))
       guard let folder = try? luns.openIfPresent(entry, O_RDONLY | O_DIRECTORY) else { continue }
-      for (entry, _) in try folder.entries() where entry.hasPrefix("@") {
+      for entry in try folder.entries() where entry.hasPrefix("@") {
         guard let label = try? LUNName(String(entry.dropFirst())) else { continue }
         if let name = try? SnapshotName(lun: lun, label: label) { found.append(.snapshot(name)) }
       }

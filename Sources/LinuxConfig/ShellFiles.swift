@@ -125,6 +125,8 @@ extension ShellInterpreter {
     var sources = 0
     var sinks: [ShellRedirection] = []
     var paths: [ShellValue] = []
+    /// A file may not be opened: the command is not run.
+    var isRefused = false
   }
 
   mutating func open(_ redirections: [ShellRedirection]) -> OpenRedirections {
@@ -152,6 +154,10 @@ extension ShellInterpreter {
           push(ShellSink(text: nil), redirection, "", &opened)
         }
       case .write, .append, .writeBoth:
+        guard delegate.opens(written("", to: target, redirection)) else {
+          opened.isRefused = true
+          return opened
+        }
         if redirection.descriptor == 1 || redirection.kind == .writeBoth {
           push(ShellSink(text: target.known == "/dev/null" ? nil : ""), redirection, target, &opened)
         } else if redirection.descriptor == 2, target.known != "/dev/null" {
@@ -180,8 +186,7 @@ extension ShellInterpreter {
 
   private mutating func wrote(_ text: ShellValue, to path: ShellValue, _ redirection: ShellRedirection) {
     let appends = redirection.kind == .append
-    let write = ShellWrite(
-      path: path, text: text, appends: appends, file: frame.file, line: redirection.line)
+    let write = written(text, to: path, redirection)
     result.writes.append(write)
     delegate.wrote(write)
     guard let absolute = absolute(path), !absolute.starts(withBytes: "/dev/") else { return }
@@ -189,6 +194,13 @@ extension ShellInterpreter {
     whole.append(text)
     if whole.isKnown { unknownFiles.remove(absolute) } else { unknownFiles.insert(absolute) }
     files.put(.file(Array((whole.known ?? "").utf8)), at: absolute)
+  }
+
+  private func written(_ text: ShellValue, to path: ShellValue, _ redirection: ShellRedirection) -> ShellWrite
+  {
+    ShellWrite(
+      path: path, text: text, appends: redirection.kind == .append, file: frame.file, line: redirection.line,
+      absolutePath: absolute(path))
   }
 
   /// Sends text to standard output.

@@ -43,7 +43,8 @@ extension ShellInterpreter {
       default: return nil
       }
     case "head", "sed", "cut", "wc":
-      return lines(TreePath.name(path), arguments, input: call.input)
+      let name = TreePath.name(path)
+      return lines(name, arguments, input: call.input) ?? (name == "sed" ? sed(arguments, call.input) : nil)
     case "uname":
       guard operands.isEmpty, options.isEmpty || options.map(\.known) == ["-s"] else { return nil }
       return ShellOutcome(.zero, output: "Linux\n")
@@ -130,6 +131,20 @@ extension ShellInterpreter {
       }
     }
     return ShellOutcome(.zero, output: ShellValue(kept.map { $0 + "\n" }.joined()))
+  }
+
+  /// `sed` as a filter, without `-i`.
+  private mutating func sed(_ arguments: [ShellValue], _ input: ShellValue?) -> ShellOutcome? {
+    guard let call = SedCall(arguments.map(\.known)), !call.inPlace, call.files.count <= 1 else { return nil }
+    var text = input ?? .unknown
+    if let file = call.files.first {
+      guard let content = content(ShellValue(file)) else { return ShellOutcome(.code(2)) }
+      text = content
+    }
+    guard let known = text.known, let output = call.script.run(on: known, quiet: call.isQuiet) else {
+      return nil
+    }
+    return ShellOutcome(.zero, output: ShellValue(output))
   }
 
   /// `run-parts --list`: the files whose names it accepts (run-parts(8), debianutils).

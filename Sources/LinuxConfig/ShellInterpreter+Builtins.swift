@@ -23,6 +23,10 @@ extension ShellInterpreter {
     if name == "exec", fields.count == 1 { return redirectForGood(command) }
     let opened = open(command.redirections)
     defer { close(opened) }
+    guard !opened.isRefused else {
+      status = .nonzero
+      return afterFailure(.next)
+    }
     if let name, let function = functions[name] {
       for assignment in assignments { assign(assignment) }
       return afterFailure(
@@ -83,7 +87,8 @@ extension ShellInterpreter {
   ) -> ShellStatus {
     var call = ShellCall(
       words: words, assignments: assignments, input: sources.last?.rest, isCaptured: isCaptured,
-      isBackground: isBackground, functions: callNames, file: frame.file, line: line, status: .unknown)
+      isBackground: isBackground, functions: callNames, file: frame.file, line: line, status: .unknown,
+      directory: directory)
     let outcome = delegate.run(call) ?? compute(call)
     call.status = outcome?.status ?? .unknown
     result.commands.append(call)

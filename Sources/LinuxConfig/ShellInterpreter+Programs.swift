@@ -80,6 +80,7 @@ extension ShellInterpreter {
     }
     let found = findProgram(name)
     guard case .found(_, .file(let bytes)) = found else {
+      if endsAtMissingFile, case .absent = found { return .exit(.code(2)) }
       // dash ends the script here, bash goes on. A tree often lacks files that the machine has, so going on shows
       // more; the note says what is missing.
       note(.missingFile, ". \(name)", line: line)

@@ -10,6 +10,8 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
   public var delegate: Delegate
   /// How far to go.
   public var limits: ShellLimits
+  /// Whether `.` of a file that is certainly not there ends the script, as in dash; for trees that are complete.
+  public var endsAtMissingFile = false
 
   /// The tree, with what the script itself wrote and removed.
   var files: ShellFiles
@@ -61,7 +63,9 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
   /// Runs a script that was read before. What an earlier run wrote into files is still there; variables and
   /// functions are not.
   public mutating func run(
-    _ script: Parsed<ShellScript>, file: String, arguments: [String] = [], environment: [String: String] = [:]
+    _ script: Parsed<ShellScript>, file: String, arguments: [String] = [],
+    environment: [String: String] = [:],
+    directory start: String? = "/"
   ) -> ShellRun {
     result = ShellRun(status: .zero)
     result.problems = script.problems
@@ -70,7 +74,7 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
     exported = Set(environment.keys)
     functions = [:]
     frame = ShellFrame(file: file, arguments: arguments.map { ShellValue($0) }, name: file)
-    (status, steps, depth, conditions, directory) = (.zero, 0, 0, 0, "/")
+    (status, steps, depth, conditions, directory) = (.zero, 0, 0, 0, start)
     (sinks, sources, callNames) = ([], [], [])
     isErrexit = false
     if let options = script.value.interpreter?.words.dropFirst() {
@@ -79,6 +83,7 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
     if case .exit(let code) = execute(script.value.commands) { status = code }
     result.status = status
     result.variables = variables
+    result.directory = directory
     return result
   }
 
@@ -126,9 +131,12 @@ public struct ShellInterpreter<Delegate: ShellDelegate> {
     }
     guard !command.redirections.isEmpty else { return executeKind(command) }
     let plan = open(command.redirections)
-    let flow = executeKind(command)
-    close(plan)
-    return flow
+    defer { close(plan) }
+    guard !plan.isRefused else {
+      status = .nonzero
+      return afterFailure(.next)
+    }
+    return executeKind(command)
   }
 
   private mutating func executeKind(_ command: ShellCommand) -> ShellFlow {

@@ -170,3 +170,11 @@ struct ShellPattern: Hashable {
       ? starts.first { matches(bytes[$0...]) } : starts.reversed().first { matches(bytes[$0...]) }
   }
 }
+
+/// Patterns of file names, for those who list directories themselves.
+public enum FileGlob {
+  /// Whether a name matches a pattern of `*`, `?` and `[…]`, as `find -name` and `case` have them.
+  public static func matches(_ name: String, _ pattern: String) -> Bool {
+    ShellPattern([(pattern, false)]).matches(name.utf8)
+  }
+}

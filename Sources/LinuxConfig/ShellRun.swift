@@ -20,6 +20,9 @@ public protocol ShellDelegate {
   ///   them are reported in ``ShellRun/notLookedAt``.
   mutating func choose(_ question: ShellQuestion) -> Int?
 
+  /// Whether a redirection may open a file for writing; where it may not, its command is not run and fails.
+  mutating func opens(_ write: ShellWrite) -> Bool
+
   /// Is told of everything a redirection writes into a file, after the command ended.
   mutating func wrote(_ write: ShellWrite)
 }
@@ -31,6 +34,8 @@ extension ShellDelegate {
   public mutating func file(_ path: String) -> ShellFileAnswer { .tree }
   /// Takes no branch.
   public mutating func choose(_ question: ShellQuestion) -> Int? { nil }
+  /// Lets every file be opened.
+  public mutating func opens(_ write: ShellWrite) -> Bool { true }
   /// Ignores what is written.
   public mutating func wrote(_ write: ShellWrite) {}
 }
@@ -74,6 +79,8 @@ public struct ShellCall: Sendable, Hashable {
   public var line: Int
   /// How it ended, as the delegate said.
   public var status: ShellStatus
+  /// The working directory; `nil` when it is not known.
+  public var directory: String? = nil
 
   /// The command, when it is known.
   public var name: String? { words.first?.known }
@@ -140,6 +147,8 @@ public struct ShellWrite: Sendable, Hashable {
   public var file: String
   /// The line.
   public var line: Int
+  /// The path from the root, the working directory before it; `nil` when either is not known.
+  public var absolutePath: String? = nil
 }
 
 /// A place in a script that the interpreter did not follow, and why.
@@ -190,6 +199,8 @@ public struct ShellRun: Sendable, Hashable {
   public var output: ShellValue = ""
   /// The variables at the end.
   public var variables: [String: ShellValue] = [:]
+  /// The working directory at the end; `nil` when it is not known.
+  public var directory: String? = "/"
   /// Whether a bound stopped the run: then commands may be missing at the end.
   public var isComplete = true
 }

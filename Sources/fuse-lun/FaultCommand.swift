@@ -44,43 +44,49 @@ struct FaultCommand: ParsableCommand {
     @Argument(help: "What goes wrong.")
     var kind: String
 
-    @Option(help: "Only these requests: read, write, flush, discard, zero, allocate, with commas; or any.")
+    // Unconditional: what begins with a '-' is a wrong value, and not another option.
+    @Option(
+      parsing: .unconditional,
+      help: "Only these requests: read, write, flush, discard, zero, allocate, with commas; or any.")
     var op: String?
 
-    @Option(help: "Only those that touch one of these blocks of the LUN's block size, as in 2048-4095.")
+    @Option(
+      parsing: .unconditional,
+      help: "Only those that touch one of these blocks of the LUN's block size, as in 2048-4095.")
     var lba: String?
 
-    @Option(help: "Only so many of them.")
+    @Option(parsing: .unconditional, help: "Only so many of them.")
     var count: String?
 
-    @Option(help: "Only with this probability, as in 0.01 or 1%.")
+    @Option(parsing: .unconditional, help: "Only with this probability, as in 0.01 or 1%.")
     var probability: String?
 
-    @Option(help: "Only after so many of them went well.")
+    @Option(parsing: .unconditional, help: "Only after so many of them went well.")
     var after: String?
 
-    @Option(help: "Another seed for whatever is drawn (0).")
+    @Option(parsing: .unconditional, help: "Another seed for whatever is drawn (0).")
     var seed: String?
 
-    @Option(help: "The error, by name or number, as in EIO or 5.")
+    @Option(parsing: .unconditional, help: "The error, by name or number, as in EIO or 5.")
     var errno: String?
 
-    @Option(name: .customLong("for"), help: "For how long, as in 500us, 20ms, 5s, 2m.")
+    @Option(
+      name: .customLong("for"), parsing: .unconditional, help: "For how long, as in 500us, 20ms, 5s, 2m.")
     var time: String?
 
-    @Option(help: "disconnect: for how long requests fail.")
+    @Option(parsing: .unconditional, help: "disconnect: for how long requests fail.")
     var restoreAfter: String?
 
-    @Option(help: "torn: which part reaches the disk, prefix or sectors.")
+    @Option(parsing: .unconditional, help: "torn: which part reaches the disk, prefix or sectors.")
     var tear: String?
 
     @Flag(help: "torn: the write is acknowledged.")
     var acknowledge = false
 
-    @Option(help: "flip: how many bits.")
+    @Option(parsing: .unconditional, help: "flip: how many bits.")
     var bits: String?
 
-    @Option(help: "power-cut: for how long the power is off.")
+    @Option(parsing: .unconditional, help: "power-cut: for how long the power is off.")
     var down: String?
 
     @Flag(help: "power-cut: also blocks of 4096 bytes may be torn.")

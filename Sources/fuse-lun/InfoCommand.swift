@@ -4,7 +4,7 @@ import LUNStore
 struct InfoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "info",
-    abstract: "Say all there is to say about one LUN.",
+    abstract: "Say all there is to say about one LUN or snapshot.",
     discussion: """
       Vendor, product, serial number and NAA designator are what an iSCSI target should tell initiators. LAYERS \
       is in how many files the contents are: one more for each snapshot and clone below.
@@ -13,7 +13,7 @@ struct InfoCommand: ParsableCommand {
   @Argument(help: "The store's folder.")
   var store: String
 
-  @Argument(help: "The LUN's name.")
+  @Argument(help: "The LUN or the snapshot, NAME or NAME@LABEL.")
   var name: String
 
   @Flag(help: "Write JSON.")
@@ -21,9 +21,12 @@ struct InfoCommand: ParsableCommand {
 
   func run() throws {
     let opened = try Store.open(store)
-    let lun = try opened.describe(.lun(LUNName(name)))
-    let (snapshots, problems) = try opened.snapshots(of: LUNName(name))
+    let volume = try VolumeName(name)
+    let lun = try opened.describe(volume)
+    var (snapshots, problems): ([SnapshotDescription], [StoreError]) = ([], [])
+    if case .lun(let name) = volume { (snapshots, problems) = try opened.snapshots(of: name) }
     var report = LUNReport(lun, snapshots)
+    if case .snapshot = volume { (report.name, report.readOnly) = (name, true) }
     report.layers = lun.layers
     report.flat = lun.isFlat
     report.mount = try MountReport(of: name, in: opened)
@@ -87,7 +90,7 @@ struct MountInfoRequest: StoreRequest {
 
   func perform(on server: StoreServer, progress: @escaping Progress) throws -> Answer {
     // One that cannot be opened, since its image is gone, say, has much to be said about it all the same.
-    let name = VolumeName.lun(try LUNName(lun))
+    let name = try VolumeName(lun)
     guard let node = server.mounted?.nodes.first(where: { $0.name == name }) else {
       return Answer(openCount: 0, mode: nil, layers: [])
     }

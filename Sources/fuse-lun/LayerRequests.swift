@@ -144,6 +144,6 @@ extension Node {
   func noLayer(_ id: Int, _ what: String = "layer") -> StoreError {
     StoreError(
       .absent, at: "\(what) \(id)", "is not armed on '\(name)'",
-      remedy: "'fuse-lun layer list' shows those that are")
+      remedy: "'fuse-lun \(what == "layer" ? "layer" : "fault") list' shows those that are")
   }
 }

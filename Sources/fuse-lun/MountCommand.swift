@@ -1,4 +1,5 @@
 import ArgumentParser
+import CLinux
 import Glibc
 import LUNStore
 
@@ -37,7 +38,12 @@ struct MountCommand: ParsableCommand {
       """, valueName: "options"))
   var options: [String] = []
 
+  /// For mounts that a command makes for itself.
+  @Option(help: ArgumentHelp("End when this process, which started this one, does.", visibility: .private))
+  var endsWith: Int32?
+
   func run() throws {
+    if let endsWith { linux_end_with_parent(endsWith, SIGTERM) }
     let options = try MountOptions(options)
     let place = try Mountpoint(mountpoint)
     guard !foreground else {

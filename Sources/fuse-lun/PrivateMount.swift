@@ -49,7 +49,7 @@ private struct PrivateMount {
       throw StoreError(.system(errno), at: parent, "cannot make a folder to mount at: \(errorText(errno))")
     }
     point = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-    let words = ["fuse-lun", "mount", "--foreground", "--", store, point]
+    let words = ["fuse-lun", "mount", "--foreground", "--ends-with", "\(getpid())", "--", store, point]
     var arguments = words.map { strdup($0) } + [nil]
     defer { arguments.forEach { free($0) } }
     var process = pid_t()

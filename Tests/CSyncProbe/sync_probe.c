@@ -2,19 +2,22 @@
 #define _GNU_SOURCE
 #include "sync_probe.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static void (*_Atomic called)(int file);
+static int (*_Atomic called)(int file);
 
-void sync_probe_set(void (*function)(int file)) { atomic_store(&called, function); }
+void sync_probe_set(int (*function)(int file)) { atomic_store(&called, function); }
 
 static int tell(int file, long result)
 {
-  void (*function)(int) = atomic_load(&called);
-  if (result == 0 && function) function(file);
-  return (int)result;
+  int (*function)(int) = atomic_load(&called);
+  int error = result == 0 && function ? function(file) : 0;
+  if (error == 0) return (int)result;
+  errno = error;
+  return -1;
 }
 
 int fsync(int file) { return tell(file, syscall(SYS_fsync, file)); }

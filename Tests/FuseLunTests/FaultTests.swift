@@ -266,10 +266,12 @@ struct FaultTests {
     refused("fault", "add", mount.store, "a", "error", "--bits", "3", says: "--bits")
     refused("fault", "add", mount.store, "a", "error", "--lba", "x", "--errno", "EHUH", says: "EHUH")
     refused("fault", "add", mount.store, "a", "error", "--lba", "x", "--errno", "EHUH", says: "'x'")
+    refused("fault", "add", mount.store, "a", "error", "--probability", "-1", says: "'--probability' '-1'")
+    refused("fault", "add", mount.store, "a", "delay", "--for", "-5ms", says: "'-5ms'")
     refused("layer", "add", mount.store, "a", "delay", "read", says: "read=5ms")
     refused("layer", "add", mount.store, "a", "delay", "read=soon", says: "'soon'")
     refused("layer", "add", mount.store, "a", "stats", "--before", "7", says: "layer 7")
-    refused("fault", "clear", mount.store, "a", "3", says: "fault rule 3")
+    refused("fault", "clear", mount.store, "a", "3", says: "'fuse-lun fault list' shows")
     refused("layer", "show", mount.store, "a", "3", says: "layer 3")
     #expect(run(fuseLun, "layer", "list", mount.store).output == "")
     #expect(

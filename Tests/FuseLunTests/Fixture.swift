@@ -99,6 +99,36 @@ final class Mount: Sendable {
   }
 }
 
+/// A store of the user `nobody` with a LUN `a`, mounted by that user; unmounted and removed when the last reference goes.
+final class NobodysMount: Sendable {
+  private let folder = TemporaryFolder()
+  let store: String
+  let point: String
+
+  init(_ size: String, _ options: String...) throws {
+    let home = folder.folder("home")
+    chown(home, 65534, 65534)
+    (store, point) = ("\(home)/store", "\(home)/mnt")
+    run(asNobody("mkdir", point))
+    try #require(run(asNobody(fuseLun, "create", store, "a", "--size", size)).status == 0)
+    let mounted = run(asNobody(fuseLun, "mount", store, point) + options)
+    try #require(mounted.description == "status 0\n\n")
+  }
+
+  deinit { run("fusermount3", "-u", "-z", "-q", point) }
+
+  /// Runs `body` while a client of that user has the LUN open.
+  func whileOpen(_ body: () throws -> Void) throws {
+    let client = try #require(start(asNobody("tail", "-f", "\(point)/a")))
+    defer {
+      kill(client.process, SIGKILL)
+      _ = client.wait()
+    }
+    #expect(eventually { run(asNobody(fuseLun, "info", store, "a")).output.contains("once\n") })
+    try body()
+  }
+}
+
 /// An open file, closed when the last reference goes.
 final class File: Sendable {
   let descriptor: Int32

@@ -140,29 +140,18 @@ struct HeldWritesTests {
     "or is refused, naming what could not be written, unless one does without",
     .enabled(if: whyNoUser == nil, Comment(rawValue: whyNoUser ?? "")))
   func refused() throws {
-    let mount = try Mount()
-    let home = mount.folder.folder("home")
-    chown(home, 65534, 65534)
-    let (store, point) = ("\(home)/store", "\(home)/mnt")
-    defer { run("fusermount3", "-u", "-z", "-q", point) }
-    run(asNobody("mkdir", point))
-    try #require(run(asNobody(fuseLun, "create", store, "a", "--size", "16M")).status == 0)
-    try #require(run(asNobody(fuseLun, "mount", store, point)).status == 0)
-    let client = try #require(start(asNobody("tail", "-f", "\(point)/a")))
-    defer {
-      kill(client.process, SIGKILL)
-      _ = client.wait()
+    let mount = try NobodysMount("16M")
+    try mount.whileOpen {
+      // From here on the mount itself cannot open the file to flush it.
+      #expect(run(asNobody("chmod", "200", "\(mount.point)/a")).status == 0)
+      let outcome = run(asNobody(fuseLun, "snapshot", mount.store, "a@1"))
+      #expect(outcome.status == 2, "\(outcome)")
+      #expect(outcome.errors.contains("\(mount.point)/a: cannot open"), "\(outcome)")
+      #expect(outcome.errors.contains("--no-sync"), "\(outcome)")
+      #expect(!run(asNobody(fuseLun, "list", mount.store)).output.contains("a@1"))
+      #expect(run(asNobody(fuseLun, "snapshot", mount.store, "a@1", "--no-sync")).status == 0)
+      #expect(run(asNobody(fuseLun, "list", mount.store)).output.contains("a@1"))
     }
-    #expect(eventually { run(asNobody(fuseLun, "info", store, "a")).output.contains("once") })
-    // From here on the mount itself cannot open the file to flush it.
-    #expect(run(asNobody("chmod", "200", "\(point)/a")).status == 0)
-    let outcome = run(asNobody(fuseLun, "snapshot", store, "a@1"))
-    #expect(outcome.status == 2, "\(outcome)")
-    #expect(outcome.errors.contains("\(point)/a: cannot open"), "\(outcome)")
-    #expect(outcome.errors.contains("--no-sync"), "\(outcome)")
-    #expect(!run(asNobody(fuseLun, "list", store)).output.contains("a@1"))
-    #expect(run(asNobody(fuseLun, "snapshot", store, "a@1", "--no-sync")).status == 0)
-    #expect(run(asNobody(fuseLun, "list", store)).output.contains("a@1"))
   }
 }
 

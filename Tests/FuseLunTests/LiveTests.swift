@@ -165,8 +165,8 @@ struct LiveTests {
       var naa: String
       var mount: Mount
     }
-    func info(_ mount: Mount) throws -> Info {
-      try JSONDecoder().decode(Info.self, from: Data(mount.command("info", "a", "--json").output.utf8))
+    func info(_ mount: Mount, _ name: String = "a") throws -> Info {
+      try JSONDecoder().decode(Info.self, from: Data(mount.command("info", name, "--json").output.utf8))
     }
     let mount = try Mount(("a", "1M"))
     try mount.mount()
@@ -178,6 +178,10 @@ struct LiveTests {
       #expect(try info(mount).mount.openCount == 1 && info(mount).mount.mode == "direct")
     }
     let reader = try File(mount("a"), O_RDONLY)
+    #expect(mount.command("snapshot", "a@one").status == 0)
+    let view = try File(mount("a@one"), O_RDONLY)
+    #expect(try info(mount, "a@one").readOnly && info(mount, "a@one").mount.openCount == 1)
+    withExtendedLifetime(view) {}
     let set = mount.command(
       "set", "a", "--read-only", "--vendor", "ACME", "--product", "ROCKET", "--serial", "R2D2", "--naa",
       "3000000000000001")

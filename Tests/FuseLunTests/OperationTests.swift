@@ -116,6 +116,24 @@ struct OperationTests {
     }
   }
 
+  @Test("at a place of its own ends with the command that made it, also if that is killed")
+  func privateMountEnds() throws {
+    let mount = try Mount(("a", "1M"))
+    try mount.mount()
+    #expect(mount.command("log", "a", "record").status == 0)
+    #expect(try File(mount("a")).write(0, [1, 2, 3]) == 3)
+    try mount.unmount()
+    let server = mount.folder("server")
+    let check = "cat \(mount.store)/lock >\(server); kill -9 $PPID"
+    let replay = run(
+      fuseLun, "log", mount.store, "a", "replay", "--each-write", "--", "sh", "-c", check, "{}")
+    #expect(replay.status == 128 + SIGKILL, "\(replay)")
+    let text = String(decoding: try #require(contents(of: server)), as: UTF8.self)
+    let process = try #require(pid_t(text.prefix { $0 != "\n" }))
+    #expect(eventually { kill(process, 0) == -1 })
+    #expect(try mount.server() == nil)
+  }
+
   @Test("of nothing is an error of the mount itself")
   func privateMountFails() throws {
     let folder = TemporaryFolder()

@@ -104,21 +104,9 @@ struct PassthroughTests {
     "is done without, silently, by a user who may not have it",
     .enabled(if: whyNoUser == nil, Comment(rawValue: whyNoUser ?? "")))
   func ordinaryUser() throws {
-    let mount = try Mount()
-    let home = mount.folder.folder("home")
-    chown(home, 65534, 65534)
-    let (store, point) = ("\(home)/store", "\(home)/mnt")
-    defer { run("fusermount3", "-u", "-z", "-q", point) }
-    run(asNobody("mkdir", point))
-    try #require(run(asNobody(fuseLun, "create", store, "a", "--size", "1M")).status == 0)
-    let mounted = run(asNobody(fuseLun, "mount", store, point, "-o", "passthrough"))
-    #expect(mounted.description == "status 0\n\n")
-    let client = try #require(start(asNobody("tail", "-f", "\(point)/a")))
-    defer {
-      kill(client.process, SIGKILL)
-      _ = client.wait()
+    let mount = try NobodysMount("1M", "-o", "passthrough")
+    try mount.whileOpen {
+      #expect(run(asNobody(fuseLun, "snapshot", mount.store, "a@1")).status == 0)
     }
-    #expect(eventually { run(asNobody(fuseLun, "info", store, "a")).output.contains("once\n") })
-    #expect(run(asNobody(fuseLun, "snapshot", store, "a@1")).status == 0)
   }
 }

@@ -62,7 +62,8 @@ struct LUNNameTests {
       ("", "empty"), (".", "begins with a '.'"), ("..", "begins with a '.'"),
       (".hidden", "begins with a '.'"),
       ("a/b", "'/'"), ("/", "'/'"), ("../x", "'/'"), ("a@b", "'@'"), ("a\nb", "control"), ("a\0b", "control"),
-      ("a\u{7F}", "control"), ("a\u{85}b", "control"), ("a\u{2028}b", "control"), ("a\u{FFFD}", "UTF-8"),
+      ("a\u{7F}", "control"), ("a\u{85}b", "control"), ("a\u{2028}b", "control"), ("a\u{202E}b", "direction"),
+      ("a\u{FFFD}", "UTF-8"),
       (String(repeating: "x", count: 256), "256 bytes"), (String(repeating: "é", count: 128), "256 bytes"),
     ])
   func refused(_ text: String, _ rule: String) {

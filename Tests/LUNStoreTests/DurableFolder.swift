@@ -1,4 +1,3 @@
-import CSyncProbe
 import Glibc
 import Synchronization
 import TestSupport
@@ -32,33 +31,27 @@ final class DurableFolder: Sendable {
     }
   }
 
-  private static let all = Mutex<[DurableFolder]>([])
-
-  private let path: String
+  private let probe: SyncProbe
   private let states: Mutex<[State]>
   private let next = Mutex<(@Sendable () -> Void)?>(nil)
 
   /// - Parameter path: of a folder; what is in it by now counts as durable.
   init(_ path: String) {
-    self.path = path
     var state = State()
     var status = stat()
     stat(path, &status)
     state.root = status.st_ino
     Self.note(path, in: &state)
     states = Mutex([state])
-    Self.all.withLock { $0.append(self) }
-    sync_probe_set { file in
-      let path = DurableFolder.path(of: file)
-      let folder = DurableFolder.all.withLock { all in
-        all.first { path == $0.path || path.hasPrefix("\($0.path)/") }
-      }
-      folder?.flushed(file)
+    probe = SyncProbe(path)
+    probe.start { [weak self] file in
+      self?.flushed(file)
+      return 0
     }
   }
 
   /// No more flushes are looked at.
-  func close() { Self.all.withLock { all in all.removeAll { $0 === self } } }
+  func close() { probe.stop() }
 
   /// What a power cut would have left after each flush since the last call, beginning with what it was then.
   func takeStates() -> [State] {
@@ -85,12 +78,6 @@ final class DurableFolder: Sendable {
 
   /// Calls `body` once, in the middle of what flushes next.
   func afterNextFlush(_ body: @escaping @Sendable () -> Void) { next.withLock { $0 = body } }
-
-  private static func path(of file: Int32) -> String {
-    var buffer = [CChar](repeating: 0, count: 4096)
-    let length = readlink("/proc/self/fd/\(file)", &buffer, buffer.count)
-    return String(decoding: buffer.prefix(max(0, length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
 
   private static func note(_ path: String, in state: inout State) {
     let file = open(path, O_RDONLY | O_CLOEXEC)

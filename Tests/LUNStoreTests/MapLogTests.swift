@@ -168,7 +168,7 @@ struct MapLogTests {
     #expect(extent == log.extent)
     #expect(map.entries.map(\.leaf) == leaves)
     #expect(map.entries.map { $0.words[0] } == [1, 4499, 1, 1, 3, 1, 1])
-    #expect(try open().entries().map(\.name) == ["map.0"], "nothing temporary stays")
+    #expect(try open().entries() == ["map.0"], "nothing temporary stays")
     let left = TemporaryFolder(inMemory: true)
     try #require(durable.takeStates().last).restore(to: left("state"))
     #expect(contents(of: left("state/map.0")) == contents(of: path))

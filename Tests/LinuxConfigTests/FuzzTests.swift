@@ -24,7 +24,7 @@ private struct NoDisks: GrubDelegate {
 @Suite struct FuzzTests {
   private static let seeds: [String] = [
     GrubLegacyMenuTests.menu, GrubConfigTests.config, LinuxISCSIConfigTests.text, OpenISCSITests.record,
-    InterfacesTests.text, SystemdUnitTests.service,
+    InterfacesTests.text, SystemdUnitTests.service, UpstartJobTests.rc,
     ShellInterpreterTests.snippets.map(\.script).joined(separator: "\n"),
     "(hd0) /dev/sda\n", "/dev/sda1 / ext3 defaults 1 1\nUUID=1 /x\\040 swap sw 0 0\n", "id:3:initdefault:\n",
     "InitiatorName=iqn.2001-04.com.example\n", "### BEGIN INIT INFO\n# Provides: x\n### END INIT INFO\n",
@@ -57,6 +57,7 @@ private struct NoDisks: GrubDelegate {
     problems += InitramfsModules.parse(text, file: "f").problems
     problems += ModprobeConf.parse(text, file: "f").problems
     problems += SystemdUnit.parse(text, file: "f").problems
+    problems += UpstartJob.parse(text, file: "f").problems
     problems += ISCSIRootParameters.merge(commandLine: KernelCommandLine(text), initramfs: nil).problems
     let lines = text.utf8.count { $0 == 0x0A } + 1
     for problem in problems {

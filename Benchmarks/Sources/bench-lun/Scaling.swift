@@ -14,7 +14,8 @@ struct Scaling {
   private func unmount(_ place: String, of store: String) throws {
     let daemon = try server(of: store)
     try Tool.run(["fusermount3", "-u", place])
-    try Tool.wait(for: "the end of the mount at \(place)") { kill(daemon, 0) != 0 }
+    // It makes everything durable first, which is a matter of the disk.
+    try Tool.wait(for: "the end of the mount at \(place)", seconds: 300) { kill(daemon, 0) != 0 }
   }
 
   /// The process that serves a store.

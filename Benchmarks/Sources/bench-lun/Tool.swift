@@ -37,12 +37,12 @@ enum Tool {
   }
 
   /// Waits until something holds.
-  static func wait(for what: String, _ condition: () -> Bool) throws {
-    for _ in 0..<1000 {
+  static func wait(for what: String, seconds: Int = 10, _ condition: () -> Bool) throws {
+    for _ in 0..<(seconds * 100) {
       if condition() { return }
       usleep(10_000)
     }
-    throw Failure("waited 10 s in vain for \(what)")
+    throw Failure("waited \(seconds) s in vain for \(what)")
   }
 }
 

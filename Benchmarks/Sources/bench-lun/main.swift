@@ -51,6 +51,13 @@ struct Results: Codable {
   var scaling: [String] = []
 }
 
+/// Writes the results to their file.
+func save(_ results: Results, _ options: Options) throws {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+  try encoder.encode(results).write(to: URL(fileURLWithPath: options.output))
+}
+
 /// Processor, cores, memory, kernel, and the versions of all that is compared.
 func machine(_ fuseLun: String) -> [String] {
   let cpu = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)
@@ -116,6 +123,16 @@ func scale(_ scaling: Scaling, _ options: Options) throws -> [String] {
   return lines
 }
 
+/// Unmounts what is mounted in a folder, and removes it.
+func clear(_ folder: String) {
+  let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
+  for mount in mounts.split(separator: "\n").map({ $0.split(separator: " ") })
+  where mount.count > 1 && mount[1].hasPrefix(folder + "/") {
+    _ = try? Tool.run(["fusermount3", "-u", "-z", String(mount[1])])
+  }
+  _ = try? Tool.run(["rm", "-rf", "--one-file-system", folder])
+}
+
 /// Ends what was started and removes what was made, when somebody ends the benchmark before its time.
 func endOnSignal(_ options: Options) -> [any DispatchSourceSignal] {
   [SIGINT, SIGTERM, SIGHUP].map { number in
@@ -124,13 +141,10 @@ func endOnSignal(_ options: Options) -> [any DispatchSourceSignal] {
     source.setEventHandler {
       // fuse-lun's daemons are not among them; each goes with its mount.
       Running.terminateAll()
-      for folder in ["/dev/shm", options.disk].map({ "\($0)/fuse-lun-bench-\(getpid())" }) {
-        let mounts = (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8)) ?? ""
-        for mount in mounts.split(separator: "\n").map({ $0.split(separator: " ") })
-        where mount.count > 1 && mount[1].hasPrefix(folder + "/") {
-          _ = try? Tool.run(["fusermount3", "-u", "-z", String(mount[1])])
-        }
-        _ = try? Tool.run(["rm", "-rf", "--one-file-system", folder])
+      // More than once: a mount that has just begun is not there yet.
+      for _ in 0..<5 {
+        ["/dev/shm", options.disk].forEach { clear("\($0)/fuse-lun-bench-\(getpid())") }
+        usleep(200_000)
       }
       exit(128 + number)
     }
@@ -157,15 +171,14 @@ do {
     let bench = Bench(folder: folder, size: options.size, fuseLun: fuseLun, nullfs: nullfs)
     results.comparisons.append(try compare(backing, bench, options))
   }
+  try save(results, options)
   if options.scales {
     let folder = "\(options.disk)/fuse-lun-bench-\(getpid())"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { _ = try? Tool.run(["rm", "-rf", "--one-file-system", folder]) }
     results.scaling = try scale(Scaling(fuseLun: fuseLun, folder: folder), options)
   }
-  let encoder = JSONEncoder()
-  encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-  try encoder.encode(results).write(to: URL(fileURLWithPath: options.output))
+  try save(results, options)
 } catch {
   FileHandle.standardError.write(Data("bench-lun: \(error)\n".utf8))
   exit(1)

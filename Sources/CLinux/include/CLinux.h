@@ -30,6 +30,10 @@ int linux_block_device_logical_block_size(int fd, int *bytes);
 // makes it wait for that same write-back (PR_SET_IO_FLUSHER, Linux 5.6, needs CAP_SYS_RESOURCE).
 int linux_set_io_flusher(void);
 
+// Sends the calling process a signal when the thread that started it ends (PR_SET_PDEATHSIG), or now if the process
+// `parent` is gone.
+void linux_end_with_parent(int32_t parent, int signal);
+
 // accept4 with SOCK_CLOEXEC, and the user of the process at the other end of a Unix socket (SO_PEERCRED).
 int linux_accept_cloexec(int fd);
 int linux_peer_user(int fd, uint32_t *user);

@@ -23,7 +23,8 @@ public struct ImageWriter {
       var end = begin
       while end < bytes.count, !isZero(bytes, end) { end = min(bytes.count, end + Self.piece) }
       if end > begin {
-        try writeAll(UnsafeRawBufferPointer(rebasing: bytes[begin..<end]), at: offset + Int64(begin))
+        let part = UnsafeRawBufferPointer(rebasing: bytes[begin..<end])
+        try writeAll(part, to: file, at: offset + Int64(begin), path: path)
       }
       begin = end
       while begin < bytes.count, isZero(bytes, begin) { begin = min(bytes.count, begin + Self.piece) }
@@ -35,17 +36,6 @@ public struct ImageWriter {
     let first = bytes.baseAddress! + begin
     // Each byte is the same as the one before, and the first is 0: as fast as memory.
     return bytes[begin] == 0 && memcmp(first, first + 1, count - 1) == 0
-  }
-
-  private func writeAll(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(StoreError) {
-    var done = 0
-    while done < bytes.count {
-      let count = retrying {
-        pwrite(file, bytes.baseAddress! + done, bytes.count - done, off_t(offset + Int64(done)))
-      }
-      guard count > 0 else { throw .system("write", path) }
-      done += count
-    }
   }
 }
 

@@ -13,7 +13,7 @@ extension Store {
   ///
   /// - Throws: `absent` if there is no such LUN.
   public func logs(of lun: LUNName) throws(StoreError) -> [Int] {
-    try lunFolder(lun).entries().compactMap { Self.logNumber($0.name) }.sorted()
+    try lunFolder(lun).entries().compactMap { Self.logNumber($0) }.sorted()
   }
 
   /// The number of the log that begins with a snapshot, if one does.
@@ -83,7 +83,7 @@ extension OpenStore {
     let lun = try lun(name)
     let folder = try store.lunFolder(name)
     let taken = try folder.entries().compactMap { entry in
-      Store.logNumber(entry.name.hasPrefix("@") ? String(entry.name.dropFirst()) : entry.name)
+      Store.logNumber(entry.hasPrefix("@") ? String(entry.dropFirst()) : entry)
     }
     let number = (taken.max() ?? 0) + 1
     let header = WriteLog.Header(

@@ -126,7 +126,11 @@ extension MachineModel {
     if case .found(let path, _) = driveFile(prefix, directory + "/default", s) {
       saved = tree(s).text(path)?.split(separator: "\n").first.flatMap { Int($0.prefix { $0.isNumber }) }
     }
-    var candidates = [menu.entryToBoot(saved: saved)].compactMap { $0 } + menu.fallback
+    let chosen = chosenEntry(s).flatMap { name in
+      Int(name) ?? menu.entries.firstIndex { $0.title == name }
+    }
+    s.menuEntry = 0
+    var candidates = [chosen ?? menu.entryToBoot(saved: saved)].compactMap { $0 } + menu.fallback
     candidates = candidates.filter { menu.entries.indices.contains($0) }
     guard !candidates.isEmpty else {
       say("GRUB", "grub>", &out)
@@ -217,7 +221,7 @@ extension MachineModel {
         case .noFile:
           return .failure(
             LoaderError(
-              finding: fileFinding(load.file.path), console: "Error 15: File not found",
+              finding: fileFinding(load.file.path, s), console: "Error 15: File not found",
               sentence: "\(place): \(load.file.path) is not on \(device.name(.legacy)); \(filesSeen(s))"))
         }
       case "initrd":
@@ -248,9 +252,9 @@ extension MachineModel {
   }
 
   /// A kernel that exists elsewhere in the system is not visible from here; one that does not exist at all is missing.
-  private func fileFinding(_ path: String) -> Finding.Code {
+  private func fileFinding(_ path: String, _ s: MachineState) -> Finding.Code {
     let name = path.split(separator: "/").last.map(String.init) ?? path
-    return trees.last.map { $0.exists("/boot/" + name) } == true ? .bootFilesNotVisible : .kernelFileMissing
+    return tree(s).exists("/boot/" + name) ? .bootFilesNotVisible : .kernelFileMissing
   }
 
   func searchDrives(_ matches: (PartitionSpec) -> Bool, _ s: MachineState) -> GrubDevice? {
@@ -332,7 +336,9 @@ extension MachineModel {
         .menuMissing, .bootLoader, because: [.biosDrives],
         "GRUB has no menu: \(directory)/grub.cfg is not there", &s, &out)
     }
-    switch evaluateGrub2(text, path, prefix, s) {
+    let result = evaluateGrub2(text, path, prefix, s)
+    s.menuEntry = 0
+    switch result {
     case .success(let result):
       hand(
         over: result.selection, readTime: Pace.about(5200),

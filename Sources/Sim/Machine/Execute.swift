@@ -20,6 +20,17 @@ extension MachineModel {
     case .modules(let names):
       loadModules(names, &s, &out)
       return .next(Pace.between(20, 150, seen: 60))
+    case .insmod(let module):
+      return executeInsmod(module, part: part, &s, &out)
+    case .needsModules(let names, let failTo):
+      return executeNeedsModules(names, failTo: failTo, part: part, &s, &out)
+    case .coldplug(let names, let window):
+      coldplug(names, window, &s, &out)
+      return .next(Self.instant)
+    case .settle(let limit):
+      return s.scsi.coming.isEmpty || timedOut ? .next(Pace.about(50)) : .wait(limit)
+    case .findInterface(let name, let place, let failTo):
+      return executeFindInterface(name, place: place, failTo: failTo, part: part, &s, &out)
     case .startRootWait(let window):
       out.schedule(MachineEvent(.rootWaitOver), window)
       return .next(Self.instant)
@@ -80,9 +91,11 @@ extension MachineModel {
         part, "there is no iBFT: no option ROM logged in to a target on this boot",
         because: [.bootDevice, .ibft], sets: .login, to: &out)
       return .to(target, Self.instant)
-    case .noteProblem(let problem):
+    case .noteProblem(let problem, let why):
       s.iscsi.problem = problem.rawValue
-      explain(part, problem.reason, because: [.initramfs, .selection], sets: .login, to: &out)
+      explain(
+        part, (why.map { $0 + ": " } ?? "") + problem.reason, because: [.initramfs, .selection],
+        sets: .login, to: &out)
       return .next(Self.instant)
     case .waitRoot(let root):
       return executeWaitRoot(root, part: part, timedOut: timedOut, &s, &out)
@@ -100,6 +113,9 @@ extension MachineModel {
     case .stopDaemon(let why):
       stopDaemon(why, &s, &out)
       return .next(Pace.between(5, 100, seen: 20))
+    case .lockFile(let name, let held):
+      if let bit = library.serviceBit(name) { s.services.set(bit, held) }
+      return .next(Self.instant)
     case .spareDaemon:
       s.iscsi.daemonSpared = true
       return .next(Self.instant)
@@ -126,7 +142,8 @@ extension MachineModel {
         }
       }
       return .next(Pace.between(50, 500, seen: 150))
-    case .firewall(let drops, let why):
+    case .firewall(let drops, let cuts, let why):
+      cutConnections(cuts, why, part: part, &s, &out)
       if s.network.dropped != drops {
         let cut = drops.subtracting(s.network.dropped).members
         s.network.dropped = drops
@@ -158,6 +175,18 @@ extension MachineModel {
       return timedOut ? .next(Self.instant) : .wait(length)
     case .reservation(let request, let node):
       return executeReservation(request, node: node, part: part, &s, &out)
+    case .install(let node):
+      return executeInstall(node, part: part, &s, &out)
+    case .moduleRefused(let why):
+      s.iscsi.problem = LoginProblem.moduleRefused.rawValue
+      explain(part, why, because: [.story], sets: .login, to: &out)
+      return .next(Self.instant)
+    case .prompt:
+      s.phase = .stuck
+      s.prompt = .initramfs
+      return .stop
+    case .files(let number):
+      return executeFiles(number, part: part, &s, &out)
     case .installGrub(let node, let installation, let says):
       return executeInstallGrub(node, installation, says: says, part: part, &s, &out)
     case .halt(let request):
@@ -177,6 +206,7 @@ extension MachineModel {
     case .read, .remountRoot, .sync, .writeFiles, .endWriting: return rootIO(s) != .blocked
     case .waitInVain: return false
     case .waitInterface: return !s.network.present.isEmpty
+    case .settle: return s.scsi.coming.isEmpty
     case .configure(let interface, let source, _, _):
       guard let nic = nic(interface) else { return false }
       return linkUp(nic, s) && (effective(source, s) == .fixed || scenario.network.dhcp)

@@ -1,7 +1,6 @@
 /// What netfilter's INPUT and OUTPUT chains let through of an established connection to a target.
 ///
 /// Both have to: without what the target sends nothing arrives, and without our acknowledgements the connection dies, too.
-/// Chains of the system's own are not followed.
 struct FirewallRules: Sendable {
   private struct Chain: Sendable {
     var policyDrops = false
@@ -15,13 +14,15 @@ struct FirewallRules: Sendable {
     var destination: String?
     var sourcePorts: ClosedRange<Int>
     var destinationPorts: ClosedRange<Int>
+    /// What connection tracking calls it.
+    var state: String
   }
 
   /// net.ipv4.ip_local_port_range: our side of the connection.
   private static let ephemeral = 32768...60999
 
-  private var input = Chain()
-  private var output = Chain()
+  /// INPUT, OUTPUT, and the chains that rules of theirs lead to.
+  private var chains: [String: Chain] = [:]
 
   /// One iptables command's arguments.
   mutating func apply(_ words: [String]) {
@@ -31,9 +32,11 @@ struct FirewallRules: Sendable {
       words.removeSubrange(table...table + 1)
     }
     guard let command = words.first else { return }
-    let name = words.dropFirst().first
-    if name == "INPUT" || name == nil { Self.apply(command, Array(words.dropFirst(2)), to: &input) }
-    if name == "OUTPUT" || name == nil { Self.apply(command, Array(words.dropFirst(2)), to: &output) }
+    guard let name = words.dropFirst().first else {
+      for name in chains.keys { Self.apply(command, [], to: &chains[name, default: Chain()]) }
+      return
+    }
+    Self.apply(command, Array(words.dropFirst(2)), to: &chains[name, default: Chain()])
   }
 
   private static func apply(_ command: String, _ rest: [String], to chain: inout Chain) {
@@ -58,38 +61,57 @@ struct FirewallRules: Sendable {
   }
 
   /// The targets whose packets, or packets to whom, are dropped.
-  func drops(_ scenario: Scenario) -> Set64 {
-    var dropped: Set64 = []
-    for (index, target) in scenario.targets.enumerated() where !lets(target, scenario) { dropped.put(index) }
-    return dropped
+  func drops(_ scenario: Scenario) -> Set64 { refused("ESTABLISHED", scenario) }
+
+  /// The targets to whom a new connection would work while that which was there before the rules does not: tracking never
+  /// saw its beginning and calls its packets invalid.
+  func cuts(_ scenario: Scenario) -> Set64 {
+    refused("INVALID", scenario).subtracting(drops(scenario))
   }
 
-  private func lets(_ target: TargetSpec, _ scenario: Scenario) -> Bool {
+  private func refused(_ state: String, _ scenario: Scenario) -> Set64 {
+    var refused: Set64 = []
+    for (index, target) in scenario.targets.enumerated() where !lets(target, state, scenario) {
+      refused.put(index)
+    }
+    return refused
+  }
+
+  private func lets(_ target: TargetSpec, _ state: String, _ scenario: Scenario) -> Bool {
     let port = target.portal.split(separator: ":").last.flatMap { Int($0) } ?? 3260
     let host = MachineModel.host(target.portal)
-    return Self.lets(
-      input,
+    return lets(
+      "INPUT",
       Packet(
         interfaceFlags: ["-i", "--in-interface"], source: host, destination: nil, sourcePorts: port...port,
-        destinationPorts: Self.ephemeral), scenario)
-      && Self.lets(
-        output,
+        destinationPorts: Self.ephemeral, state: state), scenario)
+      && lets(
+        "OUTPUT",
         Packet(
           interfaceFlags: ["-o", "--out-interface"], source: nil, destination: host,
-          sourcePorts: Self.ephemeral, destinationPorts: port...port), scenario)
+          sourcePorts: Self.ephemeral, destinationPorts: port...port, state: state), scenario)
   }
 
-  private static func lets(_ chain: Chain, _ packet: Packet, _ scenario: Scenario) -> Bool {
-    for rule in chain.rules where matches(rule, packet, scenario) {
+  private func lets(_ name: String, _ packet: Packet, _ scenario: Scenario) -> Bool {
+    decision(name, packet, scenario, depth: 0) ?? !(chains[name]?.policyDrops ?? false)
+  }
+
+  /// Nil: the packet comes back out of the chain.
+  private func decision(_ name: String, _ packet: Packet, _ scenario: Scenario, depth: Int) -> Bool? {
+    // The kernel refuses chains that lead to themselves.
+    guard depth < 16 else { return nil }
+    for rule in chains[name]?.rules ?? [] where Self.matches(rule, packet, scenario) {
       guard let jump = rule.firstIndex(where: { $0 == "-j" || $0 == "--jump" }), jump + 1 < rule.count
       else { continue }
       switch rule[jump + 1] {
       case "ACCEPT": return true
       case "DROP", "REJECT": return false
-      default: continue
+      case "RETURN": return nil
+      case let other:
+        if let taken = decision(other, packet, scenario, depth: depth + 1) { return taken }
       }
     }
-    return !chain.policyDrops
+    return nil
   }
 
   private static func matches(_ rule: [String], _ packet: Packet, _ scenario: Scenario) -> Bool {
@@ -108,8 +130,8 @@ struct FirewallRules: Sendable {
       && meets(["-d", "--destination", "--dst"]) { covers($0, packet.destination ?? "") }
       && meets(["--sport", "--source-port"]) { holds($0, packet.sourcePorts) }
       && meets(["--dport", "--destination-port"]) { holds($0, packet.destinationPorts) }
-      && meets(["--state", "--ctstate"]) { $0.split(separator: ",").contains("ESTABLISHED") }
-      && !rule.contains("--syn")
+      && meets(["--state", "--ctstate"]) { $0.split(separator: ",").map(String.init).contains(packet.state) }
+      && rule.indices.allSatisfy { rule[$0] != "--syn" || $0 > 0 && rule[$0 - 1] == "!" }
   }
 
   /// "3260" or "1024:65535": every one of the ports is in it.

@@ -44,8 +44,10 @@ extension MachineModel {
     s.network.targets = targets
     s.network.unplugged = unplugged
     s.rootWaitOver = false
+    s.services = []
     s.delay = DelayState()
     danglingSessionsAge(&out, s)
+    s.prompt = .none
     s.phase = .firmware
     enter(.firmware, &s, &out)
     say("BIOS", "POST", &out)

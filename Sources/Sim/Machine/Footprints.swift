@@ -47,7 +47,8 @@ extension MachineModel {
     switch op {
     case .say, .tell, .pause, .jump, .read, .link, .dropAddress, .setAddress, .noteProblem, .remountRoot,
       .startDaemon, .stopDaemon,
-      .spareDaemon, .killAll, .firewall, .sync, .write, .writeFiles, .endWriting, .waitInVain, .startRootWait,
+      .spareDaemon, .lockFile, .killAll, .firewall, .sync, .write, .writeFiles, .endWriting, .waitInVain,
+      .startRootWait,
       .waitInterface:
       return Footprint(reads: Part.machine, writes: Part.machine)
     case .unlessIBFT:

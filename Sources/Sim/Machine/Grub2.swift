@@ -118,6 +118,7 @@ extension MachineModel {
       delegate: Drives(model: self, state: s), root: device, prefix: "(\(device))\(grubDirectory(prefix, s))")
     evaluator.run(config, file: path)
     evaluator.delegate.failed = nil
+    if let chosen = chosenEntry(s) { evaluator.variables["default"] = chosen }
     guard evaluator.bootDefault() != nil else {
       return .failure(
         LoaderError(

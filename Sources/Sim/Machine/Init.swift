@@ -8,9 +8,10 @@ extension MachineModel {
   }
 
   func initProgram(_ s: MachineState) -> UInt16 {
-    library.program("init \(s.tree)") {
+    library.program("init \(s.tree) \(answers(Int(s.step)).sorted { $0.key < $1.key })") {
       let tree = tree(s)
-      return hasSystemd(tree) ? systemdStart(tree) : sysvStart(tree)
+      if hasUpstart(tree) { return upstartStart(tree) }
+      return hasSystemd(tree) ? systemdStart(tree) : sysvStart(tree, s)
     }
   }
 
@@ -27,9 +28,10 @@ extension MachineModel {
           ])
       }
     }
-    return library.program("shutdown \(s.tree) \(reboot)") {
+    return library.program("shutdown \(s.tree) \(reboot) \(s.services.rawValue)") {
       let tree = tree(s)
-      return hasSystemd(tree) ? systemdStop(tree, reboot: reboot) : sysvStop(tree, reboot: reboot)
+      if hasUpstart(tree) { return upstartStop(tree, reboot: reboot) }
+      return hasSystemd(tree) ? systemdStop(tree, reboot: reboot) : sysvStop(tree, s, reboot: reboot)
     }
   }
 
@@ -44,18 +46,20 @@ extension MachineModel {
     read(Inittab.self, "/etc/inittab", tree)?.defaultLevel ?? "2"
   }
 
-  private func sysvStart(_ tree: MemoryFileTree) -> Program {
+  private func sysvStart(_ tree: MemoryFileTree, _ s: MachineState) -> Program {
     var compiler = CommandCompiler(model: self, tree: tree)
-    var pieces: [[Op]] = []
+    if hasRedHatInit(tree) { compiler.locks = [] }
+    compiler.answers = answers(Int(s.step))
     compiler.ops.add(.say("INIT: version booting"))
     compiler.ops.add(.pause(Pace.about(500)))
-    pieces.append(compiler.take())
+    var pieces = [compiler.take()]
     for path in ["/etc/rc.d/rc.sysinit", "/etc/init.d/boot"] where tree.isFile(path) {
       compiler.script(path, "start", unreadable: "\(path): Input/output error")
       pieces.append(compiler.take())
     }
     let level = defaultRunlevel(tree)
     for level in ["S", level] {
+      compiler.environment["RUNLEVEL"] = level
       if level != "S" {
         compiler.ops.add(.say("INIT: Entering runlevel: \(level)"))
         pieces.append(compiler.take())
@@ -74,18 +78,22 @@ extension MachineModel {
     return Program(part: "rc", tasks: Self.chain(pieces))
   }
 
-  private func sysvStop(_ tree: MemoryFileTree, reboot: Bool) -> Program {
+  private func sysvStop(_ tree: MemoryFileTree, _ s: MachineState, reboot: Bool) -> Program {
     let level = reboot ? "6" : "0"
     var compiler = CommandCompiler(model: self, tree: tree)
+    compiler.environment["RUNLEVEL"] = level
     var pieces: [[Op]] = []
     compiler.ops.add(.say("INIT: Switching to runlevel: \(level)"))
     compiler.ops.add(.pause(Pace.about(600)))
     pieces.append(compiler.take())
     // `rc` of Red Hat stops only what has its lock file; Debian's and SUSE's stop everything linked.
-    let locked = tree.exists("/etc/rc.d/rc.sysinit")
+    let locked = hasRedHatInit(tree)
+    if locked { compiler.locks = locks(s) }
+    // SUSE's rc stops by the links of the runlevel that it leaves.
+    let left = tree.isDirectory("/etc/init.d/rc\(level).d") ? defaultRunlevel(tree) : level
     for starts in [false, true] {
-      for link in links(level, start: starts, tree) {
-        if !starts, locked, !started(link.name, tree) { continue }
+      for link in links(starts ? level : left, start: starts, tree) {
+        if !starts, locked, compiler.locks?.contains(link.name) != true { continue }
         // Debian's rc stops with S links too in these runlevels; Red Hat's and SUSE's start what halts.
         let action = !starts || link.path.hasPrefix("/etc/rc\(level).d/") && !locked ? "stop" : "start"
         compiler.script(
@@ -97,10 +105,6 @@ extension MachineModel {
     compiler.ops.add(.noProcessesLeft(says: "INIT: no more processes left in this runlevel"))
     pieces.append(compiler.take())
     return Program(part: "rc", tasks: Self.chain(pieces))
-  }
-
-  private func started(_ name: String, _ tree: MemoryFileTree) -> Bool {
-    links(defaultRunlevel(tree), start: true, tree).contains { $0.name == name }
   }
 
   /// Pieces one after the other, as few tasks as their counters allow.
@@ -124,36 +128,23 @@ extension MachineModel {
 
   // MARK: - Commands of the story
 
-  func commandProgram(_ line: String, _ index: Int) -> UInt16 {
-    library.program("command \(index)") {
-      var compiler = CommandCompiler(model: self, tree: trees[index])
-      compiler.line(line, from: "story")
+  func commandProgram(_ line: String, asUser: Bool = false, _ index: Int, _ s: MachineState) -> UInt16 {
+    let files = library.files(s.tree)
+    // At an installation system's console names of devices matter; they are those of this moment.
+    let names = files.console == nil ? "" : deviceKey(s)
+    return library.program("command \(index) \(s.tree) \(s.services.rawValue) \(names)") {
+      var compiler = CommandCompiler(model: self, tree: files.view(inventory).withUsualDirectories)
+      compiler.typed = TypedFiles(
+        files: files, name: "\(s.tree) step \(index) \(names)", isRoot: !asUser,
+        kernel: library.selection(s.firmware.selection)?.kernelVersion ?? scenario.installer.kernel,
+        devices: files.console == nil ? [:] : devices(s))
+      if hasRedHatInit(files.tree) { compiler.locks = locks(s) }
+      compiler.type(line)
       let ops = compiler.take()
-      if !hasEffect(ops), !line.contains("update-initramfs"), !line.contains("mkinitrd") {
+      if !hasEffect(ops), compiler.typed?.isRefused == false {
         library.notLooked("story: `\(line)` does nothing that is modelled")
       }
       return Program(part: "sh", tasks: [Program.Task(name: line, ops: ops)])
-    }
-  }
-
-  /// The installation system: all drivers; local and USB disks first, then the discovery of every target.
-  func installerProgram() -> UInt16 {
-    library.program("installer") {
-      var ops: [Op] = [
-        .pause(Pace.about(20_000)),
-        .modules(hardwareDrivers + ["scsi_transport_iscsi", "libiscsi", "iscsi_tcp"]),
-        .pause(Window(.seconds(30))),
-      ]
-      ops.append(.configure(interface: nil, .fixed, limit: Pace.about(10_000), failTo: ops.count + 1))
-      let logins = scenario.targets.map { target in
-        Login(
-          initiator: target.acl?.first ?? scenario.machine.nics.lazy.compactMap(\.optionROM?.initiator).first,
-          target: target.iqn, portal: target.portal, chap: target.chap)
-      }
-      ops.append(.startDaemon)
-      ops.append(.login(logins, failTo: ops.count + 1))
-      ops.append(.up)
-      return Program(part: "installer", tasks: [Program.Task(name: "installer", ops: ops)])
     }
   }
 

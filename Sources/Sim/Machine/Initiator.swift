@@ -1,6 +1,6 @@
 /// What takes a session away; kept to name the finding, explained by the trace.
 enum LossCause: UInt8, Sendable {
-  case none, interfaceDown, addressRemoved, firewall, cable, target, logout
+  case none, interfaceDown, addressRemoved, firewall, cable, target, logout, noRecord
   /// Another machine has taken name and session.
   case reinstated
 }
@@ -30,6 +30,8 @@ extension MachineModel {
     guard reachableTargets(s).has(target) else { return .silent }
     if s.iscsi.session(target) == .loggedIn { return .loggedIn }
     guard initiatorReady(s) else {
+      // Why they are not there may be known already.
+      guard s.iscsi.problem != LoginProblem.moduleRefused.rawValue else { return .refused(.moduleRefused) }
       s.iscsi.problem = LoginProblem.unresolvedModules.rawValue
       out.note(.set(.login))
       return .refused(.unresolvedModules)
@@ -115,7 +117,7 @@ extension MachineModel {
           refused = true
           continue
         }
-        s.iscsi.problem = LoginProblem.unreachable.rawValue
+        s.iscsi.problem = silence(s).rawValue
         explain(
           part, "nothing answers at \(login.portal); the initiator tries again and again",
           because: [.address, .path], sets: .login, to: &out)
@@ -131,7 +133,7 @@ extension MachineModel {
           report(problem, login, part: part, &out)
           refused = true
         case .silent:
-          s.iscsi.problem = LoginProblem.unreachable.rawValue
+          s.iscsi.problem = silence(s).rawValue
           say(part, "connect to \(login.portal) failed (Connection refused)", &out)
           explain(
             part, "\(login.portal) does not answer; the initiator tries again and again",
@@ -141,6 +143,13 @@ extension MachineModel {
       }
     }
     return refused ? .to(failTo, Pace.about(200)) : .next(Pace.between(250, 700, seen: 400))
+  }
+
+  /// Why nobody answers: on this side there may be no adapter, or none with an address.
+  private func silence(_ s: MachineState) -> LoginProblem {
+    if s.network.present.isEmpty { return .noInterface }
+    guard s.network.address.isEmpty else { return .unreachable }
+    return s.iscsi.problem == LoginProblem.noAddress.rawValue ? .noAddress : .interfaceNotConfigured
   }
 
   /// Can a login that waits go on?
@@ -194,7 +203,7 @@ extension MachineModel {
       }
       writingResumes(&s, &out)
     case .failed, .offline:
-      if s.iscsi.daemon || recoversByItself(s) {
+      if logsInAgain(target, s) {
         out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
       }
     }
@@ -228,11 +237,12 @@ extension MachineModel {
     startRecovery(target, &s, &out)
   }
 
-  private func startRecovery(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+  func startRecovery(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     if let timeout = recoveryTimeout(of: target, s) {
       out.schedule(MachineEvent(.recoveryTimeout, target), timeout)
     }
-    if reachableTargets(s).has(target), s.iscsi.daemon || recoversByItself(s) {
+    // A connection that was cut: with its end the path is there for the next one, which pathRestored sees to.
+    if reachableTargets(s).has(target), !s.network.cut.has(target), logsInAgain(target, s) {
       out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
     }
   }
@@ -240,11 +250,13 @@ extension MachineModel {
   func recoveryTimedOut(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard s.iscsi.session(target) == .failed else { return }
     say("kernel", "session1: session recovery timed out after \(recoverySeconds(of: target, s)) secs", &out)
+    let nobody =
+      s.iscsi.daemon ? "iscsid has no record of the session" : "iscsid does not run"
     explain(
       "initiator",
-      s.iscsi.daemon || recoversByItself(s)
+      logsInAgain(target, s)
         ? "the path did not come back in time: the kernel gives the devices up"
-        : "nobody logs in again, because iscsid does not run: the kernel gives the devices up",
+        : "nobody logs in again, because \(nobody): the kernel gives the devices up",
       because: [.path, .daemon, .session], sets: .session, to: &out)
     goOffline(target, &s, &out)
   }
@@ -252,7 +264,7 @@ extension MachineModel {
   func goOffline(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     s.iscsi.sessions[target] = InitiatorState.Session.offline.rawValue
     out.cancel(MachineEvent(.relogin, target))
-    if reachableTargets(s).has(target), s.iscsi.daemon {
+    if reachableTargets(s).has(target), s.iscsi.daemon, logsInAgain(target, s) {
       out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
     }
     rootDeviceGone(target, &s, &out)
@@ -261,7 +273,7 @@ extension MachineModel {
   func relogin(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard reachableTargets(s).has(target),
       s.iscsi.session(target) == .failed || s.iscsi.session(target) == .offline,
-      s.iscsi.daemon || recoversByItself(s)
+      logsInAgain(target, s)
     else { return }
     guard !isContested(target, s) else {
       out.cancel(MachineEvent(.recoveryTimeout, target))
@@ -270,6 +282,7 @@ extension MachineModel {
         because: [.otherMachine, .path], sets: .session, to: &out)
     }
     s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
+    s.network.cut.drop(target)
     s.targets.forgot.drop(target)
     out.cancel(MachineEvent(.recoveryTimeout, target))
     say("kernel", "sd \(firstAddress(of: target)): Power-on or device reset occurred", &out)
@@ -292,7 +305,7 @@ extension MachineModel {
       switch s.iscsi.session(target) {
       case .loggedIn: out.schedule(MachineEvent(.daemonSync, target), Pace.between(1500, 2500, seen: 2000))
       case .failed, .offline:
-        if reachableTargets(s).has(target) {
+        if reachableTargets(s).has(target), logsInAgain(target, s) {
           out.schedule(MachineEvent(.relogin, target), Pace.between(200, 3000, seen: 2000))
         }
       case .none: break
@@ -315,6 +328,7 @@ extension MachineModel {
   /// from then on NOPs watch the connection, also after the daemon's death.
   func daemonSyncs(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard s.iscsi.daemon, s.iscsi.session(target) == .loggedIn else { return }
+    if dropsUnknownSession(target, s) { return dropUnknownSession(target, &s, &out) }
     s.iscsi.timersTree = s.tree + 1
     s.iscsi.watched.set(target, timers(of: target, s).noopInterval > 0)
     say("kernel", "sd \(firstAddress(of: target)): Power-on or device reset occurred", &out)

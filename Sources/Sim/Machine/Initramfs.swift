@@ -9,6 +9,8 @@ struct InitramfsImage: Sendable {
   var available: [String]
   var hasInitiator: Bool
   var files: MemoryFileTree
+  /// What went wrong while it was made, with its place.
+  var remarks: [String] = []
 }
 
 /// The initramfs: made by mkinitrd or update-initramfs, run after the kernel.
@@ -27,20 +29,8 @@ extension MachineModel {
     return nil
   }
 
-  /// The tree an image was last built from: what a story's step writes afterwards is not in it (S-42).
-  func buildTree(before treeIndex: Int) -> Int {
-    var built = 0
-    for index in steps.indices where index < treeIndex {
-      guard case .run(let line) = steps[index] else { continue }
-      if line.contains("update-initramfs") || line.contains("mkinitrd") || line.contains("dracut") {
-        built = index
-      }
-    }
-    return built
-  }
-
-  func image(_ selection: BootSelection, tree: MemoryFileTree) -> InitramfsImage {
-    var image = made(selection, tree)
+  func image(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
+    var image = made(selection, build)
     if let path = selection.initrdPath, let spec = scenario.initrds[path] {
       if let modules = spec.modules {
         image.ordered = modules
@@ -57,121 +47,39 @@ extension MachineModel {
     return image
   }
 
-  private func made(_ selection: BootSelection, _ tree: MemoryFileTree) -> InitramfsImage {
-    if tree.exists("/etc/initramfs-tools") { return madeByInitramfsTools(tree) }
-    if tree.exists("/etc/sysconfig/kernel")
-      && tree.text("/etc/sysconfig/kernel")?.contains("INITRD_MODULES") == true
-    {
-      return madeBySUSE(tree)
+  /// What is in an image is what its maker found when it was called, not what the files say now (S-42).
+  private func made(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
+    switch maker(of: build.tree) {
+    case .initramfsTools: madeByInitramfsTools(build.tree)
+    case .suse: madeBySUSE(selection, build)
+    case .redHat: madeByRedHat(selection, build)
     }
-    return madeByRedHat(tree)
   }
 
-  /// update-initramfs: MODULES= of initramfs.conf, the modules file, and open-iscsi's hook.
-  private func madeByInitramfsTools(_ tree: MemoryFileTree) -> InitramfsImage {
-    let conf = InitramfsConf.load(from: tree).map(read) ?? InitramfsConf()
-    let listed = read(InitramfsModules.self, "/etc/initramfs-tools/modules", tree)?.modules.map(\.name) ?? []
-    var available = listed
-    switch conf.modules {
-    case "most": available += hardwareDrivers
-    case "dep": available += driversOfAttachedHardware
-    default: break
-    }
-    let version = packageVersion("open-iscsi", tree)
-    let needsMarker = version.map { $0 < KernelVersion("2.0.873") } ?? false
-    let installed = tree.exists("/sbin/iscsistart") || tree.exists("/usr/sbin/iscsistart") || version != nil
-    let hook = installed && !conf.excludesISCSI && (!needsMarker || tree.exists("/etc/iscsi/iscsi.initramfs"))
-    if hook {
-      available += ["iscsi_tcp", "libiscsi", "scsi_transport_iscsi", "iscsi_ibft", "crc32c", "libcrc32c"]
-    }
-    var files = MemoryFileTree()
-    if hook {
-      for path in ["/etc/iscsi/initiatorname.iscsi", "/etc/iscsi/iscsi.initramfs"] {
-        if let bytes = tree.bytes(path) { files["/etc/" + TreePath.name(path)] = .file(bytes) }
-      }
-    }
-    return InitramfsImage(
-      maker: .initramfsTools, ordered: listed, available: available, hasInitiator: hook, files: files)
-  }
-
-  /// Drivers that a build on this machine finds in use (MODULES=dep).
-  private var driversOfAttachedHardware: [String] {
-    var drivers = scenario.machine.nics.map(\.driver) + ["sd_mod", "ext4"]
-    for disk in inventory.disks where disk.attachedAtStart {
-      switch disk.bus {
-      case .usb: drivers += ["usb_storage", "xhci_pci", "ehci_pci"]
-      case .sata, .ide: drivers += ["ahci", "ata_piix"]
-      case .scsi: drivers += Array(KernelModules.scsiAdapters).sorted()
-      default: break
-      }
-    }
-    return drivers
-  }
-
-  /// What mkinitrd adds by itself: the disk driver and the root's file system, as fstab has it.
-  private func diskModules(_ tree: MemoryFileTree) -> [String] {
-    ["scsi_mod", "sd_mod"] + [read(Fstab.self, "/etc/fstab", tree)?.root?.type ?? "ext3"]
-  }
-
-  /// mkinitrd of SLES 9: INITRD_MODULES, in order, and what /sbin/mkinitrd writes into the image's own files.
-  private func madeBySUSE(_ tree: MemoryFileTree) -> InitramfsImage {
-    let list = read(ShellVariables.self, "/etc/sysconfig/kernel", tree)?["INITRD_MODULES"] ?? ""
-    let modules = diskModules(tree) + list.split(separator: " ").map(String.init)
-    var files = MemoryFileTree()
-    if let name = tree.bytes("/etc/initiatorname.iscsi") { files["/etc/initiatorname.iscsi"] = .file(name) }
-    // The image has its own /etc/iscsi.conf: only what the script writes into it is there (S-11).
-    var conf = ""
-    if let script = tree.text("/sbin/mkinitrd") {
-      var interpreter = ShellInterpreter(tree: tree, delegate: CommandCompiler(model: self, tree: tree))
-      let run = interpreter.run(
-        ShellScript.parse(script, file: "/sbin/mkinitrd"), file: "/sbin/mkinitrd", arguments: ["-D", "eth0"])
-      for write in run.writes where write.path.known == "/etc/iscsi.conf" { conf += write.text.known ?? "" }
-    }
-    files.write(conf, to: "/etc/iscsi.conf")
-    return InitramfsImage(
-      maker: .suse, ordered: modules, available: modules,
-      hasInitiator: modules.contains { KernelModules.normalized($0) == "iscsi" }
-        && tree.exists("/sbin/iscsid"),
-      files: files)
-  }
-
-  /// mkinitrd of RHEL 4: adapters of modprobe.conf in order; Intel's post-install script adds the initiator, its modules and files.
-  private func madeByRedHat(_ tree: MemoryFileTree) -> InitramfsImage {
-    let aliases = read(ModprobeConf.self, "/etc/modprobe.conf", tree) ?? ModprobeConf()
-    var modules = diskModules(tree)
-    for (_, driver) in aliases.interfaces.sorted(by: { $0.key < $1.key }) { modules.append(driver) }
-    for adapter in aliases.hostAdapters {
-      if KernelModules.normalized(adapter) == "iscsi_sfnet" {
-        modules += ["crc32c", "libcrc32c", "md5", "scsi_transport_iscsi"]
-      }
-      modules.append(adapter)
-    }
-    var files = MemoryFileTree()
-    for path in ["/etc/iscsi.conf", "/etc/initiatorname.iscsi"] {
-      if let bytes = tree.bytes(path) { files[path] = .file(bytes) }
-    }
-    return InitramfsImage(
-      maker: .redHat, ordered: modules, available: modules,
-      hasInitiator: modules.contains { KernelModules.normalized($0) == "iscsi_sfnet" }, files: files)
+  /// Which program builds images on a system with these files.
+  func maker(of tree: MemoryFileTree) -> InitramfsImage.Maker {
+    if tree.exists("/etc/initramfs-tools") { return .initramfsTools }
+    let isSUSE = tree.text("/etc/sysconfig/kernel")?.contains("INITRD_MODULES") == true
+    return isSUSE ? .suse : .redHat
   }
 
   // MARK: - Programs
 
   func initramfsProgram(_ selection: BootSelection, _ s: MachineState) -> UInt16 {
-    let built = buildTree(before: Int(s.tree))
+    let build = build(ofImage: selection.initrdPath, s)
     return library.program(
-      "initramfs \(selection.initrdPath ?? "-") \(selection.kernelPath) \(selection.commandLine) \(built)"
+      "initramfs \(selection.initrdPath ?? "-") \(selection.kernelPath) \(selection.commandLine) \(build.key)"
     ) {
-      let image = image(selection, tree: trees[built])
-      let ops: [Op] =
-        switch image.maker {
-        case .initramfsTools: initramfsToolsOps(image, selection)
-        case .suse: suseOps(image, selection)
-        case .redHat: nashOps(image, selection)
-        }
-      return Program(
-        part: image.maker == .redHat ? "nash" : "initramfs",
-        tasks: [Program.Task(name: "initramfs", ops: ops)])
+      let image = image(selection, build)
+      switch image.maker {
+      case .initramfsTools:
+        return Program(
+          part: "initramfs",
+          tasks: [Program.Task(name: "initramfs", ops: initramfsToolsOps(image, selection))])
+      case .suse: return Program(part: "linuxrc", tasks: suseTasks(image, selection))
+      case .redHat:
+        return Program(part: "nash", tasks: [Program.Task(name: "initramfs", ops: nashOps(image, selection))])
+      }
     }
   }
 
@@ -179,94 +87,8 @@ extension MachineModel {
     RootName(KernelCommandLine(commandLine).last("root") ?? "")
   }
 
-  /// /init of initramfs-tools with open-iscsi's local-top script (open-iscsi 2.1.8, initramfs-tools 0.142).
-  private func initramfsToolsOps(_ image: InitramfsImage, _ selection: BootSelection) -> [Op] {
-    let root = rootName(selection.commandLine)
-    var ops = OpList()
-    ops.add(.say("Loading, please wait..."))
-    ops.add(.pause(Pace.about(1900)))
-    ops.add(.modules(image.available.filter { !isInitiator($0) }))
-    ops.add(.pause(Pace.about(400)))
-    ops.add(.say("Begin: Loading essential drivers ... done."))
-    let delay = Int64(KernelCommandLine(selection.commandLine).last("rootdelay") ?? "") ?? 0
-    let wait = Pace.milliseconds(ofSeconds: max(30, delay))
-    ops.add(.startRootWait(Pace.between(wait + 700, wait + 2300, seen: wait + 1000)))
-    // /init sleeps as long as rootdelay= says, once the drivers are in; the wait for the root has begun before (lab).
-    if delay > 0 { ops.add(.pause(Window(.milliseconds(Pace.milliseconds(ofSeconds: delay))))) }
-    ops.add(.pause(Pace.about(200)))
-    ops.add(.say("Begin: Mounting root file system ... Begin: Running /scripts/local-top ..."))
-    let end = ops.label()
-    let parameters = rootParameters(image.files, selection.commandLine)
-    let kernelLine = IPParameter(KernelCommandLine(selection.commandLine).last("ip") ?? "")
-    if !image.hasInitiator {
-      ops.add(.noteProblem(.noInitiator))
-    } else if !parameters.isActive {
-      ops.add(.noteProblem(.noParameters))
-    } else {
-      ops.add(.stage(.initramfsNetwork))
-      if parameters.isAutomatic {
-        ops.add(.modules(["iscsi_ibft"]))
-        ops.add(.waitInterface(limit: Pace.between(178_000, 184_000, seen: 180_000), failTo: end))
-        ops.add(
-          .configure(
-            interface: nil, .firmware, limit: Pace.between(240_000, 290_000, seen: 265_000), failTo: end)
-        )
-      } else {
-        ops.add(.waitInterface(limit: Pace.between(178_000, 184_000, seen: 180_000), failTo: end))
-        // Nothing has brought the interface up before: the first DHCP request goes nowhere (seen: 1.6 s once, 10 to 11 s three times).
-        ops.add(.pause(Pace.between(1600, 11_000, seen: 10_000)))
-        ops.add(
-          .configure(
-            interface: nil, kernelLine.client == nil ? .dhcp : .fixed,
-            limit: Pace.between(240_000, 290_000, seen: 265_000), failTo: end)
-        )
-      }
-      ops.add(.stage(.initramfsISCSI))
-      ops.add(
-        .modules(
-          ["scsi_transport_iscsi", "libiscsi", "iscsi_tcp", "crc32c", "libcrc32c"].filter {
-            image.available.contains($0)
-          }))
-      ops.add(.say("iscsistart: version 2.1.8"))
-      ops.add(.pause(Pace.between(1000, 1300, seen: 1050)))
-      if parameters.isAutomatic {
-        ops.add(.unlessIBFT(end))
-        ops.add(.loginFromFirmware(failTo: end))
-      } else {
-        let name =
-          parameters.initiator ?? read(InitiatorName.self, "/etc/initiatorname.iscsi", image.files)?.name
-        let chap = parameters.values["ISCSI_USERNAME"].map {
-          Credentials(username: $0, password: parameters.values["ISCSI_PASSWORD"] ?? "")
-        }
-        let logins = parameters.targetAddresses.map {
-          Login(
-            initiator: name, target: parameters.targetName ?? "", portal: "\($0):\(parameters.port)",
-            chap: chap)
-        }
-        ops.add(.login(logins, failTo: end))
-      }
-    }
-    ops.place(end)
-    ops.add(.waitRoot(root))
-    ops.add(.mountRoot(root))
-    ops.add(.switchRoot(initPath: "/sbin/init"))
-    return ops.finished
-  }
-
-  private func isInitiator(_ module: String) -> Bool {
-    KernelModules.initiators.contains(KernelModules.normalized(module))
-  }
-
-  /// What open-iscsi's local-top script works with: file and kernel line merged by its own precedence.
-  private func rootParameters(_ files: MemoryFileTree, _ commandLine: String) -> ISCSIRootParameters {
-    read(
-      ISCSIRootParameters.merge(
-        commandLine: KernelCommandLine(commandLine),
-        initramfs: read(IscsiInitramfs.self, "/etc/iscsi.initramfs", files)))
-  }
-
   /// The settings of linux-iscsi and of RHEL 4's initiator in the image.
-  private func oldLogin(_ files: MemoryFileTree) -> Login? {
+  func oldLogin(_ files: MemoryFileTree) -> Login? {
     let conf = read(LinuxISCSIConfig.self, "/etc/iscsi.conf", files) ?? LinuxISCSIConfig()
     guard let address = conf.discoveryAddresses.first(where: { conf.isEnabled(discoveryAddress: $0) }) else {
       return nil
@@ -278,54 +100,17 @@ extension MachineModel {
       chap: auth.username.map { Credentials(username: $0, password: auth.password ?? "") })
   }
 
-  /// linuxrc of RHEL 4, run by nash: modules in order, then the initiator, then the root, at once.
+  /// linuxrc of Red Hat's mkinitrd; modules that the scenario leaves out are not in the image.
   private func nashOps(_ image: InitramfsImage, _ selection: BootSelection) -> [Op] {
-    let root = rootName(selection.commandLine)
-    var ops = OpList()
-    ops.add(.say("Red Hat nash version 4.2.1.6 starting"))
-    ops.add(.pause(Pace.about(500)))
-    let end = ops.label()
-    addOldInitiator(image, to: &ops, failTo: end)
-    ops.place(end)
-    ops.add(.mountRoot(root))
-    ops.add(.switchRoot(initPath: "/sbin/init"))
-    return ops.finished
-  }
-
-  /// linuxrc of SLES 9: the same parts; it looks for the root for a while, then gives a shell.
-  private func suseOps(_ image: InitramfsImage, _ selection: BootSelection) -> [Op] {
-    let root = rootName(selection.commandLine)
-    var ops = OpList()
-    ops.add(.pause(Pace.about(500)))
-    let end = ops.label()
-    addOldInitiator(image, to: &ops, failTo: end)
-    ops.place(end)
-    ops.add(.startRootWait(Pace.between(10_000, 12_000, seen: 10_500)))
-    ops.add(.waitRoot(root))
-    ops.add(.mountRoot(root))
-    ops.add(.switchRoot(initPath: "/sbin/init"))
-    return ops.finished
-  }
-
-  private func addOldInitiator(_ image: InitramfsImage, to ops: inout OpList, failTo end: Int) {
-    for module in image.ordered where !["iscsi", "iscsi_sfnet"].contains(KernelModules.normalized(module)) {
-      ops.add(.say("Loading \(module).ko module"))
-      ops.add(.modules([module]))
-      if KernelModules.normalized(module) == "usb_storage" { ops.add(.pause(Window(.seconds(8)))) }
+    var files = image.files
+    for path in files.list("/lib").map({ "/lib/" + $0 })
+    where !image.ordered.contains(KernelModules.normalized(TreePath.name(path))) {
+      files.remove(path)
     }
-    guard image.hasInitiator else { return ops.add(.noteProblem(.noInitiator)) }
-    guard let login = oldLogin(image.files) else { return ops.add(.noteProblem(.noParameters)) }
-    ops.add(.stage(.initramfsNetwork))
-    ops.add(.waitInterface(limit: Pace.between(100, 300, seen: 200), failTo: end))
-    ops.add(.configure(interface: nil, .fixed, limit: Pace.between(4000, 8000, seen: 5000), failTo: end))
-    ops.add(.stage(.initramfsISCSI))
-    let initiator =
-      image.ordered.first { ["iscsi", "iscsi_sfnet"].contains(KernelModules.normalized($0)) } ?? "iscsi"
-    ops.add(.say("Loading \(initiator).ko module"))
-    ops.add(.modules([initiator]))
-    ops.add(.startDaemon)
-    ops.add(.pause(Pace.between(200, 2000, seen: 500)))
-    ops.add(.login([login], failTo: end))
+    var compiler = NashCompiler(model: self, image: files, selection: selection)
+    let written = Set(files.list("/lib").map { KernelModules.normalized($0) })
+    compiler.added = image.ordered.filter { !written.contains(KernelModules.normalized($0)) }
+    return compiler.compile(hasInitiator: image.hasInitiator)
   }
 }
 
@@ -353,10 +138,12 @@ extension Op {
     case .jump(let to): .jump(map(to))
     case .read(let path, let says, let to): .read(path, says: says, failTo: map(to))
     case .waitInterface(let limit, let to): .waitInterface(limit: limit, failTo: map(to))
+    case .findInterface(let name, let place, let to): .findInterface(name, place: place, failTo: map(to))
     case .configure(let interface, let source, let limit, let to):
       .configure(interface: interface, source, limit: limit, failTo: map(to))
     case .login(let logins, let to): .login(logins, failTo: map(to))
     case .loginFromFirmware(let to): .loginFromFirmware(failTo: map(to))
+    case .needsModules(let names, let to): .needsModules(names, failTo: map(to))
     case .unlessIBFT(let to): .unlessIBFT(map(to))
     case .remountRoot(let readWrite, let to): .remountRoot(readWrite: readWrite, failTo: map(to))
     default: self

@@ -42,7 +42,8 @@ struct KernelVersion: Comparable, Sendable {
 /// The kernel: drivers and what they find.
 extension MachineModel {
   func kernelVersion(_ s: MachineState) -> KernelVersion {
-    KernelVersion(library.selection(s.firmware.selection)?.kernelVersion ?? "6.1")
+    KernelVersion(
+      library.selection(s.firmware.selection)?.kernelVersion ?? scenario.installer.kernel ?? "6.1")
   }
 
   /// Until about 2.6.19 IDE disks are the IDE layer's, with names of their own; later libata makes them sd.
@@ -101,7 +102,7 @@ extension MachineModel {
     }
   }
 
-  private func drives(_ module: String, _ disk: Int) -> Bool {
+  func drives(_ module: String, _ disk: Int) -> Bool {
     switch inventory.disks[disk].bus {
     case .usb: module == "usb_storage"
     case .sata: KernelModules.sataAdapters.contains(module)

@@ -15,6 +15,8 @@ struct MachineEvent: Hashable, Sendable {
     case task
     /// The wait of task `a` at instruction `b` of program `c` is over.
     case timeout
+    /// udev has loaded the drivers of what it found.
+    case coldplugged
     /// A driver's disk `a` is there: it gets its name.
     case diskReady
     /// The session with target `a` notices that its peer is silent or gone.

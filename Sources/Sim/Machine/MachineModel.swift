@@ -10,8 +10,6 @@ final class MachineModel: Model, @unchecked Sendable {
 
   let scenario: Scenario
   let inventory: Inventory
-  /// The system's files before each step of the story.
-  let trees: [MemoryFileTree]
   let steps: [StoryStep]
   let library: Library
   let kernelModules: [String]
@@ -20,15 +18,7 @@ final class MachineModel: Model, @unchecked Sendable {
     self.scenario = scenario
     inventory = Inventory(scenario)
     steps = scenario.story.flatMap { $0 == .reboot ? [.shutdown, .boot] : [$0] }
-    var tree = scenario.files
-    var trees: [MemoryFileTree] = []
-    for step in steps {
-      trees.append(tree)
-      if case .write(let path, let text) = step { tree[path] = text.map { .file(Array($0.utf8)) } }
-    }
-    trees.append(tree)
-    self.trees = trees
-    library = Library()
+    library = Library(DiskFiles(tree: scenario.files))
     var modules = KernelModules.known
     for nic in scenario.machine.nics where !modules.contains(nic.driver) { modules.append(nic.driver) }
     kernelModules = modules
@@ -60,6 +50,7 @@ final class MachineModel: Model, @unchecked Sendable {
     case .kernel: kernelStarted(&s, &out)
     case .task: runTask(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
     case .timeout: taskTimedOut(Int(event.a), at: Int(event.b), program: Int(event.c), &s, &out)
+    case .coldplugged: coldplugged(&s, &out)
     case .diskReady: diskReady(Int(event.a), &s, &out)
     case .notice: sessionNotices(Int(event.a), &s, &out)
     case .recoveryTimeout: recoveryTimedOut(Int(event.a), &s, &out)
@@ -95,9 +86,6 @@ final class MachineModel: Model, @unchecked Sendable {
     out.note(.says(part: part, text(), because: facts()))
     for fact in sets { out.note(.set(fact)) }
   }
-
-  /// The tree that the running (or booting) system has.
-  func tree(_ s: MachineState) -> MemoryFileTree { trees[Int(s.tree)] }
 }
 
 /// Values that states refer to by number: made once, equal values have one number, 0 is "none".
@@ -110,9 +98,26 @@ final class Library {
   private var shutdowns: [ShutdownResult] = []
   private var installations: [GrubInstallation] = []
   private var cachedPaths: [String: Int] = [:]
+  private var serviceNames: [String] = []
   /// Lines of files that were not understood where they could matter.
   private(set) var notLookedAt: [String] = []
   private var menuCache: [String: Any] = [:]
+  private var versions: [UInt32: DiskFiles]
+  private var builds: [String: ImageBuild] = [:]
+
+  /// Begins with the files that the scenario has: version 0.
+  init(_ files: DiskFiles) { versions = [0: files] }
+
+  /// The version of the files that came about in a way, made at first.
+  func files(_ how: String, make: () -> DiskFiles) -> UInt32 {
+    let number = max(1, Self.hash(how) & 0x7FFF_FFFF)
+    if versions[number] == nil { versions[number] = make() }
+    return number
+  }
+  func files(_ number: UInt32) -> DiskFiles { versions[number] ?? DiskFiles(tree: MemoryFileTree()) }
+
+  func add(_ build: ImageBuild) { builds[build.key] = build }
+  func build(_ key: String?) -> ImageBuild? { key.flatMap { builds[$0] } }
 
   func number(_ value: BootSelection) -> UInt16 { Self.intern(value, &selections) }
   func selection(_ number: UInt16) -> BootSelection? { Self.value(number, selections) }
@@ -146,6 +151,17 @@ final class Library {
     guard cachedPaths.count < 64 else { return nil }
     cachedPaths[path] = cachedPaths.count
     return cachedPaths.count - 1
+  }
+
+  /// The bit of a service's lock file; nil beyond the 64 that are told apart.
+  func serviceBit(_ name: String) -> Int? {
+    if let known = serviceNames.firstIndex(of: name) { return known }
+    guard serviceNames.count < 64 else { return nil }
+    serviceNames.append(name)
+    return serviceNames.count - 1
+  }
+  func services(_ set: Set64) -> Set<String> {
+    Set(serviceNames.indices.filter { set.has($0) }.map { serviceNames[$0] })
   }
 
   func parsed<T>(_ key: String, make: () -> T) -> T {

@@ -9,13 +9,22 @@ struct MachineState: Hashable, Sendable {
     case stuck
   }
 
+  /// Where a boot that ended can be taken up by hand.
+  enum Prompt: UInt8 {
+    case none
+    /// The initramfs gave up and shows its shell.
+    case initramfs
+    /// Somebody typed there; what comes of it is this boot's end.
+    case rescued
+  }
+
   var phase: Phase = .off
   /// How far the boot is: index into `Stage.allCases`.
   var stage: UInt8 = 0
   /// The next step of the story.
   var step: UInt8 = 0
-  /// Which version of the system's files is on the disks (index into the model's trees).
-  var tree: UInt8 = 0
+  /// Which version of the system's files is on the disks: its number in the library, 0 as the scenario gives them.
+  var tree: UInt32 = 0
   /// Local devices that are plugged in.
   var attached: Set64 = []
   /// Boot code written by the story over what the scenario gave; 0: as given, else an interned `Installation`.
@@ -28,6 +37,9 @@ struct MachineState: Hashable, Sendable {
   /// The initramfs has waited for its root as long as it will.
   var rootWaitOver = false
   var program = ProgramState()
+  var prompt = Prompt.none
+  /// The step that chose the next boot's menu entry: its index + 1; 0: none did.
+  var menuEntry: UInt8 = 0
   /// Outages that happen when a stage is reached: bits for the story's steps that arm them, in order.
   var armed: UInt64 = 0
   /// What the root's medium holds, with the machine on or off.
@@ -35,6 +47,8 @@ struct MachineState: Hashable, Sendable {
   /// What targets remember of initiators that are gone.
   var targets = TargetState()
   var delay = DelayState()
+  /// Services whose lock file is in /var/lock/subsys (numbers of the library).
+  var services: Set64 = []
   var results = ResultsState()
 }
 
@@ -72,6 +86,8 @@ struct SCSIState: Hashable, Sendable {
   var settling: Set64 = []
   /// Kernel modules that are loaded (bits of the model's module table).
   var modules: Set64 = []
+  /// Kernel modules that udev is about to load.
+  var coming: Set64 = []
 }
 
 /// Adapters, links, addresses, firewall.
@@ -86,6 +102,8 @@ struct NetworkState: Hashable, Sendable {
   var unplugged: Set64 = []
   /// Targets whose packets, or packets to whom, the firewall drops.
   var dropped: Set64 = []
+  /// Targets whose present connection the firewall cuts, while it would let a new one through.
+  var cut: Set64 = []
   /// Targets whose daemon runs.
   var targets: Set64 = []
 }
@@ -108,8 +126,8 @@ struct InitiatorState: Hashable, Sendable {
   /// Sessions of the boot ROM that the target still counts.
   var romSessions: Set64 = []
   var daemon = false
-  /// The files that iscsid last read when it took the sessions over: index into the model's trees + 1; 0: it never did.
-  var timersTree: UInt8 = 0
+  /// The files that iscsid last read when it took the sessions over: the version's number + 1; 0: it never did.
+  var timersTree: UInt32 = 0
   /// sendsigs leaves the daemon alone (/run/sendsigs.omit.d).
   var daemonSpared = false
   /// Why there is no session: `LoginProblem` raw value.

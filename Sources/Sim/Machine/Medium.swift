@@ -48,10 +48,10 @@ extension MachineModel {
   func rootMountOptions(_ s: MachineState) -> [String] {
     guard let selection = library.selection(s.firmware.selection) else { return [] }
     let flags = KernelCommandLine(selection.commandLine).last("rootflags")
-    let built = trees[buildTree(before: Int(s.tree))]
-    if flags == nil, !built.exists("/etc/initramfs-tools") {
-      return library.parsed("root options \(buildTree(before: Int(s.tree)))") {
-        read(Fstab.self, "/etc/fstab", built)?.root?.options ?? []
+    let build = build(ofImage: selection.initrdPath, s)
+    if flags == nil, maker(of: build.tree) != .initramfsTools {
+      return library.parsed("root options \(build.key)") {
+        read(Fstab.self, "/etc/fstab", build.tree)?.root?.options ?? []
       }
     }
     return (flags ?? "").split(separator: ",").map(String.init)

@@ -17,7 +17,13 @@ extension MachineModel {
   func reachableTargets(_ s: MachineState) -> Set64 {
     guard scenario.machine.nics.indices.contains(where: { linkUp($0, s) && s.network.address.has($0) })
     else { return [] }
-    return s.network.targets.subtracting(s.network.dropped)
+    let reachable = s.network.targets.subtracting(s.network.dropped)
+    guard !s.network.cut.isEmpty else { return reachable }
+    return reachable.subtracting(
+      Set64(
+        s.network.cut.members.filter { s.iscsi.session($0) == .loggedIn }.map {
+          Set64(rawValue: 1 << UInt64($0))
+        }))
   }
 
   /// Follows what a change of links, addresses, firewall or targets means for the sessions.
@@ -46,6 +52,11 @@ extension MachineModel {
   ) -> Flow {
     guard let index = nic(interface), s.network.present.has(index) else {
       say(part, "\(interface ?? "network"): no such device", &out)
+      s.iscsi.problem =
+        (s.network.present.isEmpty ? LoginProblem.noInterface : .interfaceNotConfigured).rawValue
+      explain(
+        part, "there is no interface \(interface ?? "with a cable")", because: [.initramfs, .interface],
+        sets: .login, to: &out)
       return .to(failTo, Self.instant)
     }
     let name = scenario.machine.nics[index].interface

@@ -80,6 +80,8 @@ extension LoginProblem {
     case .noParameters: "nothing tells the initiator which target to log in to"
     case .noIBFT: "the firmware left no iBFT on this boot"
     case .noInterface: "no network interface appeared"
+    case .interfaceNotConfigured: "the initramfs configures no interface that is there"
+    case .interfaceNotReady: "the initiator ran before the adapter's driver was loaded"
     case .noAddress: "the interface got no address"
     case .unreachable: "the portal does not answer"
     case .targetNotFound: "the portal has no target of that name"
@@ -87,6 +89,8 @@ extension LoginProblem {
     case .notAdmitted: "the target does not admit that initiator name"
     case .sessionLimit: "the target admits no further session"
     case .unresolvedModules: "the initiator's modules could not be loaded"
+    case .symbolsUnresolved: "a module that the initiator needs is missing, or is loaded after it"
+    case .moduleRefused: "the kernel refused the initiator's module"
     }
   }
 }

@@ -62,6 +62,16 @@ indirect enum Op: Sendable {
   case read(String, says: String, failTo: Int)
   /// Kernel modules are loaded; their drivers find their devices.
   case modules([String])
+  /// One module is loaded from its file, with nothing that it needs.
+  case insmod(ModuleFile)
+  /// Goes to `failTo` unless these modules are loaded.
+  case needsModules([String], failTo: Int)
+  /// udev loads the drivers of what it finds, beside the rest.
+  case coldplug([String], Window)
+  /// Waits until udev has loaded what it was going to load.
+  case settle(limit: Window)
+  /// Looks for an interface (nil: any): it is there now, or the rest is left out.
+  case findInterface(String?, place: String, failTo: Int)
   /// Kernel and udev look for hardware that the loaded drivers know ("coldplug").
   case startRootWait(Window)
   /// Waits until a network interface is there.
@@ -76,7 +86,7 @@ indirect enum Op: Sendable {
   case loginFromFirmware(failTo: Int)
   /// Jumps if the firmware left no iBFT.
   case unlessIBFT(Int)
-  case noteProblem(LoginProblem)
+  case noteProblem(LoginProblem, because: String? = nil)
   case waitRoot(RootName)
   case mountRoot(RootName)
   /// The root's init takes over.
@@ -87,13 +97,16 @@ indirect enum Op: Sendable {
   case startDaemon
   case stopDaemon(says: String)
   case spareDaemon
+  /// A service's lock file in /var/lock/subsys is made or removed.
+  case lockFile(String, held: Bool)
   /// All processes are killed (sendsigs, killall5): the daemon with them unless it is spared.
   case killAll
   /// Sessions are ended: those with targets of these names (nil: all of them), the root's too unless it is kept.
   case logout(of: [String]? = nil, keepRoot: Bool = false, says: String)
   case loginNodes([Login])
-  /// From now on the firewall drops the packets of these targets' sessions.
-  case firewall(drops: Set64, says: String)
+  /// From now on the firewall drops the packets of these targets' sessions; `cuts`: only of connections made before,
+  /// where the kernel's tracking does not take them over.
+  case firewall(drops: Set64, cuts: Set64, says: String)
   case sync
   case write
   /// A program writes files for a while; then it is done.
@@ -102,6 +115,14 @@ indirect enum Op: Sendable {
   /// Waits, as long as it does, for an answer that does not come.
   case waitInVain(Window)
   case reservation(ReservationRequest, node: String)
+  /// From now on the disks hold this version of the files (`Library.files`).
+  case files(UInt32)
+  /// The installation system installs on the root's disk, or on the node that is named.
+  case install(on: String?)
+  /// The kernel refuses a module.
+  case moduleRefused(says: String)
+  /// A shell waits for somebody at the initramfs's prompt.
+  case prompt
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)
@@ -169,6 +190,10 @@ enum LoginProblem: UInt8, Sendable {
   case noParameters
   case noIBFT
   case noInterface
+  /// Nothing gave an address to the adapter that is there, or the settings name another one.
+  case interfaceNotConfigured
+  /// The adapter's driver is on its way, but not there yet.
+  case interfaceNotReady
   case noAddress
   case unreachable
   case targetNotFound
@@ -176,6 +201,10 @@ enum LoginProblem: UInt8, Sendable {
   case notAdmitted
   case sessionLimit
   case unresolvedModules
+  /// insmod found no module that has the symbols: not there, or later in the order.
+  case symbolsUnresolved
+  /// The module's file was built for another kernel.
+  case moduleRefused
 }
 
 extension String {

@@ -22,7 +22,11 @@ extension MachineModel {
       }
       return .wait(Pace.between(800, 1500, seen: 1000))
     }
-    say(part, "Waiting for root file system ... Running /scripts/local-block ... done.", &out)
+    say(
+      part,
+      part == "linuxrc"
+        ? "Waiting for device \(root.text) to appear:"
+        : "Waiting for root file system ... Running /scripts/local-block ... done.", &out)
     return .wait(nil)
   }
 
@@ -34,11 +38,16 @@ extension MachineModel {
   }
 
   func noRoot(_ root: RootName, part: String, _ s: inout MachineState, _ out: inout Out) {
-    say(part, "Gave up waiting for root file system device.  Common problems:", &out)
-    say(part, "ALERT!  \(root.text) does not exist.  Dropping to a shell!", &out)
-    say(part, "(initramfs)", &out)
+    if part == "linuxrc" {
+      say(part, "Waiting for device \(root.text) to appear: not found -- exiting to /bin/sh", &out)
+    } else {
+      say(part, "Gave up waiting for root file system device.  Common problems:", &out)
+      say(part, "ALERT!  \(root.text) does not exist.  Dropping to a shell!", &out)
+      say(part, "(initramfs)", &out)
+    }
     let (finding, stage, sentence, facts) = diagnose(root, s)
     dead(finding, stage, because: facts, sentence, &s, &out)
+    s.prompt = .initramfs
   }
 
   /// Why the name of the root leads to nothing, or to the wrong thing: read off the machine as it is.
@@ -144,9 +153,13 @@ extension LoginProblem {
     switch self {
     case .none: .rootDiskMissing
     case .noInitiator, .unresolvedModules: .initiatorNotInInitramfs
+    case .symbolsUnresolved: .moduleUnresolved
+    case .moduleRefused: .moduleRefused
     case .noParameters: .initiatorNotConfigured
     case .noIBFT: .noIBFT
     case .noInterface: .nicDriverMissing
+    case .interfaceNotConfigured: .interfaceNotConfigured
+    case .interfaceNotReady: .interfaceNotReady
     case .noAddress: .noAddress
     case .unreachable: .targetUnreachable
     case .targetNotFound: .targetNameUnknown
@@ -158,7 +171,8 @@ extension LoginProblem {
 
   var stage: Stage {
     switch self {
-    case .noInterface, .noAddress: .initramfsNetwork
+    case .noInterface, .interfaceNotConfigured, .interfaceNotReady, .noAddress:
+      .initramfsNetwork
     case .none: .rootMount
     default: .initramfsISCSI
     }

@@ -35,11 +35,10 @@ extension CommandCompiler {
   }
 
   mutating func interfacesUp(_ words: [String], _ place: String) {
-    let wanted = words.filter { !$0.hasPrefix("-") }
-    let all = words.contains("-a") || words.contains("--all")
+    let (wanted, all) = ifupNames(words)
     let hotplug = words.contains("--allow=hotplug")
     for entry in model.interfaces(tree)
-    where (all && (entry.onBoot || hotplug && entry.automatic) || wanted.contains(entry.name))
+    where (all && (entry.onBoot || hotplug && entry.automatic) || wanted?.contains(entry.name) == true)
       && entry.name != "lo"
     {
       switch entry.method {
@@ -138,7 +137,7 @@ extension CommandCompiler {
     firewallDrops = drops
     ops.add(
       .firewall(
-        drops: drops,
+        drops: drops, cuts: firewall.cuts(model.scenario),
         says: "\(place): iptables " + words.joined(separator: " ")
           + (drops.isEmpty ? " lets the targets' packets through" : " drops packets of the targets")))
   }
@@ -161,7 +160,9 @@ extension CommandCompiler {
     firewall = rules
     firewallDrops = rules.drops(model.scenario)
     ops.add(
-      .firewall(drops: rules.drops(model.scenario), says: "\(place): iptables-restore loads its rules"))
+      .firewall(
+        drops: rules.drops(model.scenario), cuts: rules.cuts(model.scenario),
+        says: "\(place): iptables-restore loads its rules"))
   }
 
   // MARK: - Sessions
@@ -208,25 +209,6 @@ extension CommandCompiler {
   }
 
   // MARK: - File systems and power
-
-  /// How long a command writes files: installing packages, copying, or `dd` to a file.
-  static func writing(_ name: String, _ words: [String]) -> Window? {
-    switch name {
-    case "dpkg", "rpm":
-      let installs = words.contains { ["-i", "--install", "--configure", "-U", "-Uvh", "-ivh"].contains($0) }
-      return installs ? Pace.between(10_000, 40_000, seen: 20_000) : nil
-    case "apt-get", "aptitude", "apt", "yum", "up2date", "zypper", "rug":
-      let acts: Set = ["install", "upgrade", "dist-upgrade", "full-upgrade", "safe-upgrade", "update", "-u"]
-      guard words.contains(where: acts.contains) else { return nil }
-      return Pace.between(60_000, 240_000, seen: 120_000)
-    default: return nil
-    }
-  }
-
-  mutating func writeFiles(_ length: Window, _ says: String) {
-    ops.add(.writeFiles(length, says: says))
-    ops.add(.endWriting)
-  }
 
   mutating func mount(_ words: [String], _ place: String) {
     let options = words.joined(separator: ",").split(separator: ",").map(String.init)

@@ -5,17 +5,28 @@ import LinuxConfig
 /// Commands that touch none of these are run by nobody; those that do are first read from the disk.
 struct CommandCompiler: ShellDelegate {
   let model: MachineModel
-  let tree: MemoryFileTree
+  /// The system's files, with what scripts have written into its configuration so far.
+  var tree: MemoryFileTree
+  /// For what a story types: the files that its commands change. Scripts that run by themselves leave them as they are.
+  var typed: TypedFiles?
   var ops = OpList()
   /// Rules that the commands so far have set.
   var firewall = FirewallRules()
   /// What the last command here let the firewall drop; nil: no command here has touched it.
   var firewallDrops: Set64?
   var nesting = 0
+  /// What init gives to its scripts (RUNLEVEL).
+  var environment: [String: String] = [:]
+  /// Services whose lock file is in /var/lock/subsys; nil: not a system whose `rc` looks for them.
+  var locks: Set<String>?
+  /// What the story answers to programs that ask.
+  var answers: [String: String] = [:]
+  /// What the commands so far tell Upstart.
+  var events: [UpstartJob.Event] = []
   /// Other commands seen, so that each is read once.
   private var readBefore: Set<String> = []
   /// Filters that the interpreter computes itself.
-  private static let computed: Set<String> = [
+  static let computed: Set<String> = [
     "cat", "grep", "sed", "awk", "basename", "dirname", "expr", "ls", "head", "tail", "cut", "tr", "sort",
     "uname", "id", "which",
   ]
@@ -35,6 +46,11 @@ struct CommandCompiler: ShellDelegate {
     return ops.finished
   }
 
+  mutating func takeEvents() -> [UpstartJob.Event] {
+    defer { events = [] }
+    return events
+  }
+
   // MARK: - Scripts
 
   /// Runs a script of the tree with an argument, as `rc` does; its own text has to be read first.
@@ -51,7 +67,7 @@ struct CommandCompiler: ShellDelegate {
     var interpreter = ShellInterpreter(tree: tree, delegate: self)
     let run = interpreter.run(
       ShellScript.parse(text, file: path), file: path, arguments: arguments,
-      environment: ["PATH": "/sbin:/bin:/usr/sbin:/usr/bin"])
+      environment: environment.merging(["PATH": "/sbin:/bin:/usr/sbin:/usr/bin"]) { own, _ in own })
     self = interpreter.delegate
     nesting -= 1
     for note in run.notLookedAt { model.library.notLooked(note.description) }
@@ -68,11 +84,13 @@ struct CommandCompiler: ShellDelegate {
 
   mutating func file(_ path: String) -> ShellFileAnswer {
     switch path {
+    case "/etc/mtab" where model.hasRedHatInit(tree):
+      return .node(.file(Array(model.mtab(tree).utf8)))
     case "/proc/mounts", "/etc/mtab":
       return .node(.file(Array("/dev/root / ext4 rw 0 0\n".utf8)))
     case "/sys/class/iscsi_session":
       return .node(.directory(["session1"]))
-    case "/sys/class/iscsi_session/session1", "/run/sendsigs.omit.d", "/sys/class", "/run/network":
+    case "/sys/class/iscsi_session/session1", "/run/sendsigs.omit.d", "/sys", "/sys/class", "/run/network":
       return .node(.directory([]))
     case "/run/network/ifstate":
       return .node(.file(Array("lo=lo\n".utf8)))
@@ -82,9 +100,11 @@ struct CommandCompiler: ShellDelegate {
       return .unknown
     default:
       if let name = path.dropping("/var/lock/subsys/") {
+        if let locks { return locks.contains(name) ? .node(.file([])) : .absent }
         return started(name) ? .node(.file([])) : .absent
       }
-      return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : .tree
+      if path.hasPrefix("/sys/class/net") { return model.networkInSysfs(path) }
+      return path.hasPrefix("/proc/") || path.hasPrefix("/sys/") ? .absent : typedFile(path)
     }
   }
 
@@ -97,9 +117,17 @@ struct CommandCompiler: ShellDelegate {
     }
   }
 
+  /// Configuration that a script of the boot writes is there for those that run after it.
+  mutating func wroteByItself(_ write: ShellWrite) {
+    guard let path = write.path.known, path.hasPrefix("/etc/"), let text = write.text.known else { return }
+    tree.write((write.appends ? tree.text(path) ?? "" : "") + text, to: path)
+  }
+
   // MARK: - Commands
 
   mutating func run(_ call: ShellCall) -> ShellOutcome? {
+    lockFiles(call)
+    if let outcome = runTyped(call) { return outcome }
     guard let full = call.name else { return nil }
     let name = TreePath.name(full)
     let words = call.arguments.map { $0.known ?? "?" }
@@ -112,14 +140,25 @@ struct CommandCompiler: ShellDelegate {
     }
     // A unit's or the story's command has its place already.
     let place = call.file.contains(":") || call.file == "story" ? call.file : "\(call.file):\(call.line)"
-    if let length = Self.writing(name, words) {
-      effect(call) { $0.writeFiles(length, "\(place): `\(call.text)` writes files") }
-    }
     switch name {
-    case "ifdown": effect(call) { $0.interfacesDown(words, place) }
-    case "ifup": effect(call) { $0.interfacesUp(words, place) }
+    case "ifdown" where programScript(full) == nil: effect(call) { $0.interfacesDown(words, place) }
+    case "ifup" where programScript(full) == nil:
+      effect(call) { $0.interfacesUp(words, place) }
+      ifupTellsInit(words)
+    case "initctl", "telinit": tellInit(name, words)
+    case "rc" where full == "/etc/init.d/rc": runlevel(words.first ?? "2")
+    case "rcS" where full == "/etc/init.d/rcS": runlevel("S")
+    case "NetworkManager": effect(call) { $0.networkManager(place) }
     case "ifconfig": effect(call) { $0.ifconfig(words, place) }
     case "ip": effect(call) { $0.ip(words, place) }
+    case "dhcpcd":
+      effect(call) { compiler in
+        let end = compiler.ops.label()
+        compiler.ops.add(
+          .configure(
+            interface: words.last { !$0.hasPrefix("-") }, .dhcp, limit: Pace.about(60_000), failTo: end))
+        compiler.ops.place(end)
+      }
     case "dhclient", "dhclient3":
       effect(call) { compiler in
         let interface = words.last { !$0.hasPrefix("-") } ?? "eth0"
@@ -138,6 +177,10 @@ struct CommandCompiler: ShellDelegate {
       }
     case "iscsid": effect(call) { $0.ops.add(.startDaemon) }
     case "start-stop-daemon", "daemon", "startproc":
+      if words.contains(where: { TreePath.name($0) == "NetworkManager" }), words.contains("--start") {
+        effect(call) { $0.networkManager(place) }
+        return ShellOutcome(.zero)
+      }
       guard words.contains(where: { $0.contains("iscsid") }) else { return ShellOutcome(.zero) }
       let stop = words.contains { $0 == "--stop" || $0 == "-K" }
       effect(call) { $0.ops.add(stop ? .stopDaemon(says: "\(place): iscsid is stopped") : .startDaemon) }
@@ -170,13 +213,19 @@ struct CommandCompiler: ShellDelegate {
     case "sleep", "usleep":
       ops.add(.pause(Window(.milliseconds(Self.milliseconds(words, unit: name == "sleep" ? 1_000_000 : 1)))))
     case "iptables": effect(call) { $0.iptables(words, place) }
-    case "iptables-restore": effect(call) { $0.iptablesRestore(call.input?.known, place) }
+    case "iptables-restore":
+      let named = words.last.flatMap { $0.hasPrefix("-") ? nil : tree.text($0) }
+      effect(call) { $0.iptablesRestore(call.input?.known ?? named, place) }
+    case "kudzu": effect(call) { $0.kudzu(place) }
     case "halt", "poweroff", "reboot": effect(call) { $0.halt(name, words, call.text) }
     case "modprobe", "insmod":
       let modules = words.filter { !$0.hasPrefix("-") }.map { TreePath.name($0) }
       ops.add(.modules(modules))
     case "udevadm", "udevtrigger", "hotplug":
-      if words.first == "trigger" || name != "udevadm" { ops.add(.modules(model.hardwareDrivers)) }
+      if words.first == "trigger" || name != "udevadm" {
+        ops.add(.modules(model.hardwareDrivers))
+        udevFindsInterfaces()
+      }
     case "service", "invoke-rc.d":
       if words.count >= 2 { service(words[0], words[1], call) }
     case "systemctl":
@@ -203,6 +252,14 @@ struct CommandCompiler: ShellDelegate {
         interpret(service, [action])
         return ShellOutcome(.zero)
       }
+      if let script = typedScript(full, call.directory) {
+        interpret(script, words)
+        return ShellOutcome(.zero)
+      }
+      if let script = programScript(full) {
+        effect(call) { $0.interpret(script, words) }
+        return ShellOutcome(.zero)
+      }
       // Of other commands only one thing matters: they, too, have to be read from the disk.
       if !call.isCaptured, !Self.computed.contains(name) { effect(call) { _ in } }
       return nil
@@ -211,7 +268,7 @@ struct CommandCompiler: ShellDelegate {
   }
 
   /// A command with an effect: its program has to be read; where that fails the script goes on with the next one.
-  private mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
+  mutating func effect(_ call: ShellCall, _ body: (inout CommandCompiler) -> Void) {
     let name = TreePath.name(call.name ?? "?")
     let start = ops.count
     let end = ops.label()
@@ -232,6 +289,13 @@ struct CommandCompiler: ShellDelegate {
       sum += (Double(factor == nil ? word : String(word.dropLast())) ?? 0) * (factor ?? 1)
     }
     return Int64(max(0, min(sum * unit / 1000, 1e12)))
+  }
+
+  /// A program that is a script in the tree: SUSE's ifup and ifdown, YaST's stages.
+  private func programScript(_ name: String) -> String? {
+    let places =
+      name.hasPrefix("/") ? [name] : ["/sbin", "/usr/sbin", "/bin", "/usr/bin"].map { "\($0)/\(name)" }
+    return places.first { tree.text($0)?.hasPrefix("#!") == true }
   }
 
   private func initScript(_ path: String) -> String? {

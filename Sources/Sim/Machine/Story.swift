@@ -6,7 +6,6 @@ extension MachineModel {
     while Int(s.step) < steps.count {
       let index = Int(s.step)
       s.step += 1
-      s.tree = s.step < 255 ? UInt8(min(index + 1, trees.count - 1)) : s.tree
       let before = reachableTargets(s)
       let isUnderWay = begin(steps[index], index, &s, &out)
       if case .after = steps[index] { somethingIsToCome = true }
@@ -37,6 +36,7 @@ extension MachineModel {
   func begin(_ step: StoryStep, _ index: Int, _ s: inout MachineState, _ out: inout Out) -> Bool {
     switch step {
     case .boot:
+      s.tree = withoutShell(s)
       explain("story", "power on", sets: .story, to: &out)
       armOutages(before: index, &s)
       powerOn(&s, &out)
@@ -47,8 +47,20 @@ extension MachineModel {
       out.cancel(MachineEvent(.tryBoot, 0))
       s.phase = .initialising
       enter(.running, &s, &out)
-      startProgram(installerProgram(), &s, &out)
+      s.tree = withConsole(s)
+      startProgram(installerProgram(s), &s, &out)
       return true
+    case .install(let node):
+      guard s.phase == .up, library.files(s.tree).console != nil else { return false }
+      explain("story", "the installation begins" + (node.map { " on \($0)" } ?? ""), sets: .story, to: &out)
+      startProgram(installProgram(node, index), &s, &out)
+      return true
+    case .rescue(let lines):
+      return beginRescue(lines, index, &s, &out)
+    case .menuEntry(let name):
+      explain("story", "\(name) will be chosen in the boot menu", sets: .story, to: &out)
+      s.menuEntry = UInt8(index + 1)
+      return false
     case .shutdown, .reboot:
       guard s.phase == .up else { return false }
       armOutages(before: index, &s)
@@ -74,12 +86,21 @@ extension MachineModel {
       return command("service \(name) \(action)", index, &s, &out)
     case .kill(let name):
       return command("killall \(name)", index, &s, &out)
-    case .run(let line):
-      return command(line, index, &s, &out)
-    case .write(let path, _):
+    case .run(let line, let asUser):
+      return command(line, asUser: asUser, index, &s, &out)
+    case .write(let path, let text):
+      s.tree = edited(path, text, step: index, s)
       explain("story", "\(path) is edited", sets: .story, to: &out)
       if s.phase == .up { write(&s, &out) }
       return s.phase == .up
+    case .panic:
+      guard s.phase == .up else { return false }
+      explain("story", "the kernel panics", sets: .story, to: &out)
+      crash(&s, &out)
+      return false
+    case .answer(let program, let text):
+      explain("story", "\(program) will be told: \(text)", sets: .story, to: &out)
+      return false
     case .after(let delay, _):
       out.schedule(
         MachineEvent(.stepBegins, index),
@@ -111,10 +132,13 @@ extension MachineModel {
     if case .linkDown = step { .cable } else { .target }
   }
 
-  private func command(_ line: String, _ index: Int, _ s: inout MachineState, _ out: inout Out) -> Bool {
+  /// Something is typed; where nothing is up to type at it is not, and nothing changes.
+  private func command(
+    _ line: String, asUser: Bool = false, _ index: Int, _ s: inout MachineState, _ out: inout Out
+  ) -> Bool {
     guard s.phase == .up else { return false }
-    explain("story", "root types: \(line)", sets: .story, to: &out)
-    startProgram(commandProgram(line, index), &s, &out)
+    explain("story", "\(asUser ? "a user" : "root") types: \(line)", sets: .story, to: &out)
+    startProgram(commandProgram(line, asUser: asUser, index, s), &s, &out)
     return true
   }
 
@@ -179,15 +203,35 @@ extension MachineModel {
       ? inventory.disks[Int(s.root.disk) - 1].content.partitions.first { $0.number == Int(s.root.partition) }
         .flatMap { nodeName(Inventory.Location(disk: Int(s.root.disk) - 1, partition: $0), s) }
       : nil
-    out.note(.mark(.bootEnds))
+    // A boot that was taken up by hand ends anew.
+    out.note(.mark(s.prompt == .rescued ? .bootFailsLater : .bootEnds))
     record(
       BootResult(outcome: outcome, stage: stage, finding: finding, rootDevice: root, letters: s.scsi.letters),
-      new: true, &s)
+      new: s.prompt != .rescued, &s)
   }
 
-  private func record(_ result: BootResult, new: Bool, _ s: inout MachineState) {
+  func record(_ result: BootResult, new: Bool, _ s: inout MachineState) {
     if new, s.results.bootCount < 8 { s.results.bootCount += 1 }
     s.results.boots[Int(s.results.bootCount) - 1] = library.number(result)
+  }
+
+  /// What came up has come to a bad end since.
+  func failsLater(_ finding: Finding.Code, _ s: inout MachineState, _ out: inout Out) {
+    guard s.results.bootCount > 0,
+      var result = library.boot(s.results.boots[Int(s.results.bootCount) - 1])
+    else { return }
+    (result.outcome, result.stage, result.finding) = (.fails, .running, finding)
+    result.letters = s.scsi.letters
+    out.note(.mark(.bootFailsLater))
+    record(result, new: false, &s)
+    abandonProgram(&s, &out)
+    s.phase = .stuck
+  }
+
+  /// The entry that the story chose for this boot.
+  func chosenEntry(_ s: MachineState) -> String? {
+    guard s.menuEntry > 0, case .menuEntry(let name) = steps[Int(s.menuEntry) - 1] else { return nil }
+    return name
   }
 
   /// The machine came up; nothing is under way: has it lost its root since, or what is on it?
@@ -225,6 +269,7 @@ extension MachineModel {
       return stage == .shutdown ? .networkDownAtShutdown : .networkTakenFromRoot
     case .firewall: return .firewallCutsRoot
     case .reinstated: return .initiatorNameTwice
+    case .noRecord: return .sessionWithoutRecord
     case .cable, .target, .none:
       return s.iscsi.daemon || recoversByItself(s) ? .outageTooLong : .nobodyLogsInAgain
     }

@@ -172,6 +172,11 @@ struct ObjectReader {
     place = object.place
   }
 
+  /// Reports an error at a place inside this object.
+  func report(_ message: String, at place: SourcePlace, path: String, hint: String? = nil) {
+    problems.report(message, at: place, path: path, hint: hint)
+  }
+
   /// The path of a field of this object.
   func path(of field: String) -> String { path.isEmpty ? field : "\(path).\(field)" }
 

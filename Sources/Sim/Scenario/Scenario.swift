@@ -22,6 +22,10 @@ public struct Scenario: Sendable {
   /// What is to be put into or left out of an initramfs image beyond what its maker would do, by path of the
   /// image.
   public var initrds: [String: InitrdSpec]
+  /// What packages bring, by name.
+  public var packages: [String: PackageSpec] = [:]
+  /// What the step "installer" starts.
+  public var installer = InstallerSpec()
   /// What is done to it, in order.
   public var story: [StoryStep]
   /// The axes of `sweep`; ``Variation`` has their combinations.
@@ -252,6 +256,8 @@ public struct InitrdSpec: Sendable {
   public var omit: [String]
   /// Files by path; nil removes one.
   public var files: [String: String?]
+  /// The command that made it before the story begins, with its arguments; nil: the maker without any.
+  public var command: String?
 }
 
 /// What is done to the machine. A step begins when nothing of the one before is under way any more.
@@ -259,6 +265,8 @@ public enum StoryStep: Hashable, Sendable {
   /// The installation system (or a live CD) runs: it has all drivers, finds what is plugged in first, then
   /// discovers the targets.
   case installer
+  /// The installation system installs, on the disk that holds the root or on a node that is named.
+  case install(on: String? = nil)
   case boot
   case shutdown
   case reboot
@@ -267,12 +275,20 @@ public enum StoryStep: Hashable, Sendable {
   /// Service actions run the system's own script or unit: ("restart", "iscsid").
   case service(action: String, name: String)
   case kill(String)
-  /// A command line, typed as root.
-  case run(String)
+  /// A command line, typed by root or by a user of the system.
+  case run(String, asUser: Bool = false)
+  /// Lines typed at the prompt of an initramfs that gave up.
+  case rescue([String])
+  /// The entry that is chosen in the menu at the next boot: a number from 0, a title, or steps with ">" between.
+  case menuEntry(String)
   /// Edits a file of the system. Nil removes it.
   case write(path: String, text: String?)
   case linkDown(nic: String, microseconds: Int64?, at: Stage?)
   case targetDown(iqn: String, microseconds: Int64?, at: Stage?)
+  /// The kernel panics; the machine is off afterwards.
+  case panic
+  /// What is answered when a program asks at the next boots ("kudzu").
+  case answer(program: String, text: String)
   /// The host of a target loses power, and with it what the write caches of its LUs hold; nil: nobody starts the
   /// target again but `targetStart`.
   case targetCrash(iqn: String, microseconds: Int64?, at: Stage?)

@@ -23,10 +23,13 @@ struct ScenarioBuilder {
     let targets = draft.targets.map { target(in: $0) }
     let story = story(of: machine, targets)
     checkLimits(machine, targets)
+    checkInstaller(machine, targets)
     return Scenario(
       title: draft.title, sources: draft.sources, profile: draft.profile, machine: machine,
       network: draft.network,
-      targets: targets, files: files(), initrds: draft.system.initrds, story: story, vary: [],
+      targets: targets, files: files(), initrds: draft.system.initrds,
+      packages: draft.system.packages, installer: draft.system.installer?.value ?? InstallerSpec(),
+      story: story, vary: [],
       expect: draft.expect)
   }
 
@@ -48,6 +51,25 @@ struct ScenarioBuilder {
     check(boots.count, 8, "boots", "story", boots.last?.place)
     let downs = draft.story.filter { [.shutdown, .reboot].contains($0.value) }
     check(downs.count, 8, "shutdowns", "story", downs.last?.place)
+  }
+
+  /// Media and disks that the installation system names have to be there.
+  private func checkInstaller(_ machine: MachineSpec, _ targets: [TargetSpec]) {
+    guard let installer = draft.system.installer else { return }
+    let local = machine.disks.map(\.name)
+    for name in installer.value.media.keys.sorted() where !local.contains(name) {
+      problems.report(
+        "there is no device \"\(name)\"", at: installer.place, path: "\(installer.path).media",
+        hint: Spelling.hint(name, among: local))
+    }
+    let units = targets.flatMap { target in
+      target.luns.map { targets.count == 1 ? "LUN \($0.lun)" : "\(target.iqn) LUN \($0.lun)" }
+    }
+    if let name = installer.value.firstDisk, !(local + units).contains(name) {
+      problems.report(
+        "there is no disk \"\(name)\"", at: installer.place, path: "\(installer.path).firstDisk",
+        hint: Spelling.hint(name, among: local + units))
+    }
   }
 
   // MARK: Machine
@@ -297,7 +319,7 @@ struct ScenarioBuilder {
           isOn = true
         case .powerCut:
           isOn = false
-        case .shutdown, .reboot, .service, .kill, .run:
+        case .shutdown, .reboot, .service, .kill, .run, .install, .rescue:
           if !isOn { report("the machine is off", hint: "\"boot\" comes first") }
           if value == .shutdown { isOn = false }
         case .attach(let name), .detach(let name):
@@ -327,7 +349,10 @@ struct ScenarioBuilder {
           let wasOn = isOn
           defer { isOn = wasOn }
           return .after(delay, resolved(inner))
-        case .write: break
+        case .panic:
+          if !isOn { report("the machine is off", hint: "\"boot\" comes first") }
+          isOn = false
+        case .write, .answer, .menuEntry: break
         }
         return value
       }

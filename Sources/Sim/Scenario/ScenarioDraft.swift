@@ -67,6 +67,8 @@ struct SystemDraft: Sendable {
   var root: Located<String>?
   var files: [(path: String, entry: Located<Entry>)] = []
   var initrds: [String: InitrdSpec] = [:]
+  var packages: [String: PackageSpec] = [:]
+  var installer: Located<InstallerSpec>?
 }
 
 /// One axis as the document says it.

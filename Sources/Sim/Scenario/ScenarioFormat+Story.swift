@@ -1,41 +1,39 @@
 import LinuxConfig
 
 extension ScenarioFormat {
-  /// A text, or the lines of one.
+  /// A text, or the lines of one, or some of them by their numbers.
   static let fileText = Format<String>(
-    .anyOf([.text(pattern: nil), .list(.text(pattern: nil), identity: nil, atLeast: 0, atMost: nil)])
+    .anyOf([.text(pattern: nil), lineList.shape(), sparseText.shape()])
   ) { value, path, problems in
-    if let text = value.string { return text }
-    guard case .array = value.kind else {
+    switch value.kind {
+    case .string(let text): return text
+    case .array: return lineList.read(value, path, problems)?.map { $0 + "\n" }.joined()
+    case .object: return sparseText.read(value, path, problems)
+    default:
       problems.report(
         "expected a text or a list of lines, found \(value.kindName)", at: value.place, path: path)
       return nil
     }
-    let lines = anyText.list().read(value, path, problems) ?? []
-    for (index, line) in lines.enumerated() where line.contains("\n") {
-      problems.report(
-        "a line with a line break in it", at: value.place, path: "\(path)[\(index)]",
-        hint: "one entry is one line")
-    }
-    return lines.map { $0 + "\n" }.joined()
   }
 
   private static let link = Format<String>.object("link", "A symbolic link.") { object in
     object.always("link", nonEmpty, "What it points to.")
   }
 
-  /// A text, lines, a link, or `null` for a file that is not there.
+  /// A text, all or some lines, a link, or `null` for a file that is not there.
   static let fileEntry = Format<SystemDraft.Entry>(
     .anyOf([fileText.shape(), link.shape(), .null])
   ) { value, path, problems in
     switch value.kind {
     case .null: return .absent
-    case .object: return link.read(value, path, problems).map { .link($0) }
-    case .string, .array: return fileText.read(value, path, problems).map { .text($0) }
+    case .object where value["lines"] == nil: return link.read(value, path, problems).map { .link($0) }
+    case .string, .array, .object: return fileText.read(value, path, problems).map { .text($0) }
     default:
       problems.report(
         "expected the file's text, found \(value.kindName)", at: value.place, path: path,
-        hint: "a text, a list of lines, {\"link\": \"target\"}, or null for a file that is not there")
+        hint:
+          "a text, a list of lines, {\"lines\": {\"10\": […]}}, {\"link\": \"target\"}, or null for a file that is not there"
+      )
       return nil
     }
   }
@@ -51,9 +49,12 @@ extension ScenarioFormat {
     let files = object.value(
       "files", fileText.orNull.map(pattern: "^/", name: wrongPath), "Files in it; null: not in it.",
       default: [], "{}")
+    let command = object.optional(
+      "command", nonEmpty, "The command that made it before the story begins, as \"mkinitrd -D eth0\".",
+      fallback: "the maker without arguments")
     var byPath: [String: String?] = [:]
     for file in files { byPath.updateValue(file.value.value, forKey: TreePath.normalized(file.name)) }
-    return InitrdSpec(modules: modules, add: add, omit: omit, files: byPath)
+    return InitrdSpec(modules: modules, add: add, omit: omit, files: byPath, command: command)
   }
 
   static let system = Format<SystemDraft>.object("system", "The machine's own files.") { object in
@@ -66,7 +67,14 @@ extension ScenarioFormat {
       "initrd", initrd.map(pattern: "^/", name: wrongPath),
       "What is special in an initramfs image, by its path.",
       default: [], "{}")
+    let packages = object.value(
+      "packages", package.map(pattern: ".", name: { _ in nil }), "What packages bring, by name.", default: [],
+      "{}")
     var draft = SystemDraft()
+    draft.installer = object.optional(
+      "installer", installer.located, "The installation system or live CD.",
+      fallback: "one with all drivers that logs in to every target")
+    for package in packages { draft.packages[package.name] = package.value.value }
     draft.root = root
     draft.files = files.map { (TreePath.normalized($0.name), $0.value) }
     for initrd in initrds { draft.initrds[TreePath.normalized(initrd.name)] = initrd.value.value }
@@ -76,14 +84,27 @@ extension ScenarioFormat {
   // MARK: Story
 
   private enum PlainStep: String, CaseIterable, Sendable {
-    case installer, boot, shutdown, reboot
+    case installer, install, boot, shutdown, reboot
     case powerCut = "power-cut"
   }
 
   private static let actions = [
     "attach", "detach", "start", "stop", "restart", "reload", "kill", "run", "write", "link-down",
-    "target-down", "target-crash", "target-start", "power-cut", "other-machine",
+    "target-down", "target-crash", "target-start", "power-cut", "other-machine", "crash", "answers",
+    "install", "rescue", "menu-entry",
   ]
+
+  private enum Crash: String, CaseIterable, Sendable { case panic }
+
+  private static let kudzuAnswer = text(pattern: "^(configure|configure static|ignore)$") {
+    (text: String) throws(Quantity.Failure) -> String in
+    guard ["configure", "configure static", "ignore"].contains(text) else {
+      throw Quantity.Failure(
+        message: "\(JSONValue(.string(JSONParser.shortened(text))).text()) is no answer to kudzu",
+        hint: "\"configure\" (by DHCP), \"configure static\", or \"ignore\"")
+    }
+    return text
+  }
 
   /// Target and LU are looked up once the targets are known (`ScenarioBuilder`).
   private static let otherMachine = Format<OtherMachine>.object(
@@ -109,6 +130,8 @@ extension ScenarioFormat {
     return nil
   }
 
+  private enum Typist: String, CaseIterable, Sendable { case root, user }
+
   private static let action = Format<[StoryStep]>.object("step", "Something done to the machine.") { object in
     var steps: [StoryStep] = []
     let attach = object.optional("attach", name, "Plugs a device in.")
@@ -120,7 +143,10 @@ extension ScenarioFormat {
       steps += service.map { [.service(action: verb, name: $0)] } ?? []
     }
     steps += object.optional("kill", nonEmpty, "Kills a process by name.").map { [.kill($0)] } ?? []
-    steps += object.optional("run", nonEmpty, "A command line, typed as root.").map { [.run($0)] } ?? []
+    let line = object.optional(
+      "run", nonEmpty, "A command line that is typed; what it does to files stays done.")
+    let typist = object.value("as", choice(Typist.self), "Who types it.", default: .root, "\"root\"")
+    steps += line.map { [.run($0, asUser: typist == .user)] } ?? []
     let written = object.optional(
       "write", fileText.orNull.map(pattern: "^/", name: wrongPath),
       "Writes files of the system; null removes.")
@@ -142,10 +168,24 @@ extension ScenarioFormat {
       fallback: "before the next step")
     if let nic { steps.append(.linkDown(nic: nic, microseconds: time, at: stage)) }
     if let iqn { steps.append(.targetDown(iqn: iqn, microseconds: time, at: stage)) }
+    let crash = object.optional("crash", choice(Crash.self), "The kernel crashes; the machine is off then.")
+    if crash != nil { steps.append(.panic) }
+    let answers = object.optional(
+      "answers", kudzuAnswer.map(pattern: "^kudzu$", name: { $0 == "kudzu" ? nil : "asks nothing" }),
+      "What kudzu is told when it asks about new hardware at the next boots.")
+    steps += (answers ?? []).map { .answer(program: $0.name, text: $0.value.value) }
     if let crashed { steps.append(.targetCrash(iqn: crashed, microseconds: time, at: stage)) }
     if let started { steps.append(.targetStart(started)) }
     if cut != nil { steps.append(.powerCut) }
     if let other { steps.append(.otherMachine(other)) }
+    let node = object.optional("install", nonEmpty, "Installs on this device node, as \"/dev/sdb\".")
+    steps += node.map { [.install(on: $0)] } ?? []
+    let lines = object.optional(
+      "rescue", nonEmpty.list(atLeast: 1), "Lines typed at the prompt of an initramfs that gave up.")
+    steps += lines.map { [.rescue($0)] } ?? []
+    let entry = object.optional(
+      "menu-entry", nonEmpty, "What is chosen in the boot menu next time: a number from 0, or a title.")
+    steps += entry.map { [.menuEntry($0)] } ?? []
     object.exactlyOne(of: actions, example: "{\"attach\": \"usb0\"}")
     for modifier in ["for", "at"] where object.has(modifier) {
       if !["link-down", "target-down", "target-crash"].contains(where: { object.has($0) }) {
@@ -153,6 +193,7 @@ extension ScenarioFormat {
           "only goes with \"link-down\", \"target-down\" and \"target-crash\"", field: modifier)
       }
     }
+    if object.has("as"), !object.has("run") { object.report("only goes with \"run\"", field: "as") }
     guard let delay else { return steps }
     if ["run", "kill", "write", "start", "stop", "restart", "reload"].contains(where: { object.has($0) }) {
       object.report("does not go with what root types", field: "after", hint: "write it in its place")
@@ -168,6 +209,7 @@ extension ScenarioFormat {
     if case .object = value.kind { return action.read(value, path, problems) }
     switch choice(PlainStep.self).read(value, path, problems) {
     case .installer: return [.installer]
+    case .install: return [.install()]
     case .boot: return [.boot]
     case .shutdown: return [.shutdown]
     case .reboot: return [.reboot]

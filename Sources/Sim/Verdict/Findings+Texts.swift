@@ -7,6 +7,32 @@ extension Finding.Code {
       Finding(code: self, title: title, meaning: meaning, recognise: recognise, cure: cure, sources: sources)
     }
     switch self {
+    case .installerFindsNoDisk:
+      return text(
+        "the installation system finds no disk to install on",
+        "Discovery and login did not happen in the installation system: the initiator was never there, was not started, or its files could not be read from the driver disk. Nothing is installed.",
+        "No \"Attached scsi disk\" line; An error has occurred - no valid devices were found on which to create new file systems",
+        "Attach the driver disk before the step that needs it, mount the right node (dmesg, /proc/partitions), run the pre-install script, and look for \"Attached scsi disk\" before going on. An installation medium that cannot install open-iscsi (busybox) is the wrong one.",
+        ["S-03", "S-21", "S-23", "S-35"])
+    case .installerSourceHidden:
+      return text(
+        "the installation system's own directory is mounted over",
+        "The installation system keeps its packages and the new system below /mnt. A driver disk mounted at that very place hides them.",
+        "Unable to read the package ... from the installation source",
+        "Mount the driver disk at any other place, such as /mnt/usb.", ["S-22"])
+    case .moduleRefused:
+      return text(
+        "the kernel refuses a module that was built for another kernel",
+        "A module carries the version and architecture of the kernel that it was built for, and no other kernel takes it. Without the initiator's module there is no disk.",
+        "insmod: error inserting 'iscsi.ko': -1 Invalid module format (dmesg: version magic '...' should be '...')",
+        "Take the module from the very kernel that runs, of the same architecture, and build the initrd with it.",
+        ["S-02"])
+    case .wrongDiskWritten:
+      return text(
+        "the installation was written to another disk",
+        "The node that was named is another disk this time: letters follow the order in which disks were found. What was on that disk is lost.",
+        "sd 8:0:0:0: [sdg] ... in dmesg, and another letter in the partitioner",
+        "Read the LU's letter in dmesg after the login, and partition that one.", ["S-48", "S-23"])
     case .noBootableDevice:
       return text(
         "no device of the boot order can be booted",
@@ -86,6 +112,13 @@ extension Finding.Code {
         "ALERT!  UUID=... does not exist.  Dropping to a shell!",
         "Install the initiator, lift what keeps it out (NO_ISCSI_IN_INITRAMFS), list its modules, and rebuild the initramfs.",
         ["S-07", "S-10", "S-39", "lab g"])
+    case .moduleUnresolved:
+      return text(
+        "a module that the initiator needs is not loaded before it",
+        "The initrd's insmod loads one file after the other and resolves nothing. RHEL 4's iscsi_sfnet needs scsi_transport_iscsi before it; each of its sessions asks for crc32c (which needs libcrc32c), and one with CHAP for md5.",
+        "iscsi_sfnet: Unknown symbol; insmod: error inserting '/lib/iscsi_sfnet.ko': -1 Unknown symbol in module",
+        "Put scsi_transport_iscsi, libcrc32c, crc32c, md5 and iscsi_sfnet into the initrd, in this order.",
+        ["S-67"])
     case .initiatorNotConfigured:
       return text(
         "the initramfs's initiator knows no target",
@@ -105,6 +138,20 @@ extension Finding.Code {
         "Waiting up to 180 secs for any network device to become available ... Failure",
         "Add the adapter's module (MODULES=, INITRD_MODULES, modprobe.conf) and rebuild.",
         ["S-01", "S-10", "lab n"])
+    case .interfaceNotConfigured:
+      return text(
+        "the initramfs configures no interface, or another one",
+        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or DEVICE=, ip= or -D has the name that the adapter bears elsewhere.",
+        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found / ipconfig: eth0: SIOCGIFINDEX: No such device",
+        "The name that the interface has at boot, not the one it had at the installation: mkinitrd -D ethX; DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=, and the initramfs built again.",
+        ["S-12", "S-65", "F-53", "F-67"])
+    case .interfaceNotReady:
+      return text(
+        "the initiator runs before the adapter's driver is loaded",
+        "udev loads drivers beside the initramfs's scripts. The initiator's script runs before it has come to the adapter, finds no interface and leaves; a moment later the interface is there, and the same script works by hand.",
+        "ipconfig: eth0: SIOCGIFINDEX: No such device, then ALERT! ... does not exist.",
+        "Let a script that starts udev and waits for it run first: nfs-top/udev copied to local-top/early_udev, in /etc/initramfs-tools/scripts, and the initramfs built again.",
+        ["S-41", "S-50"])
     case .noAddress:
       return text(
         "the interface gets no address in the initramfs", "No link, or nobody answers DHCP.",
@@ -205,6 +252,20 @@ extension Finding.Code {
         "A plain logout of all sessions takes the root with it, at once and without any time-out.",
         "Logout of [...] successful; device offline error, dev sda",
         "Log out of named targets only; node.startup=onboot for the root's record.", ["F-102", "lab s6d"])
+    case .dumpNotWritten:
+      return text(
+        "a crash leaves no memory dump",
+        "A crashed kernel writes to a disk only through a driver that can work without interrupts; an initiator is not one of them, so a disk behind the adapter receives nothing. Without a dump service nothing is written at all.",
+        "Kernel panic, then nothing: no \"start dumping\" or \"netdump activated\", and no vmcore afterwards",
+        "Dump over the network: NETDUMPADDR= in /etc/sysconfig/netdump, a netdump server there, `chkconfig netdump on` (today: kdump over the network).",
+        ["S-34"])
+    case .sessionWithoutRecord:
+      return text(
+        "iscsid takes down a session that it has no record of",
+        "The initramfs logged in without a node record. iscsid of open-iscsi 2.0.871 cannot take such a session over: it takes the connection down and never logs in again. Later versions go on with what was negotiated.",
+        "detected conn error (1011); session recovery timed out after 120 secs; I/O errors right after iscsid starts",
+        "The target's record in /etc/iscsi/nodes of the image: log in to it once with iscsiadm, which makes the record.",
+        ["S-52"])
     case .networkDownAtShutdown:
       return text(
         "the shutdown takes the network away while the root still needs it",

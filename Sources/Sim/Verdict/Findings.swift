@@ -2,6 +2,10 @@
 public struct Finding: Sendable {
   /// Stable names, as `--json` gives them.
   public enum Code: String, Sendable, CaseIterable, Hashable {
+    case installerFindsNoDisk = "installer-finds-no-disk"
+    case installerSourceHidden = "installer-source-hidden"
+    case moduleRefused = "module-refused"
+    case wrongDiskWritten = "wrong-disk-written"
     case noBootableDevice = "no-bootable-device"
     case bootedOtherMedium = "booted-other-medium"
     case bootSectorHangs = "boot-sector-hangs"
@@ -15,9 +19,12 @@ public struct Finding: Sendable {
     case menuDriveMissing = "boot-menu-drive-missing"
     case kernelFileMissing = "kernel-file-missing"
     case initiatorNotInInitramfs = "initiator-not-in-initramfs"
+    case moduleUnresolved = "module-unresolved"
     case initiatorNotConfigured = "initiator-not-configured"
     case noIBFT = "no-ibft"
     case nicDriverMissing = "nic-driver-missing"
+    case interfaceNotConfigured = "interface-not-configured"
+    case interfaceNotReady = "interface-not-ready"
     case noAddress = "no-address"
     case targetUnreachable = "target-unreachable"
     case targetNameUnknown = "target-name-unknown"
@@ -36,6 +43,8 @@ public struct Finding: Sendable {
     case outageTooLong = "outage-too-long"
     case nobodyLogsInAgain = "nobody-logs-in-again"
     case sessionLoggedOut = "session-logged-out"
+    case dumpNotWritten = "dump-not-written"
+    case sessionWithoutRecord = "session-without-record"
     case networkDownAtShutdown = "network-down-at-shutdown"
     case finalFlushBlocked = "final-flush-blocked"
     case rootNotUnmounted = "root-not-unmounted"

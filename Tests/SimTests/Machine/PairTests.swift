@@ -2,128 +2,97 @@ import Testing
 
 @testable import Sim
 
-/// The pairs of the suite: a failing scenario and the cured one, which is an edit of files, hardware, targets or story.
+/// The pairs of the suite: a failing scenario and the cured one, which is the document's edit and nothing else.
 @Suite struct PairTests {
   /// Two scenarios of one story.
   struct Pair: Sendable, CustomTestStringConvertible {
-    var fails: String
-    var cured: String
+    var fails: SuiteFolder.Entry
+    var cured: SuiteFolder.Entry
+    /// Booted for real: such a pair may change more than is needed.
+    var isLaboratory = false
+    var testDescription: String { cured.name }
 
-    init(_ folder: String, _ fails: String, _ cured: String) {
-      (self.fails, self.cured) = ("\(folder)/\(fails).json", "\(folder)/\(cured).json")
-    }
-
-    var testDescription: String { cured }
+    func edit() throws -> SuiteEdit { SuiteEdit(failing: try fails.document(), cured: try cured.document()) }
   }
 
-  private static let intel = "intel-iscsi-remote-boot"
-  private static let ubuntu = "ubuntu-sanboot"
-  private static let lab = "modern"
-
-  static let pairs = [
-    Pair(intel, "s-11-chap-not-in-initrd.fails", "s-11-chap-in-mkinitrd.cured"),
-    Pair(intel, "s-13-root-names-install-node.fails", "s-13-root-names-boot-node.cured"),
-    Pair(intel, "s-14-device-map-install-node.fails", "s-14-device-map-boot-lun.cured"),
-    Pair(intel, "s-15-fstab-install-node.fails", "s-15-fstab-boot-node.cured"),
-    Pair(intel, "s-26-haltargs-i.fails", "s-26-haltargs.cured"),
-    Pair(intel, "s-26-k90network.fails", "s-26-k90network.cured"),
-    Pair(intel, "s-27-bootable-usb-left-in.fails", "s-27-bootable-usb-removed.cured"),
-    Pair(intel, "s-29-usb-present-at-boot.fails", "s-29-usb-present-at-boot.cured"),
-    Pair(intel, "s-30-then-the-next-boot.fails", "s-30-then-the-next-boot.cured"),
-    Pair(intel, "s-32-installed-on-ide.fails", "s-32-installed-on-ide.cured"),
-    Pair(intel, "s-71-initiator-name.fails", "s-71-initiator-name.cured"),
-    Pair(ubuntu, "s-19-iscsid-killed-open-iscsi.fails", "s-19-iscsid-left-running.cured"),
-    Pair(ubuntu, "s-43-auto-eth0-dhcp.fails", "s-43-auto-eth0-manual.cured"),
-    Pair(ubuntu, "s-51-k-links.fails", "s-51-k-links.cured"),
-    Pair(ubuntu, "s-61-one-session.fails", "s-61-two-sessions.cured"),
-    Pair(lab, "lab-f1-fstab-sda1-stick", "lab-f1-cured"),
-    Pair(lab, "lab-g6b-setup-wrong-map", "lab-g6b-cured"),
-    Pair(lab, "lab-h-auto-dhcp", "lab-h-cured"),
-    Pair(lab, "lab-i3-link-150s", "lab-i3-cured"),
-    Pair(lab, "lab-l-usb-first", "lab-l-cured"),
+  /// Pairs that real boots in the laboratory showed; their names are those of the boots.
+  private static let laboratory = [
+    ("lab-f1-fstab-sda1-stick", "lab-f1-cured"), ("lab-g6b-setup-wrong-map", "lab-g6b-cured"),
+    ("lab-h-auto-dhcp", "lab-h-cured"), ("lab-i3-link-150s", "lab-i3-cured"),
+    ("lab-l-usb-first", "lab-l-cured"),
   ]
 
-  /// S-06 has no cure by an edit: the other half of the story is another installation (`….boots.json`).
-  private static let unpaired = "\(intel)/s-06-boot-on-another-lu.fails.json"
-
-  /// The members whose difference is the cure; the last part is a path of a file, which has dots in it.
-  private typealias Place = [String]
-
-  private static func document(_ name: String) throws -> JSONValue {
-    try #require(SuiteFolder.entries.first { $0.name == name }, "\(name)").document()
-  }
-
-  /// Where two documents differ: members by path; lists and texts as a whole. Titles and expectations aside.
-  private static func differences(_ a: JSONValue?, _ b: JSONValue?, at place: Place = []) -> [Place] {
-    if place == ["title"] || place == ["expect"] || place == ["source"] { return [] }
-    // A member that one of them does not have is compared as an empty one, down to the files.
-    if a?.isObject ?? b?.isObject ?? false, b?.isObject ?? true {
-      let left = a?.members.map(\.name) ?? []
-      let right = b?.members.map(\.name) ?? []
-      return (left + right.filter { !left.contains($0) }).flatMap { name in
-        differences(a?[name], b?[name], at: place + [name])
+  static let pairs: [Pair] = {
+    let rows = (try? SuiteRows.pairs()) ?? []
+    let boots = laboratory.compactMap { fails, cured in
+      let entries = [fails, cured].compactMap { name in
+        SuiteFolder.entries.first { $0.name == "modern/\(name).json" }
       }
+      return entries.count == 2 ? Pair(fails: entries[0], cured: entries[1], isLaboratory: true) : nil
     }
-    return a?.text() == b?.text() ? [] : [place]
-  }
+    return rows.map { Pair(fails: $0.failing.entry, cured: $0.cured.entry) } + boots
+  }()
 
-  private static func value(_ place: Place, of document: JSONValue) -> JSONValue? {
-    place.reduce(document) { $0?[$1] }
-  }
+  /// An edit is in one of these, and only there.
+  private static let places: Set<String> = ["profile", "machine", "network", "targets", "system", "story"]
 
-  private static func put(_ value: JSONValue?, at place: ArraySlice<String>, into document: JSONValue)
-    -> JSONValue
-  {
-    guard let name = place.first else { return value ?? document }
-    var result = document
-    if place.count == 1 {
-      result[name] = value
-    } else {
-      result[name] = put(value, at: place.dropFirst(), into: document[name] ?? JSONValue(.object([])))
-    }
-    return result
-  }
-
-  @Test("each scenario that is called failing or cured has its other half") func eachScenarioHasItsOtherHalf()
-  {
-    let paired = Set(Self.pairs.flatMap { [$0.fails, $0.cured] } + [Self.unpaired])
-    let named = SuiteFolder.entries.map(\.name).filter {
-      $0.hasSuffix(".fails.json") || $0.hasSuffix("cured.json")
-    }
-    #expect(Set(named).subtracting(paired) == [])
-    #expect(paired.subtracting(SuiteFolder.entries.map(\.name)) == [])
+  @Test("each cured scenario has its failing half, and the laboratory's pairs are there")
+  func eachCuredScenarioHasItsFailingHalf() throws {
+    let failing = try SuiteRows.shown().filter { $0.purpose == .fails }.map(\.slug)
+    let lonely = try SuiteRows.shown().filter { $0.purpose == .cured && !failing.contains($0.slug) }
+    #expect(lonely.map(\.entry.name) == [], "no scenario SLUG.fails.json has the same slug")
+    #expect(Self.pairs.count { $0.isLaboratory } == Self.laboratory.count)
   }
 
   @Test(
-    "a cure is one to four edits of files, hardware, targets or story, and nothing else", arguments: pairs)
-  func aCureIsOneToFourEdits(_ pair: Pair) throws {
-    let places = Self.differences(try Self.document(pair.fails), try Self.document(pair.cured))
-    #expect((1...4).contains(places.count), "\(places)")
-    for place in places {
-      let isFile = place.starts(with: ["system", "files"]) && place.count == 3
-      #expect(isFile || ["machine", "targets", "story"].contains(place[0]), "\(place)")
+    "a cure is an edit in one place: files, hardware, network, targets, or one stretch of the story",
+    arguments: pairs)
+  func aCureIsAnEditInOnePlace(_ pair: Pair) throws {
+    let edit = try pair.edit()
+    #expect(!edit.parts.isEmpty, "both are the same")
+    let places = Set(edit.parts.compactMap(\.place.first))
+    #expect(places.count == 1 && places.isSubset(of: Self.places), "the edit is \(edit.parts)")
+    #expect(edit.storyPlaces <= 1, "the story differs in \(edit.storyPlaces) places: \(edit.parts)")
+  }
+
+  @Test("taking back any part of a cure alone makes it fail again, with the same finding", arguments: pairs)
+  func takingBackAnyPartOfACure(_ pair: Pair) throws {
+    let failed = try #require(
+      try Self.failure(of: pair.fails.document(), pair.fails.name), "\(pair.fails.name) does not fail")
+    #expect(try Self.failure(of: pair.cured.document(), pair.cured.name) == nil)
+    if pair.isLaboratory { return }
+    let idle = try SuiteRows.table().idle.filter { pair.cured.name.hasSuffix("/" + $0.scenario) }
+    let edit = try pair.edit()
+    for part in edit.parts {
+      let again = try Self.failure(of: part.takenBack, pair.cured.name)
+      if let known = idle.first(where: { $0.place == part.description }) {
+        #expect(again == nil, "\(part) does play a part, whatever rows.jsonc says: \(known.why)")
+      } else {
+        #expect(again == failed, "without \(part)")
+      }
+    }
+    for known in idle {
+      #expect(
+        edit.parts.contains { $0.description == known.place },
+        "rows.jsonc: \(known.place) is no part of the edit: \(edit.parts)")
     }
   }
 
-  @Test("taking the cure back, place by place, brings the same failure back", arguments: pairs)
-  func takingTheCureBack(_ pair: Pair) throws {
-    let (failing, cured) = (try Self.document(pair.fails), try Self.document(pair.cured))
-    let failed = Conclusion(
-      Bootsim.simulate(try SuiteFolder.scenario(of: failing, pair.fails), options: .bare))
-    #expect(
-      Bootsim.simulate(try SuiteFolder.scenario(of: cured, pair.cured), options: .bare).verdict == .boots)
-    #expect(failed.verdict == .fails)
-    var back = cured
-    for place in Self.differences(failing, cured) {
-      back = Self.put(Self.value(place, of: failing), at: place[...], into: back)
-    }
-    let again = Conclusion(Bootsim.simulate(try SuiteFolder.scenario(of: back, pair.cured), options: .bare))
-    #expect(again == failed)
+  /// How a scenario first goes wrong: what becomes of that boot or shutdown, and the finding.
+  private struct Failure: Equatable {
+    var outcome: String
+    var finding: String?
   }
-}
 
-extension JSONValue {
-  fileprivate var isObject: Bool {
-    if case .object = kind { true } else { false }
+  private static func failure(of document: JSONValue, _ name: String) throws -> Failure? {
+    let report = Bootsim.simulate(try SuiteFolder.scenario(of: document, name), options: .bare)
+    return report.outcomes.lazy.compactMap { outcome in
+      if let boot = outcome.boots.first(where: { $0.outcome != .boots }) {
+        return Failure(outcome: boot.outcome.rawValue, finding: boot.finding)
+      }
+      return outcome.shutdowns.first { $0.outcome != .clean }.map {
+        Failure(outcome: $0.outcome.rawValue, finding: $0.finding)
+      }
+    }.first
   }
 }
