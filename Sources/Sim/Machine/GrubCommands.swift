@@ -36,14 +36,17 @@ extension CommandCompiler {
     var settings = ShellVariables()
     let drops = tree.list("/etc/default/grub.d").filter { $0.hasSuffix(".cfg") }
     for file in ["/etc/default/grub"] + drops.map({ "/etc/default/grub.d/\($0)" }) {
-      guard let variables = model.read(ShellVariables.self, file, tree) else { continue }
-      settings = settings.merging(variables)
+      guard let text = tree.text(file) else { continue }
+      settings = settings.merging(ShellVariables.parse(text, file: file).value)
     }
     let always = settings["GRUB_CMDLINE_LINUX"] ?? ""
     let normal = settings["GRUB_CMDLINE_LINUX_DEFAULT"] ?? ""
     let distributor =
       tree.text("/etc/lsb-release")?.contains("Ubuntu") == true ? "Ubuntu" : "Debian GNU/Linux"
-    let isFlat = model.packageVersion("grub-pc", tree).map { $0 < KernelVersion("1.99") } ?? false
+    // Submenus came with GRUB 1.99, in the year of Linux 3.0.
+    let isFlat =
+      model.packageVersion("grub-pc", tree).map { $0 < KernelVersion("1.99") }
+      ?? kernels.allSatisfy { KernelVersion($0.version) < KernelVersion("3.0") }
     let root = rootArgument(settings["GRUB_DISABLE_LINUX_UUID"] == "true")
     let search =
       partition(holding: "/boot")?.uuid.map { "\tsearch --no-floppy --fs-uuid --set=root \($0)\n" } ?? ""

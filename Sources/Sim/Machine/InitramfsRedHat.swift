@@ -14,6 +14,9 @@ struct RedHatInitrd {
   var script: [String] = []
   private let modules: ModuleFolder
 
+  /// Why mkinitrd ended without writing an image.
+  private(set) var failure: String?
+
   /// Where Intel's document has the driver disk's files (A L217-L253).
   static let postInstall = "/tmp/iscsi/postinstall/iscsipostinstall"
 
@@ -62,9 +65,9 @@ struct RedHatInitrd {
   /// Copies a module and those it needs, and loads it. `--allow-missing` goes on without one that the kernel's folder has not.
   private mutating func add(_ name: String) {
     guard let needed = modules.dependencies(of: name) else {
-      model.library.notLooked(
-        "mkinitrd: No module \(name) found for kernel \(options.version), "
-          + (options.allowsMissing ? "continuing." : "aborting."))
+      if !options.allowsMissing {
+        failure = "No module \(name) found for kernel \(options.version), aborting."
+      }
       return
     }
     for module in needed + [KernelModules.normalized(name)] {
@@ -233,7 +236,9 @@ private struct OpenedInitrd: ShellDelegate {
 extension MachineModel {
   /// The image as mkinitrd made it last, and for RHEL 4's first one as Intel's post-install script left it.
   func madeByRedHat(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
-    let options = MkinitrdOptions(build.arguments ?? [], image: selection.initrdPath ?? "")
+    // A kernel's own package calls it with --allow-missing.
+    let options = MkinitrdOptions(
+      build.arguments ?? ["--allow-missing"], image: selection.initrdPath ?? "")
     var initrd = RedHatInitrd(model: self, tree: build.tree, options: options)
     initrd.loadDrivers()
     if RedHatInitrd.findsSessions(build.tree) {

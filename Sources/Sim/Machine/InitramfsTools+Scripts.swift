@@ -100,6 +100,13 @@ struct InitramfsShell: ShellDelegate {
     ops.add(.waitRoot(root))
   }
 
+  /// A script that is called at the prompt.
+  mutating func byHand(_ path: String) -> [Op] {
+    run(path)
+    defer { ops = OpList() }
+    return ops.finished
+  }
+
   private mutating func run(_ path: String) {
     guard let text = files.text(path) else { return }
     run(text: text, file: path)
@@ -120,17 +127,14 @@ struct InitramfsShell: ShellDelegate {
     for note in run.notLookedAt { model.library.notLooked(note.description) }
   }
 
-  /// What /init exports, and the words that the kernel knows nothing of: it hands `KEY=value` to init (init/main.c, unknown_bootoption).
+  /// What /init exports, and what the kernel handed to it.
   private var environment: [String: String] {
     var all = [
       "PATH": "/usr/bin:/sbin:/bin", "rootmnt": "/root", "IPOPTS": commandLine.last("ip") ?? "",
       "ROOT": root.text, "ROOTDELAY": commandLine.last("rootdelay") ?? "",
     ]
-    for argument in commandLine.kernelArguments {
-      guard let value = argument.value, all[argument.key] == nil, !argument.key.contains(".") else {
-        continue
-      }
-      all[argument.key] = value
+    for variable in MachineModel.initEnvironment(commandLine) where all[variable.name] == nil {
+      all[variable.name] = variable.value
     }
     return all
   }

@@ -38,7 +38,12 @@ extension MachineModel {
       var files = library.files(s.tree)
       files.console = InstallerConsole(memory: scenario.installer.files.withUsualDirectories)
       files.directory = "/"
-      files.media = scenario.installer.media
+      files.media = scenario.installer.media.mapValues { medium in
+        switch medium {
+        case .files(let tree): tree
+        case .folder(let path): files.tree.subtree(at: path)
+        }
+      }
       return files
     }
   }
@@ -170,7 +175,8 @@ extension MachineModel {
     }
     let tree = files.tree
     for name in tree.list("/boot") where name.hasPrefix("initr") && tree.linkTarget("/boot/\(name)") == nil {
-      var build = ImageBuild(tree: tree)
+      // The installation's own call has no arguments: it knows nothing of iSCSI.
+      var build = ImageBuild(tree: tree, arguments: [])
       build.key = "\(key) \(name)"
       library.add(build)
       files.tree.write(build.text, to: "/boot/\(name)")

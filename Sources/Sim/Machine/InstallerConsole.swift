@@ -152,7 +152,8 @@ extension CommandCompiler {
       updateConsole { console, _ in console.nodes[path] = minor }
       return ShellOutcome(.zero)
     case "insmod": return insertModule(words, call)
-    case "iscsid": return startInitiator()
+    case "iscsid", "iscsi_boot_util": return startInitiator()
+    case "iscsipostinstall": return postInstall(absolute(full, call.directory) ?? full)
     case "iscsi_discovery": return discover(operands.first ?? "", startup: "automatic", call)
     case "iscsiadm" where words.contains("discovery"):
       let portal = words.firstIndex { $0 == "-p" || $0 == "--portal" }
@@ -261,6 +262,26 @@ extension CommandCompiler {
     typed?.files.directory = DiskFiles.home
   }
 
+  /// Intel's script builds the image and opens it again to put the initiator in: what it does there its maker knows, from the
+  /// driver disk's files as they are seen now.
+  private mutating func postInstall(_ path: String) -> ShellOutcome {
+    let target = model.scenario.installer.target
+    guard let typed, typed.files.console != nil else { return .unknown }
+    var files = tree.subtree(at: target)
+    files.remove("/tmp/iscsi")
+    files.graft(tree.subtree(at: "/tmp/iscsi"), at: "/tmp/iscsi")
+    if let script = tree.bytes(path) { files[RedHatInitrd.postInstall] = .file(script) }
+    for name in tree.list(target + "/boot") where name.hasPrefix("initrd-") {
+      var build = ImageBuild(tree: files)
+      build.key = "\(typed.name) change \(self.typed?.changes ?? 0) \(name)"
+      model.library.add(build)
+      ops.add(.tell("\(target)/boot/\(name) is built, and the initiator is put in", because: [.story]))
+      ops.add(.pause(Pace.about(20_000)))
+      put(build.text, at: "\(target)/boot/\(name)")
+    }
+    return ShellOutcome(.zero)
+  }
+
   // MARK: - Modules and logins
 
   /// The kernel takes a module that was built for it alone (kernel/module.c, check_modinfo): its "vermagic" is in the file.
@@ -272,12 +293,12 @@ extension CommandCompiler {
         "insmod: can't read '\(file)': No such file or directory", "the module \(file) is not there")
     }
     let installer = model.scenario.installer
-    let magic = text.split(separator: "\n").lazy.compactMap { String($0).dropping("vermagic=") }.first
-    let version = magic?.split(separator: " ").first.map(String.init)
-    let machine = text.split(separator: "\n").lazy.compactMap { String($0).dropping("machine=") }.first
+    var module = ModuleFile(name: name, information: text)
+    let machine = text.split(separator: "\n").lazy.compactMap { String($0).dropping("machine: ") }.first
+    let version = module.magic?.split(separator: " ").first.map(String.init)
     var why: String?
     if let version, let kernel = installer.kernel, version != kernel {
-      ops.add(.say("\(name): version magic '\(magic ?? "")' should be '\(kernel)'"))
+      ops.add(.say("\(name): version magic '\(module.magic ?? "")' should be '\(kernel)'"))
       why = "\(path) was built for the kernel \(version), and \(kernel) runs"
     } else if let machine, let own = installer.architecture, machine != own {
       why = "\(path) was built for \(machine), and the kernel is for \(own)"
@@ -287,7 +308,8 @@ extension CommandCompiler {
       ops.add(.moduleRefused(says: why))
       return ShellOutcome(.nonzero)
     }
-    ops.add(.modules([name]))
+    module.magic = nil
+    ops.add(.insmod(module))
     return ShellOutcome(.zero)
   }
 

@@ -73,6 +73,12 @@ extension MachineModel {
     say("kernel", "Linux version \(selection.kernelVersion)", &out)
     say("kernel", "Command line: \(selection.commandLine)", &out)
     if s.firmware.ibft > 0 { say("kernel", "iBFT found", &out) }
+    if let name = overflowingVariable(selection.commandLine) {
+      say("kernel", "Kernel panic - not syncing: Too many boot env vars at `\(name)'", &out)
+      return dead(
+        .bootVariablesOverflow, .kernel, because: [.selection],
+        "\(name)= is one word too many that the kernel does not know", &s, &out)
+    }
     guard selection.initrdPath != nil else {
       say("kernel", "VFS: Cannot open root device", &out)
       say("kernel", "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)", &out)

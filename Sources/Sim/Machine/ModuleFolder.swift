@@ -111,10 +111,9 @@ extension MachineModel {
   }
 
   private func notLoaded(_ module: ModuleFile, _ problem: LoginProblem, _ s: inout MachineState) -> Flow {
-    if KernelModules.initiators.contains(module.name) || module.name == "crc32c" || module.name == "libcrc32c"
-    {
-      s.iscsi.problem = problem.rawValue
-    }
+    // Without other drivers something else is missed later; the initiator's own have to be remembered.
+    let initiator = KernelModules.initiators.union(["crc32c", "libcrc32c"])
+    if problem == .moduleRefused || initiator.contains(module.name) { s.iscsi.problem = problem.rawValue }
     return .next(Pace.between(5, 60, seen: 20))
   }
 

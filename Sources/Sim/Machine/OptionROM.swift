@@ -90,7 +90,7 @@ extension LoginProblem {
     case .sessionLimit: "the target admits no further session"
     case .unresolvedModules: "the initiator's modules could not be loaded"
     case .symbolsUnresolved: "a module that the initiator needs is missing, or is loaded after it"
-    case .moduleRefused: "the kernel refused the initiator's module"
+    case .moduleRefused: "a module was built for another kernel"
     }
   }
 }

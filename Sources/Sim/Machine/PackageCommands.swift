@@ -42,9 +42,9 @@ extension CommandCompiler {
       }
     }
     guard action != .nothing else { return }
-    writeFiles(
-      ["dpkg", "rpm"].contains(name)
-        ? Pace.between(10_000, 40_000, seen: 20_000) : Pace.between(60_000, 240_000, seen: 120_000), call)
+    if let length = Self.writing(name, words) {
+      writeFiles(length, "\(call.file):\(call.line): `\(call.text)` writes files")
+    }
     if isAll { wanted = model.scenario.packages.keys.sorted() }
     for word in wanted {
       guard let package = Self.package(word, in: model.scenario.packages) else {
@@ -54,12 +54,6 @@ extension CommandCompiler {
       }
       if action == .remove { remove(package, name) } else { install(package, name, call) }
     }
-  }
-
-  /// What a package manager writes is under way for as long as it runs (`MediumState`).
-  private mutating func writeFiles(_ length: Window, _ call: ShellCall) {
-    ops.add(.writeFiles(length, says: "`\(call.text)` writes files"))
-    ops.add(.endWriting)
   }
 
   /// A package by its name, or by the name of its file: "open-iscsi_2.0.870_i386.deb", "sysconfig-0.31-63.i586.rpm".
@@ -79,8 +73,11 @@ extension CommandCompiler {
       .say(
         isDebian
           ? "Setting up \(name)\(package.version.map { " (\($0))" } ?? "") ..." : "Preparing... \(name)"))
-    ops.add(.pause(Pace.about(10_000)))
     let shipped = model.library.files(0).tree
+    for path in package.ships {
+      guard case .found(let real, let node) = shipped.resolve(path) else { continue }
+      put(node, at: real, isDebian: isDebian, shipped: shipped, package)
+    }
     for (path, node) in package.files.sorted(by: { $0.key < $1.key }) {
       put(node, at: path, isDebian: isDebian, shipped: shipped, package)
     }

@@ -114,7 +114,6 @@ indirect enum Op: Sendable {
   case endWriting
   /// Waits, as long as it does, for an answer that does not come.
   case waitInVain(Window)
-  case reservation(ReservationRequest, node: String)
   /// From now on the disks hold this version of the files (`Library.files`).
   case files(UInt32)
   /// The installation system installs on the root's disk, or on the node that is named.
@@ -123,6 +122,8 @@ indirect enum Op: Sendable {
   case moduleRefused(says: String)
   /// A shell waits for somebody at the initramfs's prompt.
   case prompt
+  /// A persistent reservation is asked of the LU behind a node.
+  case reservation(ReservationRequest, node: String)
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)

@@ -11,15 +11,18 @@ extension MachineModel {
     s.prompt = .rescued
     s.phase = .initramfs
     let boot = initramfsProgram(selection, s)
-    startProgram(rescueProgram(lines, index, boot), &s, &out)
+    let image = image(selection, build(ofImage: selection.initrdPath, s))
+    startProgram(rescueProgram(lines, index, boot, image, selection), &s, &out)
     return true
   }
 
-  private func rescueProgram(_ lines: [String], _ index: Int, _ boot: UInt16) -> UInt16 {
+  private func rescueProgram(
+    _ lines: [String], _ index: Int, _ boot: UInt16, _ image: InitramfsImage, _ selection: BootSelection
+  ) -> UInt16 {
     library.program("rescue \(index) \(library.fingerprint(boot))") {
       let program = library.program(boot)
       let ops = program?.tasks.first?.ops ?? []
-      // What comes before the root is waited for is local-top's; the first look at hardware has been.
+      // In an image whose scripts are not among the files, what comes before the root is waited for is local-top's.
       let wait = ops.firstIndex { if case .waitRoot = $0 { true } else { false } } ?? ops.count
       let begin = ops.firstIndex { if case .startRootWait = $0 { true } else { false } }.map { $0 + 1 } ?? 0
       var result: [Op] = []
@@ -39,7 +42,12 @@ extension MachineModel {
           result.append(.modules(words.dropFirst().filter { !$0.hasPrefix("-") }.map { TreePath.name($0) }))
         case ("sleep", let seconds):
           result.append(.pause(Window(.milliseconds(Pace.milliseconds(ofSeconds: Int64(seconds) ?? 0)))))
-        case (let command, _) where command.hasPrefix("/scripts/local-top"):
+        case (let script, _) where image.files.isFile(script):
+          var shell = InitramfsShell(self, image, selection)
+          let offset = result.count
+          result += shell.byHand(script).map { $0.retargeted { $0 + offset } }
+        case (let script, _)
+        where script.hasPrefix("/scripts/local-top") && !image.files.isDirectory("/scripts"):
           append(min(begin, wait)..<wait)
         default:
           library.notLooked("story: `\(line)` at the initramfs's prompt is not understood")

@@ -210,6 +210,25 @@ extension CommandCompiler {
 
   // MARK: - File systems and power
 
+  /// How long a command writes files: installing packages, copying, or `dd` to a file.
+  static func writing(_ name: String, _ words: [String]) -> Window? {
+    switch name {
+    case "dpkg", "rpm":
+      let installs = words.contains { ["-i", "--install", "--configure", "-U", "-Uvh", "-ivh"].contains($0) }
+      return installs ? Pace.between(10_000, 40_000, seen: 20_000) : nil
+    case "apt-get", "aptitude", "apt", "yum", "up2date", "zypper", "rug":
+      let acts: Set = ["install", "upgrade", "dist-upgrade", "full-upgrade", "safe-upgrade", "update", "-u"]
+      guard words.contains(where: acts.contains) else { return nil }
+      return Pace.between(60_000, 240_000, seen: 120_000)
+    default: return nil
+    }
+  }
+
+  mutating func writeFiles(_ length: Window, _ says: String) {
+    ops.add(.writeFiles(length, says: says))
+    ops.add(.endWriting)
+  }
+
   mutating func mount(_ words: [String], _ place: String) {
     let options = words.joined(separator: ",").split(separator: ",").map(String.init)
     if options.contains("remount") {

@@ -140,6 +140,9 @@ struct CommandCompiler: ShellDelegate {
     }
     // A unit's or the story's command has its place already.
     let place = call.file.contains(":") || call.file == "story" ? call.file : "\(call.file):\(call.line)"
+    if let length = Self.writing(name, words) {
+      effect(call) { $0.writeFiles(length, "\(place): `\(call.text)` writes files") }
+    }
     switch name {
     case "ifdown" where programScript(full) == nil: effect(call) { $0.interfacesDown(words, place) }
     case "ifup" where programScript(full) == nil:

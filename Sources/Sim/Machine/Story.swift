@@ -282,7 +282,7 @@ extension MachineModel {
     case .login?, .loginFromFirmware?:
       let problem = LoginProblem(rawValue: s.iscsi.problem) ?? .unreachable
       dead(
-        problem.finding, .initramfsISCSI, because: [.login],
+        problem.finding, problem.stage, because: [.login],
         "the initiator never gets in: \(problem.reason); the boot waits for ever", &s, &out)
     default:
       if s.root.disk > 0 && rootIO(s) != .works {

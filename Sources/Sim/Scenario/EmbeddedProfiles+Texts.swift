@@ -553,6 +553,18 @@ extension EmbeddedProfiles {
         "depends:        ",
         "vermagic:       2.6.9-42.EL 686 REGPARM 4KSTACKS gcc-3.4"
       ],
+      // Only the installation system runs this one.
+      "/tmp/iscsi/preinstall/iscsipreinstall": [
+        "#!/bin/sh",
+        "# Loads the initiator into the installation system and discovers the target.",
+        "SRC=/tmp/iscsi",
+        "for m in scsi_transport_iscsi libcrc32c crc32c md5 iscsi_sfnet; do",
+        "        insmod $SRC/preinstall/$m.ko",
+        "done",
+        "echo DiscoveryAddress=192.168.0.2 > /etc/iscsi.conf",
+        "echo InitiatorName=iqn.1987-05.com.cisco:host > /etc/initiatorname.iscsi",
+        "$SRC/iscsi_boot_util"
+      ],
       "/tmp/iscsi/postinstall/iscsipostinstall": [
         "#!/bin/sh",
         "# Puts the initiator into the initrd of the installed system.",
@@ -1327,6 +1339,289 @@ extension EmbeddedProfiles {
       "/boot/initrd-2.6.18-53.el5.img": null,
       "/boot/config-2.6.18-53.el5": null,
       "/lib/modules/2.6.18-53.el5/modules.dep": null
+    }
+  }
+}
+
+"""#,
+    "sles10": #"""
+// SUSE Linux Enterprise Server 10 SP1, installed natively on LUN 0 with the installer's own iSCSI support. Scripts are shortened to
+// what matters here; mkinitrd takes the static settings of the installation into the initrd.
+{
+  "version": 1,
+  "machine": {
+    "nics": [
+      {
+        "name": "nic0", "interface": "eth0", "mac": "00:15:17:00:00:0a", "driver": "e1000",
+        "optionROM": {
+          "kind": "intel", "initiator": "iqn.1996-04.de.suse:01:host", "target": "iqn.2006-01.com.example:boot",
+          "portal": "192.168.0.2:3260", "lun": 0, "address": "192.168.0.10/24", "ibft": true
+        }
+      }
+    ]
+  },
+  "network": { "dhcp": false },
+  "targets": [
+    {
+      "name": "iqn.2006-01.com.example:boot", "portal": "192.168.0.2:3260",
+      "luns": [
+        {
+          "lun": 0, "size": "8GiB", "bootCode": "grub", "grub": { "version": "legacy", "prefix": "(hd0,0)" },
+          "partitions": [
+            { "number": 1, "fs": "ext3", "uuid": "7c0c1a8e-1f7e-4f0e-9d7a-0a2b3c4d5e01", "holds": "/boot", "size": "100MiB" },
+            { "number": 2, "fs": "reiserfs", "uuid": "7c0c1a8e-1f7e-4f0e-9d7a-0a2b3c4d5e02", "holds": "/", "size": "6GiB" }
+          ]
+        }
+      ]
+    }
+  ],
+  "system": {
+    "files": {
+      "/etc/SuSE-release": ["SUSE Linux Enterprise Server 10 (i586)", "VERSION = 10", "PATCHLEVEL = 1"],
+      "/sbin/init": "",
+      "/sbin/iscsid": "",
+      "/sbin/iscsiadm": "",
+      "/sbin/iscsistart": "",
+      "/sbin/dhcpcd": "",
+      "/etc/sysconfig/kernel": { "lines": { "1": ["# Modules of the initial ramdisk, and of the running system (shortened)."], "10": ["INITRD_MODULES=\"ide-disk reiserfs e1000\""] } },
+      "/etc/iscsi/initiatorname.iscsi": ["InitiatorName=iqn.1996-04.de.suse:01:host"],
+      "/etc/iscsi/iscsid.conf": ["node.startup = manual", "node.session.timeo.replacement_timeout = 120"],
+      // The installation's own log-in left this record; onboot: something else than the init script logs in, here the initrd.
+      "/etc/iscsi/nodes/iqn.2006-01.com.example:boot/192.168.0.2,3260,1/default": [
+        "# BEGIN RECORD 2.0-707",
+        "node.name = iqn.2006-01.com.example:boot",
+        "node.tpgt = 1",
+        "node.startup = onboot",
+        "node.conn[0].address = 192.168.0.2",
+        "node.conn[0].port = 3260",
+        "# END RECORD"
+      ],
+      "/lib/modules/2.6.16.46-0.12-default/modules.dep": [
+        "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/ide/ide-disk.ko:",
+        "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/scsi_mod.ko:",
+        "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/sd_mod.ko: /lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/scsi_mod.ko",
+        "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/usb/storage/usb-storage.ko: /lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/scsi_mod.ko",
+        "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/net/e1000/e1000.ko:",
+        "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/net/tg3.ko:",
+        "/lib/modules/2.6.16.46-0.12-default/kernel/fs/reiserfs/reiserfs.ko:",
+        "/lib/modules/2.6.16.46-0.12-default/kernel/crypto/crc32c.ko: /lib/modules/2.6.16.46-0.12-default/kernel/lib/libcrc32c.ko",
+        "/lib/modules/2.6.16.46-0.12-default/kernel/lib/libcrc32c.ko:",
+        "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/scsi_transport_iscsi.ko: /lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/scsi_mod.ko",
+        "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/libiscsi.ko: /lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/scsi_transport_iscsi.ko /lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/scsi_mod.ko",
+        "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/iscsi_tcp.ko: /lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/libiscsi.ko /lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/scsi_transport_iscsi.ko /lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/scsi_mod.ko"
+      ],
+      "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/ide/ide-disk.ko": "",
+      "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/scsi_mod.ko": "",
+      "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/sd_mod.ko": "",
+      "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/usb/storage/usb-storage.ko": "",
+      "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/net/e1000/e1000.ko": "",
+      "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/net/tg3.ko": "",
+      "/lib/modules/2.6.16.46-0.12-default/kernel/fs/reiserfs/reiserfs.ko": "",
+      "/lib/modules/2.6.16.46-0.12-default/kernel/crypto/crc32c.ko": "",
+      "/lib/modules/2.6.16.46-0.12-default/kernel/lib/libcrc32c.ko": "",
+      "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/scsi_transport_iscsi.ko": "",
+      "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/libiscsi.ko": "",
+      "/lib/modules/2.6.16.46-0.12-default/kernel/drivers/scsi/iscsi_tcp.ko": "",
+      // The root's device is on a LU of a record: the image gets the initiator and the static settings of today.
+      "/sbin/mkinitrd": [
+        "#! /bin/bash",
+        "# Builds the initial ramdisk of every kernel in /boot (shortened).",
+        ". /etc/sysconfig/kernel",
+        "add_module() {",
+        "    paths=$(modprobe --set-version $kernel_version --show-depends $1)",
+        "    if [ -z \"$paths\" ]; then",
+        "        echo \"Module $1 not found.\" >&2",
+        "        return",
+        "    fi",
+        "    for path in $paths; do",
+        "        test \"$path\" = insmod && continue",
+        "        case \"$added\" in *\" $path \"*) continue ;; esac",
+        "        added=\"$added $path \"",
+        "        cp -p $path $tmp_mnt$path",
+        "        echo \"insmod $path\" >> $linuxrc",
+        "    done",
+        "}",
+        "# The interface that is to stay up has a configuration with STARTMODE=nfsroot.",
+        "network() {",
+        "    for interface in $(ls /sys/class/net); do",
+        "        address=$(cat /sys/class/net/$interface/address)",
+        "        test -f /etc/sysconfig/network/ifcfg-eth-id-$address || continue",
+        "        . /etc/sysconfig/network/ifcfg-eth-id-$address",
+        "        test \"$STARTMODE\" = nfsroot || continue",
+        "        if [ \"$BOOTPROTO\" = dhcp ]; then",
+        "            cp -p /sbin/dhcpcd $tmp_mnt/sbin/dhcpcd",
+        "            echo \"dhcpcd $interface\" >> $linuxrc",
+        "        else",
+        "            echo \"ifconfig $interface $IPADDR netmask $NETMASK up\" >> $linuxrc",
+        "        fi",
+        "    done",
+        "}",
+        "# Targets whose records say that they are logged in to on boot.",
+        "iscsi() {",
+        "    initiator=$(grep ^InitiatorName= /etc/iscsi/initiatorname.iscsi | cut -d= -f2)",
+        "    for record in /etc/iscsi/nodes/*/*/default; do",
+        "        test -f $record || continue",
+        "        startup= username= password=",
+        "        while read key equals value; do",
+        "            case \"$key\" in",
+        "                node.name) name=$value ;;",
+        "                node.tpgt) group=$value ;;",
+        "                node.startup) startup=$value ;;",
+        "                node.conn*address) portal=$value ;;",
+        "                node.conn*port) port=$value ;;",
+        "                node.session.auth.username) username=$value ;;",
+        "                node.session.auth.password) password=$value ;;",
+        "            esac",
+        "        done < $record",
+        "        test \"$startup\" = onboot || continue",
+        "        options=\"-i $initiator -t $name -g $group -a $portal -p $port\"",
+        "        test -n \"$username\" && options=\"$options -u $username -w $password\"",
+        "        echo \"iscsistart $options\" >> $linuxrc",
+        "        found=yes",
+        "    done",
+        "    test -n \"$found\" || return",
+        "    cp -p /sbin/iscsistart $tmp_mnt/sbin/iscsistart",
+        "}",
+        "for kernel in /boot/vmlinuz-*; do",
+        "    kernel_version=${kernel#/boot/vmlinuz-}",
+        "    tmp_mnt=$(mktemp -d /tmp/mkinitrd.XXXXXX)",
+        "    linuxrc=$tmp_mnt/linuxrc",
+        "    added=",
+        "    echo \"#! /bin/sh\" > $linuxrc",
+        "    add_module sd_mod",
+        "    for module in $INITRD_MODULES crc32c iscsi_tcp; do",
+        "        add_module $module",
+        "    done",
+        "    network",
+        "    iscsi",
+        "    (cd $tmp_mnt; find . | cpio --quiet -H newc --create | gzip -9) > /boot/initrd-$kernel_version",
+        "done"
+      ],
+      "/boot/vmlinuz-2.6.16.46-0.12-default": "",
+      "/boot/initrd-2.6.16.46-0.12-default": "",
+      "/boot/vmlinuz": { "link": "vmlinuz-2.6.16.46-0.12-default" },
+      "/boot/initrd": { "link": "initrd-2.6.16.46-0.12-default" },
+      "/boot/grub/stage2": "",
+      "/boot/grub/device.map": ["(hd0)\t/dev/sda"],
+      "/boot/grub/menu.lst": [
+        "# Modified by YaST2.",
+        "default 0",
+        "timeout 8",
+        "title SUSE Linux Enterprise Server 10",
+        "    kernel (hd0,0)/vmlinuz-2.6.16.46-0.12-default root=/dev/sda2 splash=silent showopts",
+        "    initrd (hd0,0)/initrd-2.6.16.46-0.12-default"
+      ],
+      "/etc/fstab": [
+        "/dev/sda2            /                    reiserfs   acl,user_xattr        1 1",
+        "/dev/sda1            /boot                ext3       acl,user_xattr        1 2",
+        "proc                 /proc                proc       defaults              0 0",
+        "sysfs                /sys                 sysfs      noauto                0 0",
+        "devpts               /dev/pts             devpts     mode=0620,gid=5       0 0"
+      ],
+      "/etc/inittab": ["id:5:initdefault:", "si::bootwait:/etc/init.d/boot"],
+      "/etc/init.d/boot": [
+        "#! /bin/sh",
+        "# udev",
+        "udevtrigger",
+        "sleep 5",
+        "fsck -A -a",
+        "mount -n -o remount,rw /",
+        "mount -a -t nonfs",
+        "[ -f /etc/init.d/boot.local ] && . /etc/init.d/boot.local"
+      ],
+      "/etc/init.d/boot.local": ["#! /bin/sh"],
+      "/etc/sysconfig/network/config": ["# Options of the network scripts"],
+      "/etc/sysconfig/network/ifcfg-eth-id-00:15:17:00:00:0a": ["BOOTPROTO='static'", "IPADDR='192.168.0.10'", "NETMASK='255.255.255.0'", "STARTMODE='nfsroot'"],
+      "/etc/init.d/network": [
+        "#! /bin/bash",
+        "### BEGIN INIT INFO",
+        "# Provides: network",
+        "# Default-Start: 2 3 5",
+        "### END INIT INFO",
+        "# Starts and stops the interfaces that have a configuration (shortened).",
+        ". /etc/sysconfig/network/config",
+        "for a in $(ls /sys/class/net); do",
+        "    test \"$a\" = lo && continue",
+        "    STARTMODE=",
+        "    address=$(cat /sys/class/net/$a/address)",
+        "    test -f /etc/sysconfig/network/ifcfg-eth-id-$address && . /etc/sysconfig/network/ifcfg-eth-id-$address",
+        "    # The root is behind it: it was set up before init, and is left alone.",
+        "    test \"$STARTMODE\" = nfsroot && continue",
+        "    case \"$1\" in",
+        "        start) ifup $a -o rc ;;",
+        "        stop) ifdown $a -o rc ;;",
+        "    esac",
+        "done"
+      ],
+      "/sbin/ifup": [
+        "#! /bin/bash",
+        "# The configuration of an interface is in a file named for its address, or for itself (shortened).",
+        "INTERFACE=$1",
+        "address=$(cat /sys/class/net/$INTERFACE/address)",
+        "for config in eth-id-$address $INTERFACE; do",
+        "    test -f /etc/sysconfig/network/ifcfg-$config && . /etc/sysconfig/network/ifcfg-$config && found=yes",
+        "done",
+        "if [ -z \"$found\" ]; then",
+        "    echo \"No configuration found for $INTERFACE\"",
+        "    exit 0",
+        "fi",
+        "case \"$2 $STARTMODE\" in \"-o off\"|\"-o manual\") exit 0 ;; esac",
+        "ip link set dev $INTERFACE up",
+        "case \"$BOOTPROTO\" in",
+        "    dhcp*) dhcpcd $INTERFACE ;;",
+        "    *) ip addr add $IPADDR/24 dev $INTERFACE ;;",
+        "esac"
+      ],
+      "/sbin/ifdown": [
+        "#! /bin/bash",
+        "# The configuration of an interface is in a file named for its address, or for itself (shortened).",
+        "INTERFACE=$1",
+        "address=$(cat /sys/class/net/$INTERFACE/address)",
+        "for config in eth-id-$address $INTERFACE; do",
+        "    test -f /etc/sysconfig/network/ifcfg-$config && . /etc/sysconfig/network/ifcfg-$config && found=yes",
+        "done",
+        "if [ -z \"$found\" ]; then",
+        "    echo \"No configuration found for $INTERFACE\"",
+        "    exit 0",
+        "fi",
+        "ip addr flush dev $INTERFACE",
+        "ip link set dev $INTERFACE down"
+      ],
+      "/etc/init.d/syslog": ["#! /bin/sh"],
+      "/etc/init.d/open-iscsi": [
+        "#! /bin/sh",
+        "case \"$1\" in",
+        "    start)",
+        "        iscsid",
+        "        iscsiadm -m node --loginall=automatic",
+        "        ;;",
+        "    stop)",
+        "        # Sessions of the boot are kept, and so is the daemon while there are any.",
+        "        iscsiadm -m node --logoutall=automatic",
+        "        ;;",
+        "esac"
+      ],
+      "/etc/init.d/halt": [
+        "#! /bin/sh",
+        "case \"$0\" in",
+        "    *halt) command=\"halt\"; opts=\"-p\" ;;",
+        "    *reboot) command=\"reboot\"; opts=\"\" ;;",
+        "esac",
+        "killall5 -15",
+        "sleep 5",
+        "killall5 -9",
+        "mount -no remount,ro /",
+        "exec $command -d -f $opts"
+      ],
+      "/etc/rc.d": { "link": "init.d" },
+      "/etc/init.d/rc5.d/S05network": { "link": "../network" },
+      "/etc/init.d/rc5.d/S06syslog": { "link": "../syslog" },
+      "/etc/init.d/rc5.d/S09open-iscsi": { "link": "../open-iscsi" },
+      "/etc/init.d/rc5.d/K14open-iscsi": { "link": "../open-iscsi" },
+      "/etc/init.d/rc5.d/K16syslog": { "link": "../syslog" },
+      "/etc/init.d/rc5.d/K17network": { "link": "../network" },
+      "/etc/init.d/rc0.d/S20halt": { "link": "../halt" },
+      "/etc/init.d/rc6.d/S20reboot": { "link": "../halt" }
     }
   }
 }

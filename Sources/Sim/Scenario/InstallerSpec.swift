@@ -20,8 +20,14 @@ public struct InstallerSpec: Sendable {
   public var shell = Shell.full
   /// Its own files, in memory.
   public var files = MemoryFileTree()
+  /// What is on a stick or floppy.
+  public enum Medium: Sendable {
+    case files(MemoryFileTree)
+    /// What this directory of the system's files holds.
+    case folder(String)
+  }
   /// What is on sticks and floppies, by the name of the device.
-  public var media: [String: MemoryFileTree] = [:]
+  public var media: [String: Medium] = [:]
   /// The directory that it reads its packages from; nil: from somewhere nobody mounts over.
   public var source: String?
   /// Where it mounts the system that it installs.
@@ -39,6 +45,8 @@ public struct InstallerSpec: Sendable {
 public struct PackageSpec: Sendable {
   /// Its files by path; nil: a path that it removes.
   public var files: [String: FileNode?] = [:]
+  /// Files that it brings as the system had them when the story began: what was edited in them is lost.
+  public var ships: [String] = []
   /// Its maintainer's script, run by root after the files are in place.
   public var postinst = ""
   /// Its version, for dpkg's status file.

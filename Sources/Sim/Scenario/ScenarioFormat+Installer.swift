@@ -18,6 +18,14 @@ extension ScenarioFormat {
     return tree
   }
 
+  private static let medium = Format<InstallerSpec.Medium>(.anyOf([fileMap.shape(), absolutePath.shape()])) {
+    value, path, problems in
+    guard case .string = value.kind else {
+      return fileMap.read(value, path, problems).map { .files(tree($0)) }
+    }
+    return absolutePath.read(value, path, problems).map { .folder($0) }
+  }
+
   static let installer = Format<InstallerSpec>.object(
     "installer", "The installation system or live CD that the step \"installer\" starts."
   ) { object in
@@ -34,9 +42,10 @@ extension ScenarioFormat {
       "\"full\"")
     spec.files = tree(object.value("files", fileMap, "Its own files, in memory.", default: [], "{}"))
     let media = object.value(
-      "media", fileMap.map(pattern: ".", name: { _ in nil }), "The files on sticks and floppies, by device.",
+      "media", medium.map(pattern: ".", name: { _ in nil }),
+      "What is on sticks and floppies, by device: files, or the directory of the system that has them.",
       default: [], "{}")
-    for medium in media { spec.media[medium.name] = tree(medium.value.value) }
+    for medium in media { spec.media[medium.name] = medium.value.value }
     spec.source = object.optional(
       "source", absolutePath, "The directory that it reads its packages from.",
       fallback: "nothing can be mounted over it")
@@ -56,6 +65,9 @@ extension ScenarioFormat {
     for file in files {
       spec.files.updateValue(node(file.value.value), forKey: TreePath.normalized(file.name))
     }
+    spec.ships = object.value(
+      "ships", absolutePath.list(), "Files that it brings as the system had them when the story began.",
+      default: [], "[]")
     spec.postinst = object.value(
       "postinst", fileText, "Its maintainer's script, run by root after the files are in place.", default: "",
       "\"\"")

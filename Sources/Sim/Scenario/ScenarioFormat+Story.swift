@@ -168,6 +168,14 @@ extension ScenarioFormat {
       fallback: "before the next step")
     if let nic { steps.append(.linkDown(nic: nic, microseconds: time, at: stage)) }
     if let iqn { steps.append(.targetDown(iqn: iqn, microseconds: time, at: stage)) }
+    let node = object.optional("install", nonEmpty, "Installs on this device node, as \"/dev/sdb\".")
+    steps += node.map { [.install(on: $0)] } ?? []
+    let lines = object.optional(
+      "rescue", nonEmpty.list(atLeast: 1), "Lines typed at the prompt of an initramfs that gave up.")
+    steps += lines.map { [.rescue($0)] } ?? []
+    let entry = object.optional(
+      "menu-entry", nonEmpty, "What is chosen in the boot menu next time: a number from 0, or a title.")
+    steps += entry.map { [.menuEntry($0)] } ?? []
     let crash = object.optional("crash", choice(Crash.self), "The kernel crashes; the machine is off then.")
     if crash != nil { steps.append(.panic) }
     let answers = object.optional(
@@ -178,14 +186,6 @@ extension ScenarioFormat {
     if let started { steps.append(.targetStart(started)) }
     if cut != nil { steps.append(.powerCut) }
     if let other { steps.append(.otherMachine(other)) }
-    let node = object.optional("install", nonEmpty, "Installs on this device node, as \"/dev/sdb\".")
-    steps += node.map { [.install(on: $0)] } ?? []
-    let lines = object.optional(
-      "rescue", nonEmpty.list(atLeast: 1), "Lines typed at the prompt of an initramfs that gave up.")
-    steps += lines.map { [.rescue($0)] } ?? []
-    let entry = object.optional(
-      "menu-entry", nonEmpty, "What is chosen in the boot menu next time: a number from 0, or a title.")
-    steps += entry.map { [.menuEntry($0)] } ?? []
     object.exactlyOne(of: actions, example: "{\"attach\": \"usb0\"}")
     for modifier in ["for", "at"] where object.has(modifier) {
       if !["link-down", "target-down", "target-crash"].contains(where: { object.has($0) }) {

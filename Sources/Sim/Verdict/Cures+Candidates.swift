@@ -4,8 +4,8 @@ extension Cures {
   /// Edits worth trying, the least invasive first.
   func candidates() -> [Candidate] {
     [stableRoot(), stableFstab(), stableRootAndFstab(), optionalMounts()].compactMap { $0 }
-      + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits() + dataEdits()
-      + hardwareEdits()
+      + ubuntuEdits() + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits()
+      + dataEdits() + suseEdits() + hardwareEdits()
   }
 
   // MARK: - Names of disks
@@ -74,7 +74,10 @@ extension Cures {
   private func initiatorEdits() -> [Candidate] {
     var found: [Candidate] = []
     if scenario.files.exists("/etc/initramfs-tools") {
-      if scenario.files.text("/etc/iscsi/iscsi.initramfs")?.contains("ISCSI_AUTO") != true {
+      let script = scenario.files.text("/usr/share/initramfs-tools/scripts/local-top/iscsi")
+      if scenario.files.text("/etc/iscsi/iscsi.initramfs")?.contains("ISCSI_AUTO") != true,
+        script?.contains("ISCSI_AUTO") ?? true
+      {
         found.append(
           replace(
             "/etc/iscsi/iscsi.initramfs", with: "ISCSI_AUTO=true\n",
@@ -110,12 +113,8 @@ extension Cures {
     var found: [Candidate] = []
     for target in scenario.targets {
       if let chap = target.chap {
-        if scenario.files.exists("/sbin/mkinitrd"), scenario.files.exists("/etc/sysconfig/kernel") {
-          found.append(
-            append(
-              "echo Username=\(chap.username) >> /etc/iscsi.conf\necho Password=\(chap.password) >> /etc/iscsi.conf",
-              to: "/sbin/mkinitrd",
-              "write the CHAP name and secret into the initrd's iscsi.conf"))
+        if scenario.files.exists("/etc/SuSE-release") {
+          if let lines = secretInLinuxrc(chap) { found.append(lines) }
         } else if scenario.files.exists("/etc/iscsi.conf") {
           found.append(
             append(
@@ -337,7 +336,7 @@ extension Cures {
     }
   }
 
-  private func replace(_ path: String, with text: String, _ title: String) -> Candidate {
+  func replace(_ path: String, with text: String, _ title: String) -> Candidate {
     let old = scenario.files.text(path)
     return Candidate(
       title: title,

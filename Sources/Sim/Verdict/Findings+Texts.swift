@@ -105,6 +105,13 @@ extension Finding.Code {
         "the menu names a kernel or initrd that is not there",
         "The file was renamed or removed, or the menu was not updated with it.",
         "Error 15: File not found", "Correct the path in the menu, or install the kernel again.", ["lab g5"])
+    case .bootVariablesOverflow:
+      return text(
+        "the kernel line has more unknown words than the kernel passes on",
+        "Words of the form KEY=value that the kernel does not know go to the environment of init, which has room for 31 of them. At the next the kernel panics.",
+        "Kernel panic - not syncing: Too many boot env vars at `ISCSI_...'",
+        "Fewer words: put the parameters into /etc/iscsi/iscsi.initramfs and build the initramfs again.",
+        ["S-45", "F-64"])
     case .initiatorNotInInitramfs:
       return text(
         "the initramfs holds no initiator",

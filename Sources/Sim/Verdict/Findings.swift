@@ -18,6 +18,7 @@ public struct Finding: Sendable {
     case menuMissing = "boot-menu-missing"
     case menuDriveMissing = "boot-menu-drive-missing"
     case kernelFileMissing = "kernel-file-missing"
+    case bootVariablesOverflow = "kernel-variables-overflow"
     case initiatorNotInInitramfs = "initiator-not-in-initramfs"
     case moduleUnresolved = "module-unresolved"
     case initiatorNotConfigured = "initiator-not-configured"

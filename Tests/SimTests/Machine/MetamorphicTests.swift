@@ -106,7 +106,7 @@ import Testing
       scenario.machine.memoryMiB *= 2
       return true
     },
-    Edit("a comment in the second line of every system file") { scenario in
+    Edit("a comment in every system file") { scenario in
       // Where the story edits a file, the number of a line may count.
       let typed = scenario.story.compactMap { if case .run(let line, _) = $0 { line } else { nil } }
       for path in scenario.files.paths
@@ -115,7 +115,12 @@ import Testing
         var lines = String(decoding: bytes, as: UTF8.self).split(
           separator: "\n", omittingEmptySubsequences: false)
         guard lines[0].last != "\\" else { continue }
-        lines.insert("# nothing of importance", at: 1)
+        // Where lines are left out the others keep their numbers: a story may name them.
+        if let gap = lines.indices.dropLast(2).first(where: { lines[$0].isEmpty && lines[$0 + 1].isEmpty }) {
+          lines[gap] = "# nothing of importance"
+        } else {
+          lines.insert("# nothing of importance", at: 1)
+        }
         if lines.last != "" { lines.append("") }
         scenario.files.write(lines.joined(separator: "\n"), to: path)
       }

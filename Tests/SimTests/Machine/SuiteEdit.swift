@@ -35,7 +35,7 @@ struct SuiteEdit {
     parts = Self.parts(failing, cured, [], ScenarioFormat.shape).filter {
       !Self.remarks.contains($0.place.first ?? "")
     }
-    storyPlaces = Self.hunks(failing["story"]?.elements ?? [], cured["story"]?.elements ?? []).count
+    storyPlaces = Self.storyPlaces(failing["story"]?.elements ?? [], cured["story"]?.elements ?? [])
   }
 
   // MARK: - Differences
@@ -109,29 +109,87 @@ struct SuiteEdit {
     }
   }
 
-  /// Lists in which the order counts: steps, or lines of a file. What is only added or only removed is so one by one, and
-  /// what is replaced one for one; else the whole place is one part.
+  // MARK: - Steps and lines
+
+  /// A step or line of both lists, of one, or one that stands for another: side by side, in order.
+  private struct Slot {
+    var old: JSONValue?
+    var new: JSONValue?
+    /// Which stretch of differences it is in; nil: both are the same.
+    var stretch: Int?
+  }
+
+  /// Lists in which the order counts: steps, or lines of a file. What is added, removed or replaced is a part each; a step that
+  /// was moved is one part, and so is one change of wording in several steps.
   private static func elements(_ before: [JSONValue], _ after: [JSONValue], _ place: [String]) -> [Part] {
-    hunks(before, after).flatMap { hunk -> [Part] in
-      func part(_ at: Int, _ range: Range<Int>, _ old: ArraySlice<JSONValue>) -> Part {
-        var whole = after
-        whole.replaceSubrange(range, with: old)
-        return Part(place: place + ["[\(at)]"], takenBack: JSONValue(.array(whole)))
-      }
-      let (old, new) = (hunk.old, hunk.new)
-      if old.isEmpty { return new.map { part($0, $0..<$0 + 1, []) } }
-      if new.isEmpty { return old.map { part($0, new.lowerBound..<new.lowerBound, before[$0...$0]) } }
-      if old.count == new.count {
-        return zip(old, new).map { part($1, $1..<$1 + 1, before[$0...$0]) }
-      }
-      return [part(new.lowerBound, new, before[old])]
+    let slots = slots(before, after)
+    return groups(slots, isStory: place == ["story"]).map { group in
+      let list = slots.indices.compactMap { group.contains($0) ? slots[$0].old : slots[$0].new }
+      let positions = group.map { index in "\(slots[..<index].count { $0.new != nil })" }
+      return Part(
+        place: place + ["[\(positions.joined(separator: ","))]"], takenBack: JSONValue(.array(list)))
     }
   }
 
-  /// Stretches in which two lists differ, by their longest common subsequence.
-  private static func hunks(_ before: [JSONValue], _ after: [JSONValue]) -> [(
-    old: Range<Int>, new: Range<Int>
-  )] {
+  /// In how many separate places of the story steps differ: places that one change joins are one.
+  private static func storyPlaces(_ before: [JSONValue], _ after: [JSONValue]) -> Int {
+    let slots = slots(before, after)
+    var places = Set(slots.compactMap(\.stretch)).map { Set([$0]) }
+    for group in groups(slots, isStory: true) {
+      let joined = Set(group.compactMap { slots[$0].stretch })
+      let touched = places.filter { !$0.isDisjoint(with: joined) }
+      places.removeAll { !$0.isDisjoint(with: joined) }
+      places.append(touched.reduce(into: joined) { $0.formUnion($1) })
+    }
+    return places.count
+  }
+
+  /// Slots that are one change, in the order of the first of each.
+  private static func groups(_ slots: [Slot], isStory: Bool) -> [[Int]] {
+    var groups: [[Int]] = []
+    var changes: [String: Int] = [:]
+    for index in slots.indices where slots[index].stretch != nil {
+      let slot = slots[index]
+      // Which change it belongs to: of one text to nothing or back (a move), or of one stretch of a text to another.
+      var change: String?
+      switch (slot.old, slot.new) {
+      case (let old?, let new?): change = substitution(old.text(), new.text())
+      case (let text?, nil), (nil, let text?):
+        let isMoved =
+          slots.contains { $0.old?.text() == text.text() && $0.new == nil }
+          && slots.contains { $0.new?.text() == text.text() && $0.old == nil }
+        change = isMoved ? text.text() : nil
+      case (nil, nil): break
+      }
+      if isStory, let change, let known = changes[change] {
+        groups[known].append(index)
+      } else {
+        if let change { changes[change] = groups.count }
+        groups.append([index])
+      }
+    }
+    return groups
+  }
+
+  /// What of a text was put in place of what: the stretch between the common beginning and the common end, in whole words.
+  private static func substitution(_ old: String, _ new: String) -> String {
+    func words(_ text: String) -> [Substring] { text.split { " /\"".contains($0) } }
+    let (left, right) = (words(old), words(new))
+    var start = 0
+    while start < min(left.count, right.count), left[start] == right[start] { start += 1 }
+    var end = 0
+    while end < min(left.count, right.count) - start,
+      left[left.count - 1 - end] == right[right.count - 1 - end]
+    {
+      end += 1
+    }
+    return left[start..<left.count - end].joined(separator: " ") + " -> "
+      + right[start..<right.count - end].joined(separator: " ")
+  }
+
+  /// Both lists side by side, by their longest common subsequence. In a stretch where as many come as go they stand for
+  /// each other.
+  private static func slots(_ before: [JSONValue], _ after: [JSONValue]) -> [Slot] {
     let (left, right) = (before.map { $0.text() }, after.map { $0.text() })
     var lengths = [[Int]](repeating: [Int](repeating: 0, count: right.count + 1), count: left.count + 1)
     for i in left.indices.reversed() {
@@ -140,23 +198,35 @@ struct SuiteEdit {
           left[i] == right[j] ? lengths[i + 1][j + 1] + 1 : max(lengths[i + 1][j], lengths[i][j + 1])
       }
     }
-    var found: [(old: Range<Int>, new: Range<Int>)] = []
-    var (i, j, oldStart, newStart) = (0, 0, 0, 0)
+    var slots: [Slot] = []
+    var stretch = 0
+    var (going, coming): ([JSONValue], [JSONValue]) = ([], [])
     func close() {
-      if oldStart < i || newStart < j { found.append((oldStart..<i, newStart..<j)) }
+      if going.isEmpty && coming.isEmpty { return }
+      if going.count == coming.count {
+        slots += zip(going, coming).map { Slot(old: $0, new: $1, stretch: stretch) }
+      } else {
+        slots +=
+          going.map { Slot(old: $0, stretch: stretch) } + coming.map { Slot(new: $0, stretch: stretch) }
+      }
+      stretch += 1
+      (going, coming) = ([], [])
     }
+    var (i, j) = (0, 0)
     while i < left.count || j < right.count {
       if i < left.count, j < right.count, left[i] == right[j] {
         close()
+        slots.append(Slot(old: before[i], new: after[j]))
         (i, j) = (i + 1, j + 1)
-        (oldStart, newStart) = (i, j)
       } else if j == right.count || i < left.count && lengths[i + 1][j] >= lengths[i][j + 1] {
+        going.append(before[i])
         i += 1
       } else {
+        coming.append(after[j])
         j += 1
       }
     }
     close()
-    return found
+    return slots
   }
 }
