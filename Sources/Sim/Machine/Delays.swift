@@ -21,6 +21,8 @@ extension MachineModel {
   private func isHeldUp(_ s: MachineState) -> Bool {
     if s.phase == .loader { return s.delay.readsAgain }
     guard s.phase == .initramfs || s.phase == .initialising else { return false }
+    // The installation system has no root, and somebody sits before it.
+    if s.phase == .initialising, s.root.disk == 0 { return false }
     return s.program.waiting != 0 || s.root.mount != .none && rootIO(s) == .blocked
   }
 
