@@ -28,6 +28,8 @@ extension MachineModel {
 
   /// After every event: begins and ends of waits.
   func watchDelays(_ s: inout MachineState, _ out: inout Out) {
+    // At a prompt somebody has taken over: what comes of it is not late.
+    if s.phase == .stuck { s.delay.finding = 0 }
     let waits = isHeldUp(s)
     guard waits != s.delay.waits else { return }
     s.delay.waits = waits
