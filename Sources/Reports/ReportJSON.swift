@@ -42,9 +42,10 @@ extension BootReport {
     return [
       "outcome": JSONValue(.string(outcome.rawValue)), "stage": optional(stage?.rawValue),
       "finding": optional(finding), "at": JSONValue(.string(Time.text(at))),
-      "lateBy": optional(lateBy.map(Time.text)), "because": strings(because),
+      "because": strings(because),
       "console": strings(console), "rootDevice": optional(rootDevice),
       "disks": JSONValue(.object(letters.map { .init($0.key, JSONValue(.string($0.value))) })),
+      "lateBy": optional(lateBy.map(Time.text)),
     ]
   }
 }

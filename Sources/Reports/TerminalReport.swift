@@ -96,7 +96,7 @@ public struct TerminalReport {
       }
     let text: String
     switch report.verdict {
-    case .boots: text = style.green("BOOTS") + ": comes up and goes down clean in \(orders)"
+    case .boots: text = style.green("BOOTS") + ": \(comesUp(report)) and goes down clean in \(orders)"
     case .fails:
       let same = report.outcomes.count == 1 ? " in \(orders)" : ""
       text = style.red("FAILS") + ": \(what)\(same)"
@@ -113,6 +113,12 @@ public struct TerminalReport {
       case .witness: "the schedule that was given; no other order was looked at"
       }
     return text + style.dim(" [\(coverage)]")
+  }
+
+  private static func comesUp(_ report: Report) -> String {
+    let late = report.outcomes.count { $0.holdUp != nil }
+    return late == 0
+      ? "comes up" : late == report.outcomes.count ? "comes up late" : "comes up, in some orders late,"
   }
 
   /// A share for people; one that is not nothing never looks like nothing.

@@ -21,7 +21,7 @@ import Testing
         {"outcome":"fails","stage":"root-mount","finding":"root-device-renamed","at":"12.400s",\
         "because":["The stick was found first.","The kernel opens /dev/sda2."],\
         "console":["ALERT!  /dev/sda2 does not exist."],"rootDevice":null,\
-        "disks":{"sda":"usb0","sdb":"lun1","sdaa":"x"}}
+        "disks":{"sda":"usb0","sdb":"lun1","sdaa":"x"},"lateBy":null}
         """)
     #expect(
       json["outcomes"]?.elements[0]["shutdowns"]?.elements[0].text() == """
@@ -128,6 +128,21 @@ import Testing
       TerminalReport.verdict(report, extent: .nominal, style: .plain)
         == "BOOTS: comes up and goes down clean in this one run "
         + "[everything at its usual time; no other order was looked at]")
+  }
+
+  @Test("a boot that comes up late says by how much, and why") func aBootThatComesUpLate() {
+    var late = Fixture.good
+    late.boots[0] = Fixture.boot(.degraded, "boot-held-up", because: ["The cable is pulled."])
+    late.boots[0].lateBy = 27_200_000
+    let text = TerminalReport.text(Fixture.report(.boots, [late]), style: .plain)
+    #expect(text.contains("\nBOOTS: comes up late and goes down clean in every order "))
+    #expect(
+      text.contains("\nWhy the boot comes up late, after 12.400s, by 27.200s\n  1. The cable is pulled.\n"))
+    #expect(text.contains("More: bootsim explain boot-held-up"))
+    let json = Fixture.report(.boots, [late]).json(file: "s.json").text()
+    #expect(json.contains(#""lateBy":"27.200s""#))
+    let both = TerminalReport.verdict(Fixture.report(.boots, [Fixture.good, late]), style: .plain)
+    #expect(both.hasPrefix("BOOTS: comes up, in some orders late, and goes down clean in every order"))
   }
 
   @Test("a boot that fails as another did is told once") func aBootThatFailsAsAnotherDid() {

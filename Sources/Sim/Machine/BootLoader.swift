@@ -13,6 +13,7 @@ extension MachineModel {
   func runBootLoader(_ disk: Int, try count: Int, _ s: inout MachineState, _ out: inout Out) {
     if count == 0 { enter(.bootLoader, &s, &out) }
     guard romReaches(disk, s) else { return readFails(disk, try: count, &s, &out) }
+    s.delay.readsAgain = false
     guard let installation = grub(of: disk, s) else {
       return dead(
         .bootSectorHangs, .bootLoader, because: [.disk(disk)],
@@ -35,6 +36,7 @@ extension MachineModel {
   /// A read gets no answer: the ROM tries again, 15 s each time and ten times (iPXE, src/core/sanboot.c); then INT13 fails.
   private func readFails(_ disk: Int, try count: Int, _ s: inout MachineState, _ out: inout Out) {
     guard count >= 10 else {
+      s.delay.readsAgain = true
       return out.schedule(MachineEvent(.loader, disk, count + 1), Pace.between(15_000, 20_000, seen: 15_000))
     }
     say(

@@ -32,7 +32,7 @@ extension MachineModel {
         isComing
         ? "udev has not loaded its driver \(driver) yet" : "nothing has loaded its driver \(driver)"
     } else {
-      problem = .interfaceNameWrong
+      problem = .interfaceNotConfigured
       reason = "no adapter has that name in the initramfs"
     }
     s.iscsi.problem = problem.rawValue

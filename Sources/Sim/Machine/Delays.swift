@@ -5,6 +5,8 @@
 struct DelayState: Hashable, Sendable {
   /// Something is waited for now.
   var waits = false
+  /// The option ROM tries again and again to read for the boot loader.
+  var readsAgain = false
   /// What held the boot up: index of a finding's code + 1; 0: nothing did.
   var finding: UInt8 = 0
   /// Where: index into `Stage.allCases`.
@@ -17,12 +19,17 @@ extension MachineModel {
 
   /// The boot cannot go on: a program waits, or the root does not answer, whoever asks next.
   private func isHeldUp(_ s: MachineState) -> Bool {
+    if s.phase == .loader { return s.delay.readsAgain }
     guard s.phase == .initramfs || s.phase == .initialising else { return false }
+    // The installation system has no root, and somebody sits before it.
+    if s.phase == .initialising, s.root.disk == 0 { return false }
     return s.program.waiting != 0 || s.root.mount != .none && rootIO(s) == .blocked
   }
 
   /// After every event: begins and ends of waits.
   func watchDelays(_ s: inout MachineState, _ out: inout Out) {
+    // At a prompt somebody has taken over: what comes of it is not late.
+    if s.phase == .stuck { s.delay.finding = 0 }
     let waits = isHeldUp(s)
     guard waits != s.delay.waits else { return }
     s.delay.waits = waits
@@ -46,6 +53,9 @@ extension MachineModel {
 
   /// What is waited for, read off the machine as it is.
   private func holdUp(_ s: MachineState) -> (Finding.Code, String, [Fact]) {
+    if s.delay.readsAgain {
+      return (.bootHeldUp, "the option ROM gets no answer from the target", [.path, .bootDevice])
+    }
     if s.root.mount != .none, rootIO(s) == .blocked {
       let facts: [Fact] = [.path, .session, .daemon]
       switch LossCause(rawValue: s.iscsi.loss) ?? .none {

@@ -40,10 +40,15 @@ extension MachineModel {
         say(part, "Waiting up to 180 secs for any network device to become available", &out)
         return .wait(limit)
       }
-      s.iscsi.problem = LoginProblem.noInterface.rawValue
+      // A driver that is there and was refused is the better reason.
+      let isRefused = s.iscsi.problem == LoginProblem.moduleRefused.rawValue
+      if !isRefused { s.iscsi.problem = LoginProblem.noInterface.rawValue }
       say(part, "Network device did not appear in time", &out)
       explain(
-        part, "no network interface appears: the initramfs has no driver for the adapter",
+        part,
+        isRefused
+          ? "no network interface appears: the kernel refused the adapter's driver"
+          : "no network interface appears: the initramfs has no driver for the adapter",
         because: [.initramfs], sets: .login, to: &out)
       return .to(failTo, Self.instant)
     case .configure(let interface, let source, let limit, let failTo):
@@ -70,6 +75,9 @@ extension MachineModel {
       return .next(Pace.between(5, 100, seen: 30))
     case .setAddress(let interface, let why):
       if let nic = nic(interface), s.network.present.has(nic) {
+        guard !s.network.up.has(nic) || !s.network.address.has(nic) else {
+          return .next(Pace.between(5, 100, seen: 30))
+        }
         s.network.up.put(nic)
         s.network.address.put(nic)
         explain(part, why, because: [.program], sets: .path, .address, to: &out)
@@ -185,6 +193,8 @@ extension MachineModel {
       return timedOut ? .next(Self.instant) : .wait(length)
     case .files(let number):
       return executeFiles(number, part: part, &s, &out)
+    case .reservation(let request, let node):
+      return executeReservation(request, node: node, part: part, &s, &out)
     case .installGrub(let node, let installation, let says):
       return executeInstallGrub(node, installation, says: says, part: part, &s, &out)
     case .halt(let request):

@@ -33,7 +33,7 @@ extension MachineModel {
   func powerOn(_ s: inout MachineState, _ out: inout Out) {
     out.note(.mark(.powerOn))
     abandonProgram(&s, &out)
-    leaveSessionsBehind(&s)
+    leaveSessionsBehind(&s, &out)
     s.firmware = FirmwareState()
     s.scsi = SCSIState()
     s.iscsi = InitiatorState()
@@ -44,10 +44,10 @@ extension MachineModel {
     s.network.targets = targets
     s.network.unplugged = unplugged
     s.rootWaitOver = false
-    s.prompt = .none
     s.services = []
     s.delay = DelayState()
     danglingSessionsAge(&out, s)
+    s.prompt = .none
     s.phase = .firmware
     enter(.firmware, &s, &out)
     say("BIOS", "POST", &out)

@@ -128,6 +128,9 @@ extension CommandCompiler {
     guard !tree.exists(path) || words.contains("-f") || words.contains("--force") else {
       return fails("\(operands[0]) already exists.")
     }
+    var initrd = RedHatInitrd(model: model, tree: tree, options: MkinitrdOptions(words, image: path))
+    initrd.loadDrivers()
+    if let failure = initrd.failure { return fails(failure) }
     buildImage(path, version: operands[1], words)
     return ShellOutcome(.zero)
   }

@@ -56,6 +56,7 @@ extension MachineModel {
       out.note(.set(.disk(disk)))
       name(disk, &s, &out)
     }
+    s.targets.danglingSystem.drop(target)
     noteNamesakes(login.initiator, target, &s, &out)
     return .loggedIn
   }
@@ -332,6 +333,12 @@ extension MachineModel {
     s.iscsi.watched.set(target, timers(of: target, s).noopInterval > 0)
     say("kernel", "sd \(firstAddress(of: target)): Power-on or device reset occurred", &out)
     explain("initiator", "iscsid takes the session over and redoes its login", because: [.daemon], to: &out)
+    if reachableTargets(s).has(target), s.targets.forgot.has(target) {
+      s.targets.forgot.drop(target)
+      out.cancel(MachineEvent(.notice, target))
+      goesOn(target, &s, &out)
+    }
+    if reachableTargets(s).has(target) { namesakesReturn(target, &s, &out) }
     if !reachableTargets(s).has(target) {
       s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
       s.iscsi.errorHandling.drop(target)

@@ -14,6 +14,9 @@ struct RedHatInitrd {
   var script: [String] = []
   private let modules: ModuleFolder
 
+  /// Why mkinitrd ended without writing an image.
+  private(set) var failure: String?
+
   /// Where Intel's document has the driver disk's files (A L217-L253).
   static let postInstall = "/tmp/iscsi/postinstall/iscsipostinstall"
 
@@ -62,9 +65,9 @@ struct RedHatInitrd {
   /// Copies a module and those it needs, and loads it. `--allow-missing` goes on without one that the kernel's folder has not.
   private mutating func add(_ name: String) {
     guard let needed = modules.dependencies(of: name) else {
-      model.library.notLooked(
-        "mkinitrd: No module \(name) found for kernel \(options.version), "
-          + (options.allowsMissing ? "continuing." : "aborting."))
+      if !options.allowsMissing {
+        failure = "No module \(name) found for kernel \(options.version), aborting."
+      }
       return
     }
     for module in needed + [KernelModules.normalized(name)] {
@@ -87,6 +90,14 @@ struct RedHatInitrd {
   }
 
   // MARK: - RHEL 4: Intel's script
+
+  /// Takes what was added to the opened image; lines of linuxrc come before those that mount the root.
+  mutating func take(_ added: MemoryFileTree) {
+    for path in added.paths where path != NashCompiler.script {
+      if let bytes = added.bytes(path) { image[path] = .file(bytes) }
+    }
+    script += (added.text(NashCompiler.script) ?? "").split(separator: "\n").map(String.init)
+  }
 
   /// Runs iscsipostinstall on the image that it opens below /tmp/initrd.
   mutating func runPostInstall() {
@@ -186,6 +197,7 @@ private struct OpenedInitrd: ShellDelegate {
     if let inside = path.dropping(Self.system) {
       return initrd.tree.node(inside).map { .node($0) } ?? .absent
     }
+    if path == Self.opened { return .node(.directory([])) }
     return initrd.tree.exists(path) ? .tree : .absent
   }
 
@@ -197,7 +209,7 @@ private struct OpenedInitrd: ShellDelegate {
       return mkinitrd(Array(words.dropFirst(2)))
     case "mkinitrd": return mkinitrd(words)
     case "cp": return copy(words.filter { !$0.hasPrefix("-") })
-    case "mkdir", "gzip", "cpio", "rm", "sync": return ShellOutcome(.zero)
+    case "mkdir", "gzip", "cpio", "find", "rm", "sync": return ShellOutcome(.zero)
     default: return nil
     }
   }
@@ -233,11 +245,15 @@ private struct OpenedInitrd: ShellDelegate {
 extension MachineModel {
   /// The image as mkinitrd made it last, and for RHEL 4's first one as Intel's post-install script left it.
   func madeByRedHat(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
-    let options = MkinitrdOptions(build.arguments ?? [], image: selection.initrdPath ?? "")
+    // A kernel's own package calls it with --allow-missing.
+    let options = MkinitrdOptions(
+      build.arguments ?? ["--allow-missing"], image: selection.initrdPath ?? "")
     var initrd = RedHatInitrd(model: self, tree: build.tree, options: options)
     initrd.loadDrivers()
     if RedHatInitrd.findsSessions(build.tree) {
       initrd.addSessions()
+    } else if let added = build.added {
+      initrd.take(added)
     } else if build.arguments == nil {
       initrd.runPostInstall()
     }

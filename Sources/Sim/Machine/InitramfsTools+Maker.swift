@@ -11,7 +11,7 @@ extension MachineModel {
       .filter(isInMainline)
     var available = InitramfsModuleTable.closure(of: listed)
     switch conf.modules {
-    case "most": available += hardwareDrivers
+    case "most": available += hardwareDrivers.filter { !InitramfsModuleTable.libraries.contains($0) }
     case "dep": available += driversOfAttachedHardware
     default: break
     }
@@ -97,6 +97,9 @@ enum InitramfsModuleTable {
     "iscsi_tcp": ["libiscsi", "scsi_transport_iscsi"], "libiscsi": ["scsi_transport_iscsi"],
     "crc32c": ["libcrc32c"],
   ]
+
+  /// Modules that no device asks for: in an image only where something names them.
+  static let libraries: Set<String> = ["crc32c", "libcrc32c", "md5"]
 
   /// The modules with what they need, what is needed first.
   static func closure(of modules: [String]) -> [String] {
@@ -218,7 +221,8 @@ struct InitramfsHookShell: ShellDelegate {
       let known = plain.filter(model.isInMainline)
       modules += InitramfsModuleTable.closure(of: known)
       if name == "force_load" { forced += known }
-    case "auto_add_modules", "copy_modules_dir": modules += model.hardwareDrivers
+    case "auto_add_modules", "copy_modules_dir":
+      modules += model.hardwareDrivers.filter { !InitramfsModuleTable.libraries.contains($0) }
     case "touch":
       for path in plain.compactMap(imagePath) where !files.exists(path) { files.write("", to: path) }
     case "mkdir": for path in plain.compactMap(imagePath) { files[path] = .directory([]) }

@@ -127,17 +127,14 @@ struct InitramfsShell: ShellDelegate {
     for note in run.notLookedAt { model.library.notLooked(note.description) }
   }
 
-  /// What /init exports, and the words that the kernel knows nothing of: it hands `KEY=value` to init (init/main.c, unknown_bootoption).
+  /// What /init exports, and what the kernel handed to it.
   private var environment: [String: String] {
     var all = [
       "PATH": "/usr/bin:/sbin:/bin", "rootmnt": "/root", "IPOPTS": commandLine.last("ip") ?? "",
       "ROOT": root.text, "ROOTDELAY": commandLine.last("rootdelay") ?? "",
     ]
-    for argument in commandLine.kernelArguments {
-      guard let value = argument.value, all[argument.key] == nil, !argument.key.contains(".") else {
-        continue
-      }
-      all[argument.key] = value
+    for variable in MachineModel.initEnvironment(commandLine) where all[variable.name] == nil {
+      all[variable.name] = variable.value
     }
     return all
   }

@@ -15,6 +15,8 @@ extension MachineModel {
     let delay = Int64(KernelCommandLine(selection.commandLine).last("rootdelay") ?? "") ?? 0
     let wait = Pace.milliseconds(ofSeconds: max(30, delay))
     ops.add(.startRootWait(Pace.between(wait + 700, wait + 2300, seen: wait + 1000)))
+    // /init sleeps as long as rootdelay= says, once the drivers are in; the wait for the root has begun before (lab).
+    if delay > 0 { ops.add(.pause(Window(.milliseconds(Pace.milliseconds(ofSeconds: delay))))) }
     ops.add(.pause(Pace.about(200)))
     ops.add(.say("Begin: Mounting root file system ... Begin: Running /scripts/local-top ..."))
     let end = ops.label()

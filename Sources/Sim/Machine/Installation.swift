@@ -185,11 +185,11 @@ extension MachineModel {
       let node = words[1] == "/boot" ? boot : words[1] == "/" ? root : partitionNode(words[1], s)
       return node.map { $0 + line.dropFirst(words[0].count) } ?? line
     }
-    // Intel's post-install script is run later, or not at all.
-    var tree = files.tree
-    tree.remove(RedHatInitrd.postInstall)
+    let tree = files.tree
     for name in tree.list("/boot") where name.hasPrefix("initr") && tree.linkTarget("/boot/\(name)") == nil {
       var build = ImageBuild(tree: tree)
+      // Red Hat's installer calls mkinitrd as a kernel's package does; what else the image needs comes after it.
+      if maker(of: tree) == .redHat { build.arguments = ["--allow-missing"] }
       build.key = "\(key) \(name)"
       library.add(build)
       files.tree.write(build.text, to: "/boot/\(name)")

@@ -73,6 +73,12 @@ extension MachineModel {
     say("kernel", "Linux version \(selection.kernelVersion)", &out)
     say("kernel", "Command line: \(selection.commandLine)", &out)
     if s.firmware.ibft > 0 { say("kernel", "iBFT found", &out) }
+    if let name = overflowingVariable(selection.commandLine) {
+      say("kernel", "Kernel panic - not syncing: Too many boot env vars at `\(name)'", &out)
+      return dead(
+        .bootVariablesOverflow, .kernel, because: [.selection],
+        "\(name)= is one word too many that the kernel does not know", &s, &out)
+    }
     guard selection.initrdPath != nil else {
       say("kernel", "VFS: Cannot open root device", &out)
       say("kernel", "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)", &out)
@@ -100,7 +106,17 @@ extension MachineModel {
       for disk in inventory.disks.indices where drives(module, disk) && s.attached.has(disk) {
         announce(disk, &s, &out)
       }
+      // What an adapter or a login found before has waited for the disks' own driver.
+      if module == "sd_mod" {
+        for disk in inventory.disks.indices where isFound(disk, s) { diskReady(disk, &s, &out) }
+      }
     }
+  }
+
+  private func isFound(_ disk: Int, _ s: MachineState) -> Bool {
+    guard s.scsi.letters[disk] == 0, !s.scsi.settling.has(disk) else { return false }
+    if let target = inventory.disks[disk].target { return s.iscsi.session(target) == .loggedIn }
+    return s.attached.has(disk) && driven(disk, s)
   }
 
   func drives(_ module: String, _ disk: Int) -> Bool {

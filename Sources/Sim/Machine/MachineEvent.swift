@@ -104,6 +104,7 @@ enum Fact: Hashable, Sendable {
   case journal
   case data
   case otherMachine
+  case leftSessions
   case program
   case story
 }

@@ -151,7 +151,7 @@ extension MachineModel {
       explain(
         "kernel",
         "the journal has the new files' names and sizes, and their data is still in memory (\(journalMode(s).rawValue) mode)",
-        because: [.selection], sets: .journal, to: &out)
+        sets: .journal, to: &out)
     }
   }
 
@@ -247,7 +247,7 @@ extension MachineModel {
     explain(
       "kernel",
       "two machines write to one file system, each with a cache and a journal that know nothing of the other: it is destroyed",
-      because: [.otherMachine, .root], sets: .root, .data, to: &out)
+      because: [.otherMachine, .data], sets: .root, .data, to: &out)
   }
 
   /// The journal is replayed by the mount: metadata is whole again, whatever the target had lost.
@@ -292,7 +292,7 @@ extension MachineModel {
     explain(
       part,
       "/etc/fstab:\(line.line) wants data=\(wanted.rawValue), and the root was mounted with data=\(journalMode(s).rawValue): the remount is refused, the root stays read-only",
-      because: [.selection, .root], sets: .root, to: &out)
+      because: [.selection], sets: .data, to: &out)
     return true
   }
 

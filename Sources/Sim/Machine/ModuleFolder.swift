@@ -66,7 +66,8 @@ struct ModuleFile: Hashable, Sendable {
     self.name = KernelModules.normalized(name)
     depends = []
     for line in information.split(separator: "\n") {
-      let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingSpaces }
+      // As modinfo prints it, or as it stands in the file.
+      let parts = line.split(maxSplits: 1) { $0 == ":" || $0 == "=" }.map { $0.trimmingSpaces }
       guard parts.count == 2 else { continue }
       if parts[0] == "depends" {
         depends = parts[1].split(separator: ",").map { KernelModules.normalized(String($0)) }
@@ -111,10 +112,9 @@ extension MachineModel {
   }
 
   private func notLoaded(_ module: ModuleFile, _ problem: LoginProblem, _ s: inout MachineState) -> Flow {
-    if KernelModules.initiators.contains(module.name) || module.name == "crc32c" || module.name == "libcrc32c"
-    {
-      s.iscsi.problem = problem.rawValue
-    }
+    // Without other drivers something else is missed later; the initiator's own have to be remembered.
+    let initiator = KernelModules.initiators.union(["crc32c", "libcrc32c"])
+    if problem == .moduleRefused || initiator.contains(module.name) { s.iscsi.problem = problem.rawValue }
     return .next(Pace.between(5, 60, seen: 20))
   }
 

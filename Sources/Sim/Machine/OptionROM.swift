@@ -24,13 +24,15 @@ extension MachineModel {
     let login = Login(initiator: rom.initiator, target: iqn, portal: portal, chap: rom.chap)
     if let problem = refusal(login, by: target, asking: .rom(rom.kind), s) {
       explain(
-        "target", "\(iqn) refuses the option ROM's login: \(problem.reason)", sets: .bootDevice, to: &out)
+        "target", "\(iqn) refuses the option ROM's login: \(problem.reason)",
+        because: [.leftSessions], sets: .bootDevice, to: &out)
       return romGivesUp(.refused, nic: nic, &s, &out)
     }
     guard let disk = inventory.lu(target: target, lun: rom.lun) else {
       return romGivesUp(.noLU, nic: nic, &s, &out)
     }
     s.iscsi.romSessions.put(target)
+    if rom.kind != .ipxe { s.targets.danglingROM[target] = 0 }
     if rom.ibft { s.firmware.ibft = UInt8(nic + 1) }
     say("option ROM", "Registered SAN device 0x80", &out)
     explain(
@@ -80,7 +82,6 @@ extension LoginProblem {
     case .noInterface: "no network interface appeared"
     case .interfaceNotConfigured: "the initramfs configures no interface that is there"
     case .interfaceNotReady: "the initiator ran before the adapter's driver was loaded"
-    case .interfaceNameWrong: "the interface has another name in the initramfs"
     case .noAddress: "the interface got no address"
     case .unreachable: "the portal does not answer"
     case .targetNotFound: "the portal has no target of that name"
@@ -89,7 +90,7 @@ extension LoginProblem {
     case .sessionLimit: "the target admits no further session"
     case .unresolvedModules: "the initiator's modules could not be loaded"
     case .symbolsUnresolved: "a module that the initiator needs is missing, or is loaded after it"
-    case .moduleRefused: "the initiator's module was built for another kernel"
+    case .moduleRefused: "a module was built for another kernel"
     }
   }
 }

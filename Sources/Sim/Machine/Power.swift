@@ -40,10 +40,11 @@ extension MachineModel {
       out.cancel(MachineEvent(.diskReady, disk))
     }
     out.cancel(MachineEvent(.writeback))
+    out.cancel(MachineEvent(.coldplugged))
     out.cancel(MachineEvent(.heldUp))
     s.delay.waits = false
     dataLost(&s, &out)
-    leaveSessionsBehind(&s)
+    leaveSessionsBehind(&s, &out)
     s.scsi = SCSIState()
     s.iscsi = InitiatorState()
     s.root = RootState(needsRecovery: s.root.needsRecovery)

@@ -122,6 +122,8 @@ indirect enum Op: Sendable {
   case moduleRefused(says: String)
   /// A shell waits for somebody at the initramfs's prompt.
   case prompt
+  /// A persistent reservation is asked of the LU behind a node.
+  case reservation(ReservationRequest, node: String)
   /// Boot code is written to the first sector of what a device node names.
   case installGrub(node: String, GrubInstallation, says: String)
   case halt(HaltRequest)
@@ -189,12 +191,10 @@ enum LoginProblem: UInt8, Sendable {
   case noParameters
   case noIBFT
   case noInterface
-  /// Nothing gave an address to the adapter that is there.
+  /// Nothing gave an address to the adapter that is there, or the settings name another one.
   case interfaceNotConfigured
   /// The adapter's driver is on its way, but not there yet.
   case interfaceNotReady
-  /// No adapter has the name that the settings give.
-  case interfaceNameWrong
   case noAddress
   case unreachable
   case targetNotFound

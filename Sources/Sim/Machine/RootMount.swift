@@ -160,7 +160,6 @@ extension LoginProblem {
     case .noInterface: .nicDriverMissing
     case .interfaceNotConfigured: .interfaceNotConfigured
     case .interfaceNotReady: .interfaceNotReady
-    case .interfaceNameWrong: .interfaceNameWrong
     case .noAddress: .noAddress
     case .unreachable: .targetUnreachable
     case .targetNotFound: .targetNameUnknown
@@ -172,7 +171,7 @@ extension LoginProblem {
 
   var stage: Stage {
     switch self {
-    case .noInterface, .interfaceNotConfigured, .interfaceNotReady, .interfaceNameWrong, .noAddress:
+    case .noInterface, .interfaceNotConfigured, .interfaceNotReady, .noAddress:
       .initramfsNetwork
     case .none: .rootMount
     default: .initramfsISCSI

@@ -19,6 +19,8 @@ struct CommandCompiler: ShellDelegate {
   var environment: [String: String] = [:]
   /// Services whose lock file is in /var/lock/subsys; nil: not a system whose `rc` looks for them.
   var locks: Set<String>?
+  /// Directories that images were opened in, with the images' keys.
+  var openedImages: [String: String] = [:]
   /// What the story answers to programs that ask.
   var answers: [String: String] = [:]
   /// What the commands so far tell Upstart.
@@ -236,6 +238,11 @@ struct CommandCompiler: ShellDelegate {
       for unit in units.dropFirst() {
         service(unit.hasSuffix(".service") ? String(unit.dropLast(8)) : unit, units[0], call)
       }
+    case "sg_persist":
+      guard let request = ReservationRequest(words), let node = words.last, node.hasPrefix("/dev/") else {
+        return ShellOutcome(.zero)
+      }
+      effect(call) { $0.ops.add(.reservation(request, node: node)) }
     case "grub-install":
       effect(call) { compiler in
         guard let device = words.last(where: { !$0.hasPrefix("-") }) else { return }

@@ -257,7 +257,7 @@ extension MachineModel {
           ? "the disk is back, the file system is not: it stays read-only"
           : "the machine runs without its root"),
       because: data == nil
-        ? [.journal, .root, .session, .path] : [.data, .otherMachine, .root, .journal], to: &out)
+        ? [.journal, .root, .session, .path] : [.data], to: &out)
     out.note(.mark(.bootFailsLater))
     record(result, new: false, &s)
   }

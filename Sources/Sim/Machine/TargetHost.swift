@@ -8,6 +8,9 @@ struct TargetState: Hashable, Sendable {
   var forgot: Set64 = []
   /// Other machines that are logged in: bits for the story's steps.
   var others: UInt64 = 0
+  /// The LU (device number + 1) that this machine has a key at, and the one it has reserved.
+  var registered: UInt8 = 0
+  var reserved: UInt8 = 0
   /// How often our session and a namesake's have thrown each other out.
   var reinstated: UInt8 = 0
 }
@@ -33,6 +36,10 @@ extension MachineModel {
       s.network.targets.drop(target)
       forgetSessions(target, &s, &out)
       if s.iscsi.session(target) != .none { s.targets.forgot.put(target) }
+      if inventory.lus(of: target).contains(Int(s.targets.registered) - 1) {
+        s.targets.registered = 0
+        s.targets.reserved = 0
+      }
       cacheLost(target, &s, &out)
     }
     if let length { out.schedule(MachineEvent(.outageOver, step), Window(.microseconds(length))) }
@@ -65,7 +72,7 @@ extension MachineModel {
   // MARK: - Sessions that nobody ended
 
   /// The machine goes off: its sessions stay at the targets. Only a target that counts sessions minds.
-  func leaveSessionsBehind(_ s: inout MachineState) {
+  func leaveSessionsBehind(_ s: inout MachineState, _ out: inout Out) {
     for target in scenario.targets.indices
     where s.network.targets.has(target) && scenario.targets[target].maxSessions != nil {
       if s.iscsi.romSessions.has(target) {
@@ -78,6 +85,10 @@ extension MachineModel {
       }
       if s.iscsi.session(target) != .none, !s.targets.forgot.has(target) {
         s.targets.danglingSystem.put(target)
+        explain(
+          "target",
+          "nobody logs out: \(scenario.targets[target].iqn) goes on counting the machine's sessions",
+          sets: .leftSessions, to: &out)
       }
     }
     s.iscsi.romSessions = []
@@ -89,6 +100,7 @@ extension MachineModel {
     for target in scenario.targets.indices
     where s.targets.danglingSystem.has(target) || s.targets.danglingROM[target] > 0 {
       guard let delay = scenario.targets[target].dropsDeadSessionsAfter else { continue }
+      out.cancel(MachineEvent(.danglingGone, target))
       out.schedule(
         MachineEvent(.danglingGone, target),
         Window(.microseconds(delay.earliest), .microseconds(delay.latest)))
@@ -142,18 +154,25 @@ extension MachineModel {
     if let problem = refusal(login, by: target, asking: isOurs ? .system : .otherMachine, s) {
       return explain(
         "target", "\(machine.target) refuses another machine, \(machine.initiator): \(problem.reason)",
-        because: [.story], sets: .otherMachine, to: &out)
+        sets: .otherMachine, to: &out)
     }
     s.targets.others |= 1 << UInt64(step)
     explain(
-      "target", "another machine, \(machine.initiator), logs in to \(machine.target)", because: [.story],
+      "target", "another machine, \(machine.initiator), logs in to \(machine.target)",
       sets: .otherMachine, to: &out)
     if isOurs { throwOut(target, &s, &out) }
     guard machine.mounts, let disk = inventory.lu(target: target, lun: machine.lun) else { return }
+    // A namesake is, for the target, this machine.
+    guard s.targets.reserved != UInt8(disk + 1) || isOurs else {
+      return explain(
+        "target",
+        "LUN \(machine.lun) is reserved: what the other machine writes is refused (reservation conflict)",
+        because: [.otherMachine], sets: .otherMachine, to: &out)
+    }
     s.medium.mountedElsewhere = UInt8(disk + 1)
     explain(
       "target", "the other machine mounts LUN \(machine.lun) for writing", because: [.otherMachine],
-      sets: .otherMachine, to: &out)
+      sets: .data, to: &out)
     writtenByTwo(&s, &out)
   }
 

@@ -371,7 +371,11 @@ struct ScenarioBuilder {
           return other
         }
         let luns = target.luns.map(\.lun)
-        if other.lun == OtherMachine.firstLUN, let first = luns.min() { other.lun = first }
+        guard let first = luns.min() else {
+          report("\(target.iqn) has no LU", hint: "another machine uses one")
+          return other
+        }
+        if other.lun == OtherMachine.firstLUN { other.lun = first }
         if !luns.contains(other.lun) {
           report(
             "\(target.iqn) has no LU \(other.lun)",

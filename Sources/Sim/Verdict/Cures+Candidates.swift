@@ -4,13 +4,13 @@ extension Cures {
   /// Edits worth trying, the least invasive first.
   func candidates() -> [Candidate] {
     [stableRoot(), stableFstab(), stableRootAndFstab(), optionalMounts()].compactMap { $0 }
-      + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits() + suseEdits()
-      + hardwareEdits()
+      + ubuntuEdits() + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits()
+      + dataEdits() + suseEdits() + hardwareEdits()
   }
 
   // MARK: - Names of disks
 
-  private static let menus = ["/boot/grub/grub.cfg", "/boot/grub/menu.lst", "/boot/grub/grub.conf"]
+  static let menus = ["/boot/grub/grub.cfg", "/boot/grub/menu.lst", "/boot/grub/grub.conf"]
 
   private var rootPartition: PartitionSpec? { partition(holding: "/") }
 
@@ -74,7 +74,10 @@ extension Cures {
   private func initiatorEdits() -> [Candidate] {
     var found: [Candidate] = []
     if scenario.files.exists("/etc/initramfs-tools") {
-      if scenario.files.text("/etc/iscsi/iscsi.initramfs")?.contains("ISCSI_AUTO") != true {
+      let script = scenario.files.text("/usr/share/initramfs-tools/scripts/local-top/iscsi")
+      if scenario.files.text("/etc/iscsi/iscsi.initramfs")?.contains("ISCSI_AUTO") != true,
+        script?.contains("ISCSI_AUTO") ?? true
+      {
         found.append(
           replace(
             "/etc/iscsi/iscsi.initramfs", with: "ISCSI_AUTO=true\n",
@@ -333,7 +336,7 @@ extension Cures {
     }
   }
 
-  private func replace(_ path: String, with text: String, _ title: String) -> Candidate {
+  func replace(_ path: String, with text: String, _ title: String) -> Candidate {
     let old = scenario.files.text(path)
     return Candidate(
       title: title,

@@ -20,6 +20,13 @@ extension Finding.Code {
         "The installation system keeps its packages and the new system below /mnt. A driver disk mounted at that very place hides them.",
         "Unable to read the package ... from the installation source",
         "Mount the driver disk at any other place, such as /mnt/usb.", ["S-22"])
+    case .moduleRefused:
+      return text(
+        "the kernel refuses a module that was built for another kernel",
+        "A module carries the version and architecture of the kernel that it was built for, and no other kernel takes it. Without the initiator's module there is no disk.",
+        "insmod: error inserting 'iscsi.ko': -1 Invalid module format (dmesg: version magic '...' should be '...')",
+        "Take the module from the very kernel that runs, of the same architecture, and build the initrd with it.",
+        ["S-02"])
     case .wrongDiskWritten:
       return text(
         "the installation was written to another disk",
@@ -98,6 +105,13 @@ extension Finding.Code {
         "the menu names a kernel or initrd that is not there",
         "The file was renamed or removed, or the menu was not updated with it.",
         "Error 15: File not found", "Correct the path in the menu, or install the kernel again.", ["lab g5"])
+    case .bootVariablesOverflow:
+      return text(
+        "the kernel line has more unknown words than the kernel passes on",
+        "Words of the form KEY=value that the kernel does not know go to the environment of init, which has room for 31 of them. At the next the kernel panics.",
+        "Kernel panic - not syncing: Too many boot env vars at `ISCSI_...'",
+        "Fewer words: put the parameters into /etc/iscsi/iscsi.initramfs and build the initramfs again.",
+        ["S-45", "F-64"])
     case .initiatorNotInInitramfs:
       return text(
         "the initramfs holds no initiator",
@@ -112,13 +126,6 @@ extension Finding.Code {
         "iscsi_sfnet: Unknown symbol; insmod: error inserting '/lib/iscsi_sfnet.ko': -1 Unknown symbol in module",
         "Put scsi_transport_iscsi, libcrc32c, crc32c, md5 and iscsi_sfnet into the initrd, in this order.",
         ["S-67"])
-    case .moduleRefused:
-      return text(
-        "a module was built for another kernel",
-        "A module carries the version and the processor type of the kernel it was built for. The kernel takes no other, and without the initiator's module there is no SCSI host.",
-        "iscsi_sfnet: version magic '2.6.9-34.EL 686 ...' should be '2.6.9-42.EL 686 ...'; -1 Invalid module format",
-        "Take the modules of exactly the kernel that runs (the installation system's, or the one that boots), and build the initrd again.",
-        ["S-02"])
     case .initiatorNotConfigured:
       return text(
         "the initramfs's initiator knows no target",
@@ -141,10 +148,10 @@ extension Finding.Code {
     case .interfaceNotConfigured:
       return text(
         "the initramfs configures no interface, or another one",
-        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or was told the name of another one.",
-        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found",
-        "mkinitrd -D ethX with the name that the interface has at boot, not the one it had at the installation.",
-        ["S-12", "S-65"])
+        "The driver is there and so is the adapter's interface, but nothing in the initramfs gives it an address: mkinitrd was not told which interface, or DEVICE=, ip= or -D has the name that the adapter bears elsewhere.",
+        "iscsid: cannot make connection to ...; Waiting for device /dev/sda2 to appear: not found / ipconfig: eth0: SIOCGIFINDEX: No such device",
+        "The name that the interface has at boot, not the one it had at the installation: mkinitrd -D ethX; DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=, and the initramfs built again.",
+        ["S-12", "S-65", "F-53", "F-67"])
     case .interfaceNotReady:
       return text(
         "the initiator runs before the adapter's driver is loaded",
@@ -152,13 +159,6 @@ extension Finding.Code {
         "ipconfig: eth0: SIOCGIFINDEX: No such device, then ALERT! ... does not exist.",
         "Let a script that starts udev and waits for it run first: nfs-top/udev copied to local-top/early_udev, in /etc/initramfs-tools/scripts, and the initramfs built again.",
         ["S-41", "S-50"])
-    case .interfaceNameWrong:
-      return text(
-        "no interface has the name that the initramfs is told",
-        "DEVICE= or ip= names an interface, and in the initramfs the kernel gives the adapter another name than the installed system's udev rules do.",
-        "ipconfig: eth0: SIOCGIFINDEX: No such device / Interface eth0 did not appear in time",
-        "The name that the adapter has in the initramfs, or none: DEVICE= in /etc/initramfs-tools/initramfs.conf, or ip=; then rebuild.",
-        ["S-65", "F-53", "F-67"])
     case .noAddress:
       return text(
         "the interface gets no address in the initramfs", "No link, or nobody answers DHCP.",

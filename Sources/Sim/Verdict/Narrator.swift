@@ -154,29 +154,35 @@ struct Narrator {
   /// each to the entry that set the fact.
   func why(_ end: Int, from first: Int) -> [String] {
     guard end < entries.count else { return [] }
-    var sentences: [(entry: Int, order: Int, text: String)] = []
+    var sentences: [(entry: Int, order: Int, text: String, outlives: Bool)] = []
     var seen: Set<String> = []
-    var queue: [(entry: Int, note: Int)] = []
+    var queue: [(entry: Int, note: Int, outlives: Bool)] = []
     func addLastSentence(of entry: Int) {
       if let note = entries[entry].notes.lastIndex(where: { if case .says = $0 { true } else { false } }) {
-        queue.append((entry, note))
+        queue.append((entry, note, false))
       }
     }
     addLastSentence(of: end)
-    while let (entry, note) = queue.popLast(), sentences.count < 24 {
-      guard case .says(let part, let text, let facts) = entries[entry].notes[note],
+    while let (entry, note, outlives) = queue.popLast(), sentences.count < 24 {
+      guard case .says(_, let text, let facts) = entries[entry].notes[note],
         seen.insert("\(entry) \(text)").inserted
       else { continue }
-      sentences.append((entry, note, part == "story" ? "\(text)" : text))
-      for fact in facts { if let source = setter(of: fact, before: entry, note) { queue.append(source) } }
+      sentences.append((entry, note, text, outlives))
+      for fact in facts {
+        guard let source = setter(of: fact, before: entry, note) else { continue }
+        // What is on a disk, and what a target remembers, may be so since an earlier boot.
+        queue.append((source.entry, source.note, outlives || Self.outliving.contains(fact)))
+      }
     }
     var result: [String] = []
     for sentence in sentences.sorted(by: { ($0.entry, $0.order) < ($1.entry, $1.order) })
-    where sentence.entry >= first && !result.contains(sentence.text) {
+    where (sentence.entry >= first || sentence.outlives) && !result.contains(sentence.text) {
       result.append(sentence.text)
     }
     return result
   }
+
+  private static let outliving: [Fact] = [.data, .otherMachine, .leftSessions]
 
   /// The sentence of the entry that last set a fact before a place.
   private func setter(of fact: Fact, before entry: Int, _ note: Int) -> (entry: Int, note: Int)? {

@@ -12,8 +12,12 @@ import Testing
     "modern/lab-i3-link-150s.json", "modern/lab-j2-one-session.json", "modern/lab-m-target-20s.json",
     "modern/lab-o-hotplug.json", "modern/lab-p-three-luns.json", "modern/lab-s7a-outage-at-shutdown.json",
     "modern/lab-s8a-sysv-firewall-20s.json", "modern/lab-s1r-sysv-reboot.json",
-    "intel-iscsi-remote-boot/s-29-appendix-a-installation.json",
-    "intel-iscsi-remote-boot/s-26-haltargs-i.fails.json", "ubuntu-sanboot/s-61-one-session.fails.json",
+    "intel-iscsi-remote-boot/s-29-appendix-a-installation.boots.json",
+    "intel-iscsi-remote-boot/s-26-haltargs.fails.json", "ubuntu-sanboot/s-61-max-sessions.fails.json",
+    "ubuntu-sanboot/s-38-one-name-for-two.fails.json", "ubuntu-sanboot/s-57-data-journal.fails.json",
+    "ubuntu-sanboot/s-59-session-resumes.fails.json", "ubuntu-sanboot/s-59-session-resumes.cured.json",
+    "ubuntu-sanboot/s-62-two-machines-one-lun.fails.json", "modern/link-away-at-boot.json",
+    "modern/one-session-reboot.json",
   ]
 
   @Test(

@@ -11,7 +11,8 @@ struct Rig {
   private static let menus = [
     "debian-12": "/boot/grub/grub.cfg", "debian-12-sysv": "/boot/grub/grub.cfg",
     "ubuntu-9.04": "/boot/grub/menu.lst", "sles9-sp3": "/boot/grub/menu.lst",
-    "rhel4-u4": "/boot/grub/grub.conf",
+    "rhel4-u4": "/boot/grub/grub.conf", "ubuntu-9.10": "/boot/grub/grub.cfg",
+    "ubuntu-10.04": "/boot/grub/grub.cfg",
   ]
 
   init(_ profile: String, _ story: [StoryStep] = [.boot, .shutdown]) throws {
