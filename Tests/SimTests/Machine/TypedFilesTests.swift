@@ -108,7 +108,8 @@ import Testing
 
   @Test("A loop that writes thousands of times is followed to its end")
   func longLoop() throws {
-    let line = "for a in 1 2 3 4 5 6 7 8 9 0; do for b in 1 2 3 4 5 6 7 8 9 0; do for c in 1 2 3 4 5; do echo $a$b$c > /etc/a; done; done; done"
+    let line =
+      "for a in 1 2 3 4 5 6 7 8 9 0; do for b in 1 2 3 4 5 6 7 8 9 0; do for c in 1 2 3 4 5; do echo $a$b$c > /etc/a; done; done; done"
     #expect(try files(line).text("/etc/a") == "005\n")
   }
 

@@ -24,7 +24,9 @@ import Testing
        {"menu-entry": "1>2"}, "reboot", {"rescue": ["exit"]}]
       """
     #expect(problems(system, story) == [])
-    #expect(problems("{\"installer\": {\"media\": {\"stick\": \"/tmp/iscsi\"}}}", "[\"installer\", \"install\"]") == [])
+    #expect(
+      problems("{\"installer\": {\"media\": {\"stick\": \"/tmp/iscsi\"}}}", "[\"installer\", \"install\"]")
+        == [])
   }
 
   @Test(
