@@ -46,12 +46,11 @@ extension CommandCompiler {
     self = interpreter.delegate
     for problem in run.problems { model.library.notLooked(problem.description) }
     for note in run.notLookedAt { model.library.notLooked(note.description) }
-    let changes = typed?.changes ?? 0
-    let isBehind = changes >= TypedFiles.versionLimit
-    if typed?.files.directory != run.directory || isBehind {
-      typed?.files.directory = run.directory
-      if isBehind { typed?.changes = TypedFiles.versionLimit - 1 }
-      storeVersion()
+    guard var typed else { return }
+    if typed.files.directory != run.directory || typed.changes > TypedFiles.versionLimit {
+      typed.files.directory = run.directory
+      self.typed = typed
+      ops.add(.files(model.library.files("\(typed.name) end") { typed.files }))
     }
   }
 
