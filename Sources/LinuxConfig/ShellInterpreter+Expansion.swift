@@ -224,7 +224,7 @@ extension ShellInterpreter {
       return Self.atoms(length ?? .unknown, quoted: quoted)
     case .orDefault(let word, let emptyCounts):
       switch isAbsent(emptyCounts) {
-      case true?: return alternative(word, quoted: quoted)
+      case true?: return result(of: word, quoted: quoted)
       case false?: return Self.atoms(current ?? "", quoted: quoted)
       case nil: return [.unknown(quoted: quoted)]
       }
@@ -247,7 +247,7 @@ extension ShellInterpreter {
     case .alternative(let word, let emptyCounts):
       switch isAbsent(emptyCounts) {
       case true?: return Self.atoms("", quoted: quoted)
-      case false?: return alternative(word, quoted: quoted)
+      case false?: return result(of: word, quoted: quoted)
       case nil: return [.unknown(quoted: quoted)]
       }
     case .withoutPrefix(let word, let longest):
@@ -270,11 +270,10 @@ extension ShellInterpreter {
     }
   }
 
-  /// The word of `${name:-word}`: where it is not quoted its own text is split, too.
-  private mutating func alternative(_ word: ShellWord, quoted: Bool) -> [Atom] {
+  /// A word that an expansion results in: its own blanks, too, part fields, as in `${name:+-u "$name"}`.
+  private mutating func result(of word: ShellWord, quoted: Bool) -> [Atom] {
     atoms(word, quoted: quoted).map { atom in
-      guard !quoted, case .text(let text, false, false) = atom else { return atom }
-      return .text(text, quoted: false, splits: true)
+      if case .text(let text, false, _) = atom { .text(text, quoted: false, splits: true) } else { atom }
     }
   }
 

@@ -9,7 +9,7 @@ extension MachineModel {
     let locks = locks(s)
     let isWritten = [
       locks.contains("diskdump") && dumpsToDisk(s, &out),
-      locks.contains("netdump") && dumpsOverNetwork(s, &out),
+      locks.contains("netdump") && dumpsOverNetwork(s, &out), dumpsAsSUSEDoes(s, &out),
     ].contains(true)
     if !isWritten {
       explain("verdict", "the crash leaves no vmcore", because: [.program, .path, .story], to: &out)
@@ -31,15 +31,18 @@ extension MachineModel {
 
   private func dumpsToDisk(_ s: MachineState, _ out: inout Out) -> Bool {
     let path = "/etc/sysconfig/diskdump"
-    let name = read(ShellVariables.self, path, tree(s))?["DEVICE"] ?? ""
+    return dumps(to: read(ShellVariables.self, path, tree(s))?["DEVICE"] ?? "", path, s, &out)
+  }
+
+  private func dumps(to name: String, _ path: String, _ s: MachineState, _ out: inout Out) -> Bool {
     guard let place = resolve(RootName(name), s) else {
-      explain("kernel", "\(path): DEVICE=\(name) names no device: diskdump has nowhere to write", to: &out)
+      explain("kernel", "\(path): \"\(name)\" names no device: the dump has nowhere to go", to: &out)
       return false
     }
     let drivers = kernelModules.indices.filter { s.scsi.modules.has($0) }.map { kernelModules[$0] }
       .filter { drives($0, place.disk) }
     guard inventory.disks[place.disk].target == nil, drivers.contains(where: Self.dumpDrivers.contains) else {
-      say("kernel", "diskdump: \(name): no dump function in the adapter's driver", &out)
+      say("kernel", "dump: \(name): no dump function in the adapter's driver", &out)
       explain(
         "kernel",
         inventory.disks[place.disk].target == nil
@@ -53,19 +56,39 @@ extension MachineModel {
     return true
   }
 
+  /// LKCD of SLES 9, by /etc/sysconfig/dump: DUMPDEV is a partition, or the interface that netdump sends over.
+  private func dumpsAsSUSEDoes(_ s: MachineState, _ out: inout Out) -> Bool {
+    let path = "/etc/sysconfig/dump"
+    guard let settings = read(ShellVariables.self, path, tree(s)), settings["DUMP_ACTIVE"] == "1",
+      let device = settings["DUMPDEV"]
+    else { return false }
+    guard let index = scenario.machine.nics.firstIndex(where: { $0.interface == device }) else {
+      return dumps(to: device, path, s, &out)
+    }
+    return sends(to: settings["TARGET_HOST"], over: index, path, s, &out)
+  }
+
   private func dumpsOverNetwork(_ s: MachineState, _ out: inout Out) -> Bool {
-    let settings = read(ShellVariables.self, "/etc/sysconfig/netdump", tree(s))
-    let device = settings?["DEV"] ?? "eth0"
-    guard let server = settings?["NETDUMPADDR"], !server.isEmpty, let index = nic(device), linkUp(index, s),
-      s.network.address.has(index)
-    else {
+    let path = "/etc/sysconfig/netdump"
+    let settings = read(ShellVariables.self, path, tree(s))
+    return sends(to: settings?["NETDUMPADDR"], over: nic(settings?["DEV"] ?? "eth0"), path, s, &out)
+  }
+
+  /// A server, and an interface that is up, whatever became of the sessions over it.
+  private func sends(
+    to server: String?, over index: Int?, _ path: String, _ s: MachineState, _ out: inout Out
+  ) -> Bool {
+    guard let server, !server.isEmpty, let index, linkUp(index, s), s.network.address.has(index) else {
       explain(
-        "kernel", "/etc/sysconfig/netdump: no server, or \(device) is not up: netdump sends nothing",
+        "kernel", "\(path): no server, or no interface that is up: netdump sends nothing",
         because: [.address, .path], to: &out)
       return false
     }
     say("kernel", "< netdump activated - performing handshake with the server. >", &out)
-    explain("kernel", "the memory is sent to the netdump server \(server) over \(device)", to: &out)
+    explain(
+      "kernel",
+      "the memory is sent to the netdump server \(server) over \(scenario.machine.nics[index].interface)",
+      to: &out)
     return true
   }
 }

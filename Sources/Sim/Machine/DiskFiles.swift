@@ -29,6 +29,8 @@ struct ImageBuild: Sendable {
   var version: String?
   /// The maker's own arguments; nil: as installed.
   var arguments: [String]?
+  /// What was put into the image when it was opened and closed again.
+  var added: MemoryFileTree?
   /// Names the build; "" for an image that was there when the story began.
   var key = ""
 

@@ -7,7 +7,7 @@ extension CommandCompiler {
     "touch", "rm", "rmdir", "mkdir", "ln", "cp", "mv", "install", "tee", "sed", "find", "xargs",
     "update-rc.d",
     "chkconfig", "insserv", "update-initramfs", "mkinitramfs", "mkinitrd", "dracut", "update-grub",
-    "update-grub2", "grub-mkconfig", "grub2-mkconfig",
+    "update-grub2", "grub-mkconfig", "grub2-mkconfig", "gzip", "cpio",
   ]
 
   mutating func changing(_ call: ShellCall, _ name: String) -> ShellOutcome? {
@@ -53,6 +53,8 @@ extension CommandCompiler {
       case "update-initramfs": outcome = compiler.updateInitramfs(words)
       case "mkinitramfs": outcome = compiler.mkinitramfs(words, call.directory)
       case "mkinitrd": outcome = compiler.mkinitrd(words, call.directory)
+      case "gzip": outcome = compiler.gzip(paths, call)
+      case "cpio": outcome = compiler.cpio(options, call)
       case "dracut": outcome = compiler.dracut(words, call.directory)
       case "update-grub", "update-grub2", "grub-mkconfig", "grub2-mkconfig": compiler.updateGrub(words, call)
       case _ where Self.packageManagers.contains(name): compiler.packages(name, words, call)

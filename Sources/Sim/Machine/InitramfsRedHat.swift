@@ -91,6 +91,14 @@ struct RedHatInitrd {
 
   // MARK: - RHEL 4: Intel's script
 
+  /// Takes what was added to the opened image; lines of linuxrc come before those that mount the root.
+  mutating func take(_ added: MemoryFileTree) {
+    for path in added.paths where path != NashCompiler.script {
+      if let bytes = added.bytes(path) { image[path] = .file(bytes) }
+    }
+    script += (added.text(NashCompiler.script) ?? "").split(separator: "\n").map(String.init)
+  }
+
   /// Runs iscsipostinstall on the image that it opens below /tmp/initrd.
   mutating func runPostInstall() {
     guard let text = tree.text(Self.postInstall) else { return }
@@ -189,6 +197,7 @@ private struct OpenedInitrd: ShellDelegate {
     if let inside = path.dropping(Self.system) {
       return initrd.tree.node(inside).map { .node($0) } ?? .absent
     }
+    if path == Self.opened { return .node(.directory([])) }
     return initrd.tree.exists(path) ? .tree : .absent
   }
 
@@ -200,7 +209,7 @@ private struct OpenedInitrd: ShellDelegate {
       return mkinitrd(Array(words.dropFirst(2)))
     case "mkinitrd": return mkinitrd(words)
     case "cp": return copy(words.filter { !$0.hasPrefix("-") })
-    case "mkdir", "gzip", "cpio", "rm", "sync": return ShellOutcome(.zero)
+    case "mkdir", "gzip", "cpio", "find", "rm", "sync": return ShellOutcome(.zero)
     default: return nil
     }
   }
@@ -243,6 +252,8 @@ extension MachineModel {
     initrd.loadDrivers()
     if RedHatInitrd.findsSessions(build.tree) {
       initrd.addSessions()
+    } else if let added = build.added {
+      initrd.take(added)
     } else if build.arguments == nil {
       initrd.runPostInstall()
     }

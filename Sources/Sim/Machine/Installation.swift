@@ -48,6 +48,18 @@ extension MachineModel {
     }
   }
 
+  /// The files when a disk is pulled out: what was mounted from it is not to be read any more.
+  func withoutMounts(of disk: Int, _ s: MachineState) -> UInt32 {
+    guard library.files(s.tree).console?.mounts.contains(where: { $0.disk == disk }) == true else {
+      return s.tree
+    }
+    return library.files("\(s.tree) pulled \(disk)") {
+      var files = library.files(s.tree)
+      files.console?.mounts.removeAll { $0.disk == disk }
+      return files
+    }
+  }
+
   /// Names of disks and partitions as they are now.
   func devices(_ s: MachineState) -> [String: InstallerConsole.Mount] {
     var devices: [String: InstallerConsole.Mount] = [:]
@@ -175,8 +187,9 @@ extension MachineModel {
     }
     let tree = files.tree
     for name in tree.list("/boot") where name.hasPrefix("initr") && tree.linkTarget("/boot/\(name)") == nil {
-      // The installation's own call has no arguments: it knows nothing of iSCSI.
-      var build = ImageBuild(tree: tree, arguments: [])
+      var build = ImageBuild(tree: tree)
+      // Red Hat's installer calls mkinitrd as a kernel's package does; what else the image needs comes after it.
+      if maker(of: tree) == .redHat { build.arguments = ["--allow-missing"] }
       build.key = "\(key) \(name)"
       library.add(build)
       files.tree.write(build.text, to: "/boot/\(name)")

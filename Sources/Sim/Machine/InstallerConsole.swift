@@ -153,7 +153,6 @@ extension CommandCompiler {
       return ShellOutcome(.zero)
     case "insmod": return insertModule(words, call)
     case "iscsid", "iscsi_boot_util": return startInitiator()
-    case "iscsipostinstall": return postInstall(absolute(full, call.directory) ?? full)
     case "iscsi_discovery": return discover(operands.first ?? "", startup: "automatic", call)
     case "iscsiadm" where words.contains("discovery"):
       let portal = words.firstIndex { $0 == "-p" || $0 == "--portal" }
@@ -189,6 +188,7 @@ extension CommandCompiler {
       let name = DiskNames.sd(minor / 16) + (minor % 16 > 0 ? "\(minor % 16)" : "")
       return typed.devices[name]
     }
+    guard model.scenario.installer.makesNodes || path == "/dev/fd0" else { return nil }
     return path.dropping("/dev/").flatMap { typed.devices[$0] }
   }
 
@@ -205,6 +205,9 @@ extension CommandCompiler {
     guard operands.count == 2, let node = absolute(operands[0], call.directory),
       let point = absolute(operands[1], call.directory), node.hasPrefix("/dev/")
     else { return ShellOutcome(.zero) }
+    guard tree.isDirectory(point) else {
+      return notThere("mount: mount point \(operands[1]) does not exist", "there is no directory \(point)")
+    }
     guard var device = device(node) else {
       return notThere(
         "mount: special device \(operands[0]) does not exist", "\(operands[0]) is no device that is there now"
@@ -260,26 +263,6 @@ extension CommandCompiler {
   mutating func leaveRoot() {
     updateConsole { console, _ in console.root = "/" }
     typed?.files.directory = DiskFiles.home
-  }
-
-  /// Intel's script builds the image and opens it again to put the initiator in: what it does there its maker knows, from the
-  /// driver disk's files as they are seen now.
-  private mutating func postInstall(_ path: String) -> ShellOutcome {
-    let target = model.scenario.installer.target
-    guard let typed, typed.files.console != nil else { return .unknown }
-    var files = tree.subtree(at: target)
-    files.remove("/tmp/iscsi")
-    files.graft(tree.subtree(at: "/tmp/iscsi"), at: "/tmp/iscsi")
-    if let script = tree.bytes(path) { files[RedHatInitrd.postInstall] = .file(script) }
-    for name in tree.list(target + "/boot") where name.hasPrefix("initrd-") {
-      var build = ImageBuild(tree: files)
-      build.key = "\(typed.name) change \(self.typed?.changes ?? 0) \(name)"
-      model.library.add(build)
-      ops.add(.tell("\(target)/boot/\(name) is built, and the initiator is put in", because: [.story]))
-      ops.add(.pause(Pace.about(20_000)))
-      put(build.text, at: "\(target)/boot/\(name)")
-    }
-    return ShellOutcome(.zero)
   }
 
   // MARK: - Modules and logins

@@ -66,7 +66,8 @@ struct ModuleFile: Hashable, Sendable {
     self.name = KernelModules.normalized(name)
     depends = []
     for line in information.split(separator: "\n") {
-      let parts = line.split(separator: ":", maxSplits: 1).map { $0.trimmingSpaces }
+      // As modinfo prints it, or as it stands in the file.
+      let parts = line.split(maxSplits: 1) { $0 == ":" || $0 == "=" }.map { $0.trimmingSpaces }
       guard parts.count == 2 else { continue }
       if parts[0] == "depends" {
         depends = parts[1].split(separator: ",").map { KernelModules.normalized(String($0)) }

@@ -19,6 +19,8 @@ struct CommandCompiler: ShellDelegate {
   var environment: [String: String] = [:]
   /// Services whose lock file is in /var/lock/subsys; nil: not a system whose `rc` looks for them.
   var locks: Set<String>?
+  /// Directories that images were opened in, with the images' keys.
+  var openedImages: [String: String] = [:]
   /// What the story answers to programs that ask.
   var answers: [String: String] = [:]
   /// What the commands so far tell Upstart.

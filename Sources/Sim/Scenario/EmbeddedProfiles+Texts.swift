@@ -434,7 +434,10 @@ extension EmbeddedProfiles {
         "        [ -f $SRC/preinstall/$module.ko ] && NICS=\"$NICS $module\"",
         "done < $ROOT/etc/modprobe.conf",
         "chroot $ROOT mkinitrd -f --allow-missing $WITH /boot/initrd-$VERSION.img $VERSION",
-        "# the initiator's modules in this order, its utility and its settings, in the image opened again",
+        "# the image is opened, gets the initiator's modules in this order, its utility and its settings, and is closed again",
+        "mkdir -p $INITRD/lib $INITRD/bin $INITRD/etc",
+        "cd $INITRD",
+        "gzip -dc $ROOT/boot/initrd-$VERSION.img | cpio -i",
         "for m in $NICS scsi_transport_iscsi libcrc32c crc32c md5 iscsi_sfnet; do",
         "        cp $SRC/preinstall/$m.ko $INITRD/lib/",
         "        echo \"insmod /lib/$m.ko\" >> $INITRD/linuxrc",
@@ -442,7 +445,8 @@ extension EmbeddedProfiles {
         "cp $SRC/iscsi_boot_util $INITRD/bin/",
         "cp $ROOT/etc/iscsi.conf $ROOT/etc/initiatorname.iscsi $INITRD/etc/",
         "echo \"ifconfig eth0 192.168.0.10 netmask 255.255.255.0 up\" >> $INITRD/linuxrc",
-        "echo \"/bin/iscsi_boot_util\" >> $INITRD/linuxrc"
+        "echo \"/bin/iscsi_boot_util\" >> $INITRD/linuxrc",
+        "find . | cpio -o -H newc | gzip > $ROOT/boot/initrd-$VERSION.img"
       ],
       "/boot/vmlinuz-2.6.9-42.EL": null,
       "/boot/initrd-2.6.9-42.EL.img": null,
@@ -579,7 +583,10 @@ extension EmbeddedProfiles {
         "        [ -f $SRC/preinstall/$module.ko ] && NICS=\"$NICS $module\"",
         "done < $ROOT/etc/modprobe.conf",
         "chroot $ROOT mkinitrd -f --allow-missing $WITH /boot/initrd-$VERSION.img $VERSION",
-        "# the initiator's modules in this order, its utility and its settings, in the image opened again",
+        "# the image is opened, gets the initiator's modules in this order, its utility and its settings, and is closed again",
+        "mkdir -p $INITRD/lib $INITRD/bin $INITRD/etc",
+        "cd $INITRD",
+        "gzip -dc $ROOT/boot/initrd-$VERSION.img | cpio -i",
         "for m in $NICS scsi_transport_iscsi libcrc32c crc32c md5 iscsi_sfnet; do",
         "        cp $SRC/preinstall/$m.ko $INITRD/lib/",
         "        echo \"insmod /lib/$m.ko\" >> $INITRD/linuxrc",
@@ -587,7 +594,8 @@ extension EmbeddedProfiles {
         "cp $SRC/iscsi_boot_util $INITRD/bin/",
         "cp $ROOT/etc/iscsi.conf $ROOT/etc/initiatorname.iscsi $INITRD/etc/",
         "echo \"ifconfig eth0 192.168.0.10 netmask 255.255.255.0 up\" >> $INITRD/linuxrc",
-        "echo \"/bin/iscsi_boot_util\" >> $INITRD/linuxrc"
+        "echo \"/bin/iscsi_boot_util\" >> $INITRD/linuxrc",
+        "find . | cpio -o -H newc | gzip > $ROOT/boot/initrd-$VERSION.img"
       ],
       "/sbin/init": "",
       "/etc/modprobe.conf": [

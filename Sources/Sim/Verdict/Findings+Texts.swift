@@ -124,7 +124,8 @@ extension Finding.Code {
         "a module that the initiator needs is not loaded before it",
         "The initrd's insmod loads one file after the other and resolves nothing. RHEL 4's iscsi_sfnet needs scsi_transport_iscsi before it; each of its sessions asks for crc32c (which needs libcrc32c), and one with CHAP for md5.",
         "iscsi_sfnet: Unknown symbol; insmod: error inserting '/lib/iscsi_sfnet.ko': -1 Unknown symbol in module",
-        "Put scsi_transport_iscsi, libcrc32c, crc32c, md5 and iscsi_sfnet into the initrd, in this order.", ["S-67"])
+        "Put scsi_transport_iscsi, libcrc32c, crc32c, md5 and iscsi_sfnet into the initrd, in this order.",
+        ["S-67"])
     case .initiatorNotConfigured:
       return text(
         "the initramfs's initiator knows no target",

@@ -39,6 +39,7 @@ import Testing
       ("printf '#!/bin/sh\\necho \"$1\" > /etc/new\\n' > /usr/local/bin/tool; tool arg", "/etc/new", "arg\n"),
       ("find /etc -name 'b' -exec cp {} /etc/found \\;", "/etc/found", "bee\n"),
       ("echo iscsi | sudo tee -a /etc/a", "/etc/a", "one\ntwo\niscsi\n"),
+      ("X='a b'; printf '%s,' ${X:+-u \"$X\"} ${Y:-c d} > /etc/new", "/etc/new", "-u,a b,c,d,"),
     ])
   func leaves(line: String, path: String, text: String) throws {
     #expect(try files(line).text(path) == text)
