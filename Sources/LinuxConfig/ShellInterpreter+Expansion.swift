@@ -224,7 +224,7 @@ extension ShellInterpreter {
       return Self.atoms(length ?? .unknown, quoted: quoted)
     case .orDefault(let word, let emptyCounts):
       switch isAbsent(emptyCounts) {
-      case true?: return atoms(word, quoted: quoted)
+      case true?: return result(of: word, quoted: quoted)
       case false?: return Self.atoms(current ?? "", quoted: quoted)
       case nil: return [.unknown(quoted: quoted)]
       }
@@ -247,7 +247,7 @@ extension ShellInterpreter {
     case .alternative(let word, let emptyCounts):
       switch isAbsent(emptyCounts) {
       case true?: return Self.atoms("", quoted: quoted)
-      case false?: return atoms(word, quoted: quoted)
+      case false?: return result(of: word, quoted: quoted)
       case nil: return [.unknown(quoted: quoted)]
       }
     case .withoutPrefix(let word, let longest):
@@ -267,6 +267,13 @@ extension ShellInterpreter {
     case .other(let text):
       note(.notModelled, "${\(parameter.name)\(text)}", line: line)
       return [.unknown(quoted: quoted)]
+    }
+  }
+
+  /// A word that an expansion results in: its own blanks, too, part fields, as in `${name:+-u "$name"}`.
+  private mutating func result(of word: ShellWord, quoted: Bool) -> [Atom] {
+    atoms(word, quoted: quoted).map { atom in
+      if case .text(let text, false, _) = atom { .text(text, quoted: false, splits: true) } else { atom }
     }
   }
 

@@ -133,13 +133,13 @@ public struct UpstartJob: ConfigurationFile, Hashable {
   /// The process of a step; where there are several the last counts.
   public func process(_ step: Step) -> Process? { processes.last { $0.step == step } }
 
-  /// Every job of a tree, by name.
+  /// Every job of a tree that init knows, by name: it refuses one with an error in it.
   public static func all(from tree: some FileTree) -> Parsed<[UpstartJob]> {
     var jobs: [UpstartJob] = []
     var problems: [Problem] = []
     for name in tree.list("/etc/init") where name.dropping(suffix: ".conf") != nil {
       guard let parsed = load("/etc/init/\(name)", from: tree) else { continue }
-      jobs.append(parsed.value)
+      if !parsed.hasErrors { jobs.append(parsed.value) }
       problems += parsed.problems
     }
     return Parsed(jobs, problems: problems)

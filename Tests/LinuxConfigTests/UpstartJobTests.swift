@@ -120,13 +120,14 @@ import Testing
     #expect(UpstartJob.parse(text, file: "j.conf").problems.count == 1)
   }
 
-  @Test("all jobs of a tree, by name; other files are passed over") func allJobsOfATree() {
+  @Test("all jobs of a tree, by name; other files are passed over, one with an error is refused")
+  func allJobsOfATree() {
     let tree = MemoryFileTree([
       "/etc/init/b.conf": "start on startup\n", "/etc/init/a.conf": "exec x\n",
-      "/etc/init/c.conf.dpkg-old": "?",
+      "/etc/init/c.conf.dpkg-old": "?", "/etc/init/d.conf": "exec x\nrespwan\n",
     ])
     let parsed = UpstartJob.all(from: tree)
     #expect(parsed.value.map(\.name) == ["a", "b"])
-    #expect(parsed.problems.isEmpty)
+    #expect(parsed.problems.map(\.file) == ["/etc/init/d.conf"])
   }
 }

@@ -21,11 +21,15 @@ extension MachineModel {
   private func isHeldUp(_ s: MachineState) -> Bool {
     if s.phase == .loader { return s.delay.readsAgain }
     guard s.phase == .initramfs || s.phase == .initialising else { return false }
+    // The installation system has no root, and somebody sits before it.
+    if s.phase == .initialising, s.root.disk == 0 { return false }
     return s.program.waiting != 0 || s.root.mount != .none && rootIO(s) == .blocked
   }
 
   /// After every event: begins and ends of waits.
   func watchDelays(_ s: inout MachineState, _ out: inout Out) {
+    // At a prompt somebody has taken over: what comes of it is not late.
+    if s.phase == .stuck { s.delay.finding = 0 }
     let waits = isHeldUp(s)
     guard waits != s.delay.waits else { return }
     s.delay.waits = waits

@@ -56,6 +56,22 @@ extension MachineModel {
       ?? ImageBuild(tree: library.files(0).tree)
   }
 
+  /// Says which files are not in the image as they are now (S-42).
+  func explainImage(_ selection: BootSelection, _ s: MachineState, _ out: inout Out) {
+    guard out.tracing, let path = selection.initrdPath else { return }
+    let then = build(ofImage: path, s).tree, now = tree(s)
+    let places = ["/etc/", "/usr/share/initramfs-tools/", "/sbin/"]
+    let changed = Set(then.paths).union(now.paths).filter { path in
+      places.contains { path.hasPrefix($0) } && then.node(path) != now.node(path)
+        && !(then.isDirectory(path) || now.isDirectory(path))
+    }
+    guard !changed.isEmpty else { return }
+    let shown = changed.sorted().prefix(3).joined(separator: ", ") + (changed.count > 3 ? ", …" : "")
+    explain(
+      "kernel", "the image \(path) is older than what was done to \(shown)", because: [.selection],
+      sets: .initramfs, to: &out)
+  }
+
   /// A file is edited from elsewhere: the version after it.
   func edited(_ path: String, _ text: String?, step: Int, _ s: MachineState) -> UInt32 {
     library.files("\(s.tree) write \(step)") {

@@ -48,6 +48,18 @@ extension MachineModel {
     }
   }
 
+  /// The files when a disk is pulled out: what was mounted from it is not to be read any more.
+  func withoutMounts(of disk: Int, _ s: MachineState) -> UInt32 {
+    guard library.files(s.tree).console?.mounts.contains(where: { $0.disk == disk }) == true else {
+      return s.tree
+    }
+    return library.files("\(s.tree) pulled \(disk)") {
+      var files = library.files(s.tree)
+      files.console?.mounts.removeAll { $0.disk == disk }
+      return files
+    }
+  }
+
   /// Names of disks and partitions as they are now.
   func devices(_ s: MachineState) -> [String: InstallerConsole.Mount] {
     var devices: [String: InstallerConsole.Mount] = [:]

@@ -188,6 +188,7 @@ extension CommandCompiler {
       let name = DiskNames.sd(minor / 16) + (minor % 16 > 0 ? "\(minor % 16)" : "")
       return typed.devices[name]
     }
+    guard model.scenario.installer.makesNodes || path == "/dev/fd0" else { return nil }
     return path.dropping("/dev/").flatMap { typed.devices[$0] }
   }
 
@@ -204,6 +205,9 @@ extension CommandCompiler {
     guard operands.count == 2, let node = absolute(operands[0], call.directory),
       let point = absolute(operands[1], call.directory), node.hasPrefix("/dev/")
     else { return ShellOutcome(.zero) }
+    guard tree.isDirectory(point) else {
+      return notThere("mount: mount point \(operands[1]) does not exist", "there is no directory \(point)")
+    }
     guard var device = device(node) else {
       return notThere(
         "mount: special device \(operands[0]) does not exist", "\(operands[0]) is no device that is there now"

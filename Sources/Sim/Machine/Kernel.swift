@@ -87,6 +87,7 @@ extension MachineModel {
         because: [.selection],
         "the kernel has no initramfs, and nothing else could log in to the root's target", &s, &out)
     }
+    explainImage(selection, s, &out)
     startProgram(initramfsProgram(selection, s), &s, &out, after: Pace.about(3100))
   }
 
@@ -105,7 +106,17 @@ extension MachineModel {
       for disk in inventory.disks.indices where drives(module, disk) && s.attached.has(disk) {
         announce(disk, &s, &out)
       }
+      // What an adapter or a login found before has waited for the disks' own driver.
+      if module == "sd_mod" {
+        for disk in inventory.disks.indices where isFound(disk, s) { diskReady(disk, &s, &out) }
+      }
     }
+  }
+
+  private func isFound(_ disk: Int, _ s: MachineState) -> Bool {
+    guard s.scsi.letters[disk] == 0, !s.scsi.settling.has(disk) else { return false }
+    if let target = inventory.disks[disk].target { return s.iscsi.session(target) == .loggedIn }
+    return s.attached.has(disk) && driven(disk, s)
   }
 
   func drives(_ module: String, _ disk: Int) -> Bool {

@@ -40,6 +40,7 @@ extension MachineModel {
       out.cancel(MachineEvent(.diskReady, disk))
     }
     out.cancel(MachineEvent(.writeback))
+    out.cancel(MachineEvent(.coldplugged))
     out.cancel(MachineEvent(.heldUp))
     s.delay.waits = false
     dataLost(&s, &out)

@@ -79,6 +79,7 @@ extension MachineModel {
     case .detach(let name):
       guard let disk = inventory.index(ofName: name), s.attached.has(disk) else { return false }
       s.attached.drop(disk)
+      s.tree = withoutMounts(of: disk, s)
       explain("story", "\(name) is unplugged", sets: .disk(disk), .story, to: &out)
       removeDisk(disk, &s, &out)
       return true

@@ -80,12 +80,13 @@ extension MachineModel {
 
   /// open-iscsi's node records.
   func nodeRecords(_ tree: MemoryFileTree) -> [Record] {
-    NodeRecord.find(in: tree).map { found in
+    let initiator = read(InitiatorName.self, "/etc/iscsi/initiatorname.iscsi", tree)?.name
+    return NodeRecord.find(in: tree).map { found in
       let record = read(found.record)
       let auth = record.credentials
       return Record(
         login: Login(
-          initiator: nil, target: found.target, portal: "\(found.address):\(found.port)",
+          initiator: initiator, target: found.target, portal: "\(found.address):\(found.port)",
           chap: auth.username.map { Credentials(username: $0, password: auth.password ?? "") }),
         startup: record.startup, timers: record.timers)
     }

@@ -23,6 +23,9 @@ struct TypedFiles {
     self.devices = devices
   }
 
+  /// Versions that one line gives at most.
+  static let versionLimit = 200
+
   static func isUsersOwn(_ path: String) -> Bool {
     ["/home", "/tmp", "/var/tmp", "/dev"].contains { path == $0 || path.hasPrefix($0 + "/") }
   }
@@ -43,8 +46,11 @@ extension CommandCompiler {
     self = interpreter.delegate
     for problem in run.problems { model.library.notLooked(problem.description) }
     for note in run.notLookedAt { model.library.notLooked(note.description) }
-    if typed?.files.directory != run.directory {
+    let changes = typed?.changes ?? 0
+    let isBehind = changes >= TypedFiles.versionLimit
+    if typed?.files.directory != run.directory || isBehind {
       typed?.files.directory = run.directory
+      if isBehind { typed?.changes = TypedFiles.versionLimit - 1 }
       storeVersion()
     }
   }
@@ -80,6 +86,8 @@ extension CommandCompiler {
   mutating func storeVersion() {
     guard let typed else { return }
     self.typed?.changes += 1
+    // A loop that writes thousands of times is followed to its end, not turn by turn.
+    guard typed.changes < TypedFiles.versionLimit else { return }
     ops.add(.files(model.library.files("\(typed.name) change \(typed.changes + 1)") { typed.files }))
   }
 

@@ -27,7 +27,7 @@ extension MachineModel {
   func upstartStop(_ tree: MemoryFileTree, reboot: Bool) -> Program {
     var run = UpstartRun(self, tree)
     run.follow(UpstartJob.Event("startup"))
-    run.nodes = []
+    run.isUp()
     run.follow(
       UpstartJob.Event(
         "runlevel",
@@ -100,6 +100,18 @@ private struct UpstartRun {
     guard model.hasEffect(ops) else { return after }
     nodes.append(Node(name: name, ops: ops, after: after))
     return [nodes.count - 1]
+  }
+
+  /// All that was started is over: what comes now waits for none of it.
+  mutating func isUp() {
+    nodes = []
+    localMounts = []
+    followed = 0
+    for job in jobs.indices {
+      seen[job] = seen[job].mapValues { places in
+        places.mapValues { Occurrence(event: $0.event, after: []) }
+      }
+    }
   }
 
   // MARK: - Events

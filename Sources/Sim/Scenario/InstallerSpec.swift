@@ -34,6 +34,8 @@ public struct InstallerSpec: Sendable {
   public var target = "/mnt"
   /// The disk that is on top of its disk order, by name: GRUB's boot code goes there; nil: the one with /boot.
   public var firstDisk: String?
+  /// It makes a node in /dev for each disk that it finds; false: somebody has to, with `mknod`.
+  public var makesNodes = true
   /// It logs in to every target by itself, with whatever the target wants.
   public var logsIn = true
 

@@ -307,6 +307,7 @@ struct ScenarioBuilder {
 
   private func story(of machine: MachineSpec, _ targets: [TargetSpec]) -> [StoryStep] {
     var isOn = false
+    var isInstalling = false
     var attached = Dictionary(
       machine.disks.map { ($0.name, $0.attached) }, uniquingKeysWith: { first, _ in first })
     return draft.story.map { step in
@@ -317,11 +318,15 @@ struct ScenarioBuilder {
         switch value {
         case .boot, .installer:
           isOn = true
+          isInstalling = value == .installer
+        case .install:
+          if !isInstalling { report("no installation system runs", hint: "\"installer\" comes first") }
         case .powerCut:
           isOn = false
-        case .shutdown, .reboot, .service, .kill, .run, .install, .rescue:
+        case .shutdown, .reboot, .service, .kill, .run, .rescue:
           if !isOn { report("the machine is off", hint: "\"boot\" comes first") }
           if value == .shutdown { isOn = false }
+          if value == .shutdown || value == .reboot { isInstalling = false }
         case .attach(let name), .detach(let name):
           let wanted = value == .attach(name)
           if let now = attached[name] {

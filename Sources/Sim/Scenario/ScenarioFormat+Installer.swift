@@ -54,6 +54,9 @@ extension ScenarioFormat {
     spec.firstDisk = object.optional(
       "firstDisk", nonEmpty, "The disk on top of its disk order: GRUB's boot code goes there.",
       fallback: "the one with /boot")
+    spec.makesNodes = object.value(
+      "makesNodes", boolean, "It makes a node in /dev for each disk; if not, mknod does.", default: true,
+      "true")
     spec.logsIn = object.value(
       "logsIn", boolean, "It logs in to every target by itself.", default: false, "false")
     return spec

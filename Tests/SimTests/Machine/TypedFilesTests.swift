@@ -39,6 +39,7 @@ import Testing
       ("printf '#!/bin/sh\\necho \"$1\" > /etc/new\\n' > /usr/local/bin/tool; tool arg", "/etc/new", "arg\n"),
       ("find /etc -name 'b' -exec cp {} /etc/found \\;", "/etc/found", "bee\n"),
       ("echo iscsi | sudo tee -a /etc/a", "/etc/a", "one\ntwo\niscsi\n"),
+      ("X='a b'; printf '%s,' ${X:+-u \"$X\"} ${Y:-c d} > /etc/new", "/etc/new", "-u,a b,c,d,"),
     ])
   func leaves(line: String, path: String, text: String) throws {
     #expect(try files(line).text(path) == text)
@@ -103,6 +104,13 @@ import Testing
       ])
     let end = lost.end()
     #expect(end.model.tree(end.state).exists("/etc/x") && !end.model.tree(end.state).exists("/etc/new"))
+  }
+
+  @Test("A loop that writes thousands of times is followed to its end")
+  func longLoop() throws {
+    let line =
+      "for a in 1 2 3 4 5 6 7 8 9 0; do for b in 1 2 3 4 5 6 7 8 9 0; do for c in 1 2 3 4 5; do echo $a$b$c > /etc/a; done; done; done"
+    #expect(try files(line).text("/etc/a") == "005\n")
   }
 
   @Test("A line that edits a file and uses it uses the edited one")

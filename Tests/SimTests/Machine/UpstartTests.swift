@@ -28,7 +28,9 @@ import Testing
   }
 
   @Test("a job runs after what its events come from") func aJobRunsAfter() throws {
-    let rig = try rig()
+    var rig = try rig()
+    rig.write("/etc/init.d/x", "#!/bin/sh", "ip link set eth0 up")
+    rig.scenario.files.link("/etc/rc2.d/S50x", to: "../init.d/x")
     #expect(before("open-iscsi", rig) == ["mountall"])
     #expect(before("udevtrigger", rig) == [], "udev needs no file system of fstab")
     #expect(before("rc", rig) == ["mountall", "udevtrigger"])
@@ -114,6 +116,18 @@ import Testing
     rig.write(
       "/etc/init/x.conf", "start on filesystem", "stop on runlevel 1", "exec sleep 1",
       "post-stop exec ifconfig eth0 down")
+    #expect(rig.explored().summary == "boots")
+  }
+
+  @Test("what happened before the shutdown counts, and is not waited for again") func whatHappenedBefore()
+    throws
+  {
+    var rig = try rig([.boot, .shutdown])
+    rig.write(
+      "/etc/init/x.conf", "start on filesystem", "stop on stopped mountall and runlevel [06]",
+      "post-stop exec ip link set eth0 up")
+    let program = MachineModel(rig.scenario).upstartStop(rig.scenario.files, reboot: false)
+    #expect(program.tasks.first { $0.name == "x" }?.after == 0)
     #expect(rig.explored().summary == "boots")
   }
 
