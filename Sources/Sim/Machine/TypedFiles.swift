@@ -46,13 +46,13 @@ extension CommandCompiler {
     self = interpreter.delegate
     for problem in run.problems { model.library.notLooked(problem.description) }
     for note in run.notLookedAt { model.library.notLooked(note.description) }
-    let changes = typed?.changes ?? 0
-    let isBehind = changes >= TypedFiles.versionLimit
-    if typed?.files.directory != run.directory || isBehind {
-      typed?.files.directory = run.directory
-      if isBehind { typed?.changes = TypedFiles.versionLimit - 1 }
-      storeVersion()
+    let hasMoved = typed?.files.directory != run.directory
+    typed?.files.directory = run.directory
+    guard let typed, typed.changes >= TypedFiles.versionLimit else {
+      if hasMoved { storeVersion() }
+      return
     }
+    ops.add(.files(model.library.files("\(typed.name) in the end") { typed.files }))
   }
 
   /// Runs a line with the files as they are now, its output kept.
