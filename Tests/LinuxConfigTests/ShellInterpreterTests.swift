@@ -47,7 +47,8 @@ struct Snippet: Sendable, CustomTestStringConvertible {
     .init(script: "x=; echo [${x:-y}] [${x-z}] [${x+s}]", output: "[y] [] [s]\n"),
     .init(script: "echo ${x:=v}; echo $x", output: "v\nv\n"),
     .init(
-      script: "f() { echo $#; }; x=1; f ${x:+-u \"a b\"}; f \"${x:+-u b}\"; f ${y:-a b} ${y:+c d}; y=${x:+a  b}; f $y \"$y\"",
+      script:
+        "f() { echo $#; }; x=1; f ${x:+-u \"a b\"}; f \"${x:+-u b}\"; f ${y:-a b} ${y:+c d}; y=${x:+a  b}; f $y \"$y\"",
       output: "2\n1\n2\n3\n"),
     .init(
       script: "p=/etc/rc.d/S10network; echo ${p##*/} ${p%/*} ${p#*/} ${p%%/rc*} ${#p}",
