@@ -103,7 +103,11 @@ extension MachineModel {
       inventory.disks[disk].content.partitions.contains { $0.holds == "/" }
     }
     guard let disk = holders.first(where: { deviceName($0, s) != nil }) else {
-      let problem = LoginProblem(rawValue: s.iscsi.problem) ?? .none
+      let adapters = scenario.machine.nics.indices.filter { scenario.machine.nics[$0].cable }
+      // Without a driver for the adapter on the network nothing else was ever tried.
+      let problem: LoginProblem =
+        adapters.contains { s.network.present.has($0) }
+        ? LoginProblem(rawValue: s.iscsi.problem) ?? .none : .noInterface
       say(
         part,
         "No drives found. An error has occurred - no valid devices were found on which to create new file systems.",

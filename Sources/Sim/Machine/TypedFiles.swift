@@ -46,13 +46,12 @@ extension CommandCompiler {
     self = interpreter.delegate
     for problem in run.problems { model.library.notLooked(problem.description) }
     for note in run.notLookedAt { model.library.notLooked(note.description) }
-    let hasMoved = typed?.files.directory != run.directory
-    typed?.files.directory = run.directory
-    guard let typed, typed.changes >= TypedFiles.versionLimit else {
-      if hasMoved { storeVersion() }
-      return
+    guard var typed else { return }
+    if typed.files.directory != run.directory || typed.changes > TypedFiles.versionLimit {
+      typed.files.directory = run.directory
+      self.typed = typed
+      ops.add(.files(model.library.files("\(typed.name) end") { typed.files }))
     }
-    ops.add(.files(model.library.files("\(typed.name) in the end") { typed.files }))
   }
 
   /// Runs a line with the files as they are now, its output kept.
