@@ -47,8 +47,9 @@ struct Snippet: Sendable, CustomTestStringConvertible {
     .init(script: "x=; echo [${x:-y}] [${x-z}] [${x+s}]", output: "[y] [] [s]\n"),
     .init(script: "echo ${x:=v}; echo $x", output: "v\nv\n"),
     .init(
-      script: "f() { echo $#; }; x=1; f ${x:+-u \"a b\"}; f \"${x:+-u b}\"; f ${y:-a b} ${y:+c d}; y=${x:+a  b}; f $y \"$y\"",
-      output: "2\n1\n2\n3\n"),
+      script: "f() { echo $#; }; x=1; f ${x:+-u \"a b\"}; f \"${x:+-u b}\"; f ${y:-a b} ${y:+c d}",
+      output: "2\n1\n2\n"),
+    .init(script: "f() { echo $#; }; x=1; y=${x:+a  b}; f $y \"$y\"", output: "3\n"),
     .init(
       script: "p=/etc/rc.d/S10network; echo ${p##*/} ${p%/*} ${p#*/} ${p%%/rc*} ${#p}",
       output: "S10network /etc/rc.d etc/rc.d/S10network /etc 20\n"),

@@ -13,7 +13,8 @@ extension CommandCompiler {
     let isManaged = settings.map { Self.value("ifupdown", "managed", $0.1) == "true" } ?? true
     let hasPlugin = settings.flatMap { Self.value("main", "plugins", $0.1) }?.contains("ifupdown") ?? false
     let listed = model.interfaces(tree)
-    for nic in model.scenario.machine.nics {
+    // Without a carrier an interface is unavailable to it.
+    for nic in model.scenario.machine.nics where nic.cable {
       let entry = listed.first { $0.name == nic.interface }
       if let entry, hasPlugin, !isManaged {
         ops.add(

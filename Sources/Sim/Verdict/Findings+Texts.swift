@@ -129,16 +129,16 @@ extension Finding.Code {
     case .initiatorNotConfigured:
       return text(
         "the initramfs's initiator knows no target",
-        "The boot script leaves silently where it has neither ISCSI_AUTO nor target name and address (or iscsi.conf no DiscoveryAddress).",
+        "The boot script leaves silently where it has neither ISCSI_AUTO nor target name and address (or iscsi.conf no DiscoveryAddress). An empty ISCSI_TARGET_IP= counts as none, and initramfs scripts of 2009 do not read the iBFT.",
         "Begin: Running /scripts/local-top ... done. (nothing in between), then ALERT!",
         "ISCSI_AUTO=true in /etc/iscsi/iscsi.initramfs, or iscsi_* parameters on the kernel line; then rebuild the initramfs.",
-        ["S-03", "S-45", "lab f2"])
+        ["S-03", "S-44", "S-45", "lab f2"])
     case .noIBFT:
       return text(
         "there is no iBFT to take the settings from",
         "The initramfs asks the firmware's iBFT for the target; it exists only when an option ROM logged in on this very boot.",
         "iscsistart: Could not get boot entry.",
-        "Boot through the option ROM, or give iscsi_* parameters as well.", ["S-20", "S-44", "lab l"])
+        "Boot through the option ROM, or give iscsi_* parameters as well.", ["S-20", "lab l"])
     case .nicDriverMissing:
       return text(
         "the initramfs has no driver for the adapter", "No interface appears, so no address and no login.",
@@ -233,9 +233,10 @@ extension Finding.Code {
     case .networkTakenFromRoot:
       return text(
         "the network is taken from under the running root",
-        "Whatever configures the interface again (ifup, dhclient's script, a restart of networking) cuts the session's path, and needs the disk to put it back.",
+        "Whatever configures the interface again (ifup, dhclient's script, NetworkManager, a restart of networking) cuts the session's path, and needs the disk to put it back.",
         "freeze; ping timeout of 5 secs expired",
-        "Keep the interface out of the hands of networking scripts.", ["S-16", "S-17", "S-43", "lab h3"])
+        "Keep the interface out of the hands of networking scripts: iface ethX inet manual, which NetworkManager leaves alone too where its ifupdown plugin has managed=false.",
+        ["S-16", "S-17", "S-43", "lab h3"])
     case .firewallCutsRoot:
       return text(
         "the firewall drops the session's packets",
@@ -258,7 +259,8 @@ extension Finding.Code {
         "the root's session is logged out",
         "A plain logout of all sessions takes the root with it, at once and without any time-out.",
         "Logout of [...] successful; device offline error, dev sda",
-        "Log out of named targets only; node.startup=onboot for the root's record.", ["F-102", "lab s6d"])
+        "Log out of named targets only; node.startup=onboot for the root's record; no K links of open-iscsi (find /etc -name 'K*open-iscsi'), and no job that stops it.",
+        ["S-51", "S-53", "S-54", "F-102", "lab s6d"])
     case .dumpNotWritten:
       return text(
         "a crash leaves no memory dump",

@@ -146,22 +146,25 @@ struct SuiteEdit {
 
   /// Slots that are one change, in the order of the first of each.
   private static func groups(_ slots: [Slot], isStory: Bool) -> [[Int]] {
+    let moves = isStory ? moves(slots) : [:]
+    // Where more come than go, or fewer, nobody knows which stands for which: they are one change.
+    func isReplaced(_ stretch: Int) -> Bool {
+      let inside = slots.indices.filter { slots[$0].stretch == stretch && moves[$0] == nil }
+      return inside.contains { slots[$0].old == nil } && inside.contains { slots[$0].new == nil }
+    }
     var groups: [[Int]] = []
     var changes: [String: Int] = [:]
     for index in slots.indices where slots[index].stretch != nil {
-      let slot = slots[index]
-      // Which change it belongs to: of one text to nothing or back (a move), or of one stretch of a text to another.
+      // Which change it belongs to: a step that was moved, or one stretch of a text put in place of another.
       var change: String?
-      switch (slot.old, slot.new) {
-      case (let old?, let new?): change = substitution(old.text(), new.text())
-      case (let text?, nil), (nil, let text?):
-        let isMoved =
-          slots.contains { $0.old?.text() == text.text() && $0.new == nil }
-          && slots.contains { $0.new?.text() == text.text() && $0.old == nil }
-        change = isMoved ? text.text() : nil
-      case (nil, nil): break
+      if isStory, let old = slots[index].old, let new = slots[index].new {
+        change = substitution(old.text(), new.text())
+      } else if let block = moves[index] {
+        change = "move \(block)"
+      } else if let stretch = slots[index].stretch, isReplaced(stretch) {
+        change = "stretch \(stretch)"
       }
-      if isStory, let change, let known = changes[change] {
+      if let change, let known = changes[change] {
         groups[known].append(index)
       } else {
         if let change { changes[change] = groups.count }
@@ -169,6 +172,24 @@ struct SuiteEdit {
       }
     }
     return groups
+  }
+
+  /// Slots of steps that are gone in one place and there in another, with the number of the move: neighbours that stay
+  /// neighbours are moved together.
+  private static func moves(_ slots: [Slot]) -> [Int: Int] {
+    var moves: [Int: Int] = [:]
+    var last: (from: Int, to: Int)?
+    var number = 0
+    for from in slots.indices where slots[from].new == nil {
+      let to = slots.indices.first {
+        slots[$0].old == nil && moves[$0] == nil && slots[$0].new?.text() == slots[from].old?.text()
+      }
+      guard let to else { continue }
+      if last?.from != from - 1 || last?.to != to - 1 { number += 1 }
+      (moves[from], moves[to]) = (number, number)
+      last = (from, to)
+    }
+    return moves
   }
 
   /// What of a text was put in place of what: the stretch between the common beginning and the common end, in whole words.

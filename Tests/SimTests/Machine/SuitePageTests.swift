@@ -9,7 +9,7 @@ import Testing
   func everyRowIsShown() throws {
     let shown = try SuiteRows.shown()
     var missing: [String] = []
-    for row in try SuiteRows.table().rows {
+    for row in try SuiteRows.table() {
       let purposes = shown.filter { $0.sources.contains(row.name) }.compactMap(\.purpose)
       let wanted: [SuiteRows.Purpose] =
         row.isContrast ? [.boots] : row.hasCure ? [.fails, .cured] : [.fails]
@@ -22,7 +22,7 @@ import Testing
 
   @Test("a scenario of the documents is named after the row that it names first, and for what it shows")
   func aScenarioIsNamedAfterItsRow() throws {
-    let rows = try SuiteRows.table().rows
+    let rows = try SuiteRows.table()
     #expect(Set(rows.map(\.name)).count == rows.count, "each row is there once")
     for scenario in try SuiteRows.shown() {
       let path = scenario.entry.name
@@ -73,7 +73,7 @@ import Testing
       |---|---|---|---|
 
       """
-    for row in try SuiteRows.table().rows {
+    for row in try SuiteRows.table() {
       let scenarios = shown.filter { $0.sources.contains(row.name) }.sorted {
         ($0.sources.first != row.name ? 1 : 0, $0.entry.name) < (
           $1.sources.first != row.name ? 1 : 0, $1.entry.name

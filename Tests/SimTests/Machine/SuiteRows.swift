@@ -17,38 +17,22 @@ enum SuiteRows {
     var hasCure: Bool
   }
 
-  /// A part of a document's edit that plays no part in this scenario, and why.
-  struct IdlePart {
-    var scenario: String
-    var place: String
-    var why: String
-  }
-
-  struct Table {
-    var rows: [Row]
-    var idle: [IdlePart]
-  }
-
   static let file = SuiteFolder.root.appendingPathComponent("rows.jsonc")
 
-  static func table() throws -> Table {
+  static func table() throws -> [Row] {
     let parsed = JSONParser.parse(Array(try Data(contentsOf: file)), file: "rows.jsonc")
     try #require(parsed.problems.isEmpty, "\(parsed.problems.map(\.description))")
     let document = try #require(parsed.value)
     func text(_ value: JSONValue, _ name: String) throws -> String {
       try #require(value[name]?.string, "rows.jsonc:\(value.place.line): \(name)")
     }
-    let rows = try #require(document["rows"]).elements.map { row in
+    return try #require(document["rows"]).elements.map { row in
       let shows = try text(row, "shows")
       try #require(["failure", "cure", "contrast"].contains(shows), "rows.jsonc:\(row.place.line): \(shows)")
       return Row(
         name: try text(row, "row"), title: try text(row, "title"), lines: try text(row, "lines"),
         isContrast: shows == "contrast", hasCure: shows == "cure")
     }
-    let idle = try #require(document["idle"]).elements.map {
-      IdlePart(scenario: try text($0, "scenario"), place: try text($0, "place"), why: try text($0, "why"))
-    }
-    return Table(rows: rows, idle: idle)
   }
 
   /// What a scenario of a row is for, by the end of its file's name.

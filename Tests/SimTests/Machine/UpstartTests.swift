@@ -119,8 +119,7 @@ import Testing
     #expect(rig.explored().summary == "boots")
   }
 
-  @Test("what happened before the shutdown still counts, and is not waited for again")
-  func whatHappenedBefore()
+  @Test("what happened before the shutdown counts, and is not waited for again") func whatHappenedBefore()
     throws
   {
     var rig = try rig([.boot, .shutdown])
