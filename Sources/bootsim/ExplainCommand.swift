@@ -33,9 +33,15 @@ struct ExplainCommand: ParsableCommand {
     for (title, text) in [
       ("What it means", finding.meaning), ("How to recognise it", finding.recognise),
       ("What cures it", finding.cure),
-      ("Sources", finding.sources.joined(separator: "; ")),
+      ("Sources", finding.sources.filter { DocumentRow.named($0) == nil }.joined(separator: "; ")),
     ] where !text.isEmpty {
       Output.write("\n\(style.heading(title))\n  \(style.paragraph(text, indentation: 2))\n")
+    }
+    let rows = finding.sources.compactMap(DocumentRow.named)
+    if !rows.isEmpty { Output.write("\n\(style.heading("In the documents"))\n") }
+    for row in rows {
+      let text = "\(row.name): \(row.title) (\(row.place))"
+      Output.write("  \(style.paragraph(text, indentation: 2))\n")
     }
   }
 }

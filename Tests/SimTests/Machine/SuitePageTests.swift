@@ -9,10 +9,10 @@ import Testing
   func everyRowIsShown() throws {
     let shown = try SuiteRows.shown()
     var missing: [String] = []
-    for row in try SuiteRows.table() {
+    for row in DocumentRow.all {
       let purposes = shown.filter { $0.sources.contains(row.name) }.compactMap(\.purpose)
       let wanted: [SuiteRows.Purpose] =
-        row.isContrast ? [.boots] : row.hasCure ? [.fails, .cured] : [.fails]
+        row.shows == .contrast ? [.boots] : [.fails, .cured]
       for purpose in wanted where !purposes.contains(purpose) {
         missing.append("\(row.name) .\(purpose.rawValue).json")
       }
@@ -22,7 +22,7 @@ import Testing
 
   @Test("a scenario of the documents is named after the row that it names first, and for what it shows")
   func aScenarioIsNamedAfterItsRow() throws {
-    let rows = try SuiteRows.table()
+    let rows = DocumentRow.all
     #expect(Set(rows.map(\.name)).count == rows.count, "each row is there once")
     for scenario in try SuiteRows.shown() {
       let path = scenario.entry.name
@@ -67,13 +67,13 @@ import Testing
       `bootsim test Scenarios` holds what each expects; `bootsim run FILE` tells its story; `bootsim explain FINDING` says
       what a finding means and how to recognise it.
 
-      This page is made from `rows.jsonc` and the scenarios: `UPDATE_SUITE_PAGE=1 swift test --filter SuitePageTests`.
+      This page is made from the documents' rows (`DocumentRow`) and the scenarios: `UPDATE_SUITE_PAGE=1 swift test --filter SuitePageTests`.
 
       | row | what happens | scenarios | ends in |
       |---|---|---|---|
 
       """
-    for row in try SuiteRows.table() {
+    for row in DocumentRow.all {
       let scenarios = shown.filter { $0.sources.contains(row.name) }.sorted {
         ($0.sources.first != row.name ? 1 : 0, $0.entry.name) < (
           $1.sources.first != row.name ? 1 : 0, $1.entry.name
@@ -81,7 +81,7 @@ import Testing
       }
       let links = scenarios.map { "[\(label($0))](\($0.entry.name))" }
       let ends = try scenarios.map(end)
-      page += "| \(row.name) | \(row.title) (\(row.lines)) | \(links.joined(separator: "<br>"))"
+      page += "| \(row.name) | \(row.title) (\(row.lines.replacing(";", with: "; "))) | \(links.joined(separator: "<br>"))"
       page += " | \(ends.joined(separator: "<br>")) |\n"
     }
     return page

@@ -1,40 +1,9 @@
-import Foundation
 import Testing
 
 @testable import Sim
 
-/// The rows of the two documents, from `Scenarios/rows.jsonc`, and which scenarios show them.
+/// Which scenarios show the rows of the two documents.
 enum SuiteRows {
-  /// One behaviour that the documents tell of.
-  struct Row {
-    /// "S-17".
-    var name: String
-    var title: String
-    /// "A L146-150": A is Intel's page, B the etherboot.org howto.
-    var lines: String
-    /// A contrast row: it shows what does not fail.
-    var isContrast: Bool
-    var hasCure: Bool
-  }
-
-  static let file = SuiteFolder.root.appendingPathComponent("rows.jsonc")
-
-  static func table() throws -> [Row] {
-    let parsed = JSONParser.parse(Array(try Data(contentsOf: file)), file: "rows.jsonc")
-    try #require(parsed.problems.isEmpty, "\(parsed.problems.map(\.description))")
-    let document = try #require(parsed.value)
-    func text(_ value: JSONValue, _ name: String) throws -> String {
-      try #require(value[name]?.string, "rows.jsonc:\(value.place.line): \(name)")
-    }
-    return try #require(document["rows"]).elements.map { row in
-      let shows = try text(row, "shows")
-      try #require(["failure", "cure", "contrast"].contains(shows), "rows.jsonc:\(row.place.line): \(shows)")
-      return Row(
-        name: try text(row, "row"), title: try text(row, "title"), lines: try text(row, "lines"),
-        isContrast: shows == "contrast", hasCure: shows == "cure")
-    }
-  }
-
   /// What a scenario of a row is for, by the end of its file's name.
   enum Purpose: String, CaseIterable { case fails, cured, boots }
 
