@@ -241,32 +241,26 @@ public struct DocumentRow: Sendable {
       "S-68", "A 143,294",
       "the installation CD is left in at the reboot"),
     .init(
-      "S-69", "A 19,158-160", .contrast,
-      "systems that boot from iSCSI natively, by static settings or by the iBFT"),
+      "S-69", "A 19,158-160", "systems that boot from iSCSI natively, by static settings or by the iBFT",
+      .contrast),
     .init(
       "S-70", "A 214",
       "a local disk is there at the installation and gone at the boot"),
     .init(
       "S-71", "A 69;B 42",
       "the initiator's name is not the one that the target admits"),
-    .init(
-      "S-72", "A 221", .contrast,
-      "the driver disk is an IDE floppy: no letter is taken"),
+    .init("S-72", "A 221", "the driver disk is an IDE floppy: no letter is taken", .contrast),
     .init(
       "S-73", "B 154-159",
       "from the busybox prompt the boot goes on by hand"),
-    .init(
-      "S-74", "B 204", .contrast,
-      "10.04 sees that its root is on iSCSI and goes down clean"),
-    .init(
-      "S-75", "B 96", .contrast,
-      "root=UUID= does not mind letters"),
+    .init("S-74", "B 204", "10.04 sees that its root is on iSCSI and goes down clean", .contrast),
+    .init("S-75", "B 96", "root=UUID= does not mind letters", .contrast),
     .init(
       "S-76", "B 8,20,96",
       "nobody answers DHCP"),
   ]
 
-  private init(_ name: String, _ lines: String, _ shows: Shows = .cure, _ title: String) {
+  private init(_ name: String, _ lines: String, _ title: String, _ shows: Shows = .cure) {
     (self.name, self.lines, self.shows, self.title) = (name, lines, shows, title)
   }
 }
