@@ -22,7 +22,7 @@ public struct DocumentRow: Sendable {
   /// Document and lines in words.
   public var place: String {
     lines.split(separator: ";").map { part in
-      let words = part.split(separator: " ", maxSplits: 1)
+      let words = part.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: true)
       let document = words.first == "A" ? Self.intel : Self.howto
       return "\(document), line\(words[1].contains { ",-".contains($0) } ? "s" : "") \(words[1])"
     }.joined(separator: "; ")
@@ -61,7 +61,7 @@ public struct DocumentRow: Sendable {
       "S-08", "A 103-106,266-267",
       "the disk that is installed to is not the first in the drive order"),
     .init(
-      "S-09", "A 107,269;B 139",
+      "S-09", "A 107,269; B 139",
       "rebooted right after the installation, before initrd and loader were edited"),
     .init(
       "S-10", "A 110-112",
@@ -247,7 +247,7 @@ public struct DocumentRow: Sendable {
       "S-70", "A 214",
       "a local disk is there at the installation and gone at the boot"),
     .init(
-      "S-71", "A 69;B 42",
+      "S-71", "A 69; B 42",
       "the initiator's name is not the one that the target admits"),
     .init("S-72", "A 221", "the driver disk is an IDE floppy: no letter is taken", .contrast),
     .init(

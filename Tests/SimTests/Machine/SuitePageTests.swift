@@ -81,7 +81,7 @@ import Testing
       }
       let links = scenarios.map { "[\(label($0))](\($0.entry.name))" }
       let ends = try scenarios.map(end)
-      page += "| \(row.name) | \(row.title) (\(row.lines.replacing(";", with: "; "))) | \(links.joined(separator: "<br>"))"
+      page += "| \(row.name) | \(row.title) (\(row.lines)) | \(links.joined(separator: "<br>"))"
       page += " | \(ends.joined(separator: "<br>")) |\n"
     }
     return page
