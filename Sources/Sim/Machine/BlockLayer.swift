@@ -42,7 +42,7 @@ extension MachineModel {
     if s.root.mount == .readWrite && !s.root.aborted {
       s.root.aborted = true
       say("kernel", "Aborting journal on device \(name)\(s.root.partition).", &out)
-      say("kernel", "EXT4-fs (\(name)\(s.root.partition)): Remounting filesystem read-only", &out)
+      say("kernel", "\(rootDriver(s)) (\(name)\(s.root.partition)): Remounting filesystem read-only", &out)
       explain(
         "kernel", "the root file system is lost: its journal is aborted and stays so until the next boot",
         because: [.session], sets: .journal, .root, to: &out)
@@ -90,7 +90,7 @@ extension MachineModel {
     s.root.mount = readWrite ? .readWrite : .readOnly
     s.root.needsRecovery = readWrite
     if readWrite {
-      say("kernel", "EXT4-fs: re-mounted. Opts: rw", &out)
+      say("kernel", "\(rootDriver(s)): re-mounted. Opts: rw", &out)
       writtenByTwo(&s, &out)
     } else {
       flushed(&s, &out)

@@ -2,7 +2,7 @@ import LinuxConfig
 
 /// What is in an initramfs image, as its maker put it together from the system's files.
 struct InitramfsImage: Sendable {
-  enum Maker: Sendable { case initramfsTools, suse, redHat }
+  enum Maker: Sendable { case initramfsTools, dracut, suse, redHat }
   var maker: Maker
   /// Modules that are there; those in `ordered` are loaded by name, the others when their device is found.
   var ordered: [String]
@@ -51,6 +51,7 @@ extension MachineModel {
   private func made(_ selection: BootSelection, _ build: ImageBuild) -> InitramfsImage {
     switch maker(of: build.tree) {
     case .initramfsTools: madeByInitramfsTools(build.tree)
+    case .dracut: madeByDracut(build)
     case .suse: madeBySUSE(selection, build)
     case .redHat: madeByRedHat(selection, build)
     }
@@ -59,6 +60,7 @@ extension MachineModel {
   /// Which program builds images on a system with these files.
   func maker(of tree: MemoryFileTree) -> InitramfsImage.Maker {
     if tree.exists("/etc/initramfs-tools") { return .initramfsTools }
+    if tree.exists("/etc/dracut.conf") || tree.exists("/etc/dracut.conf.d") { return .dracut }
     let isSUSE = tree.text("/etc/sysconfig/kernel")?.contains("INITRD_MODULES") == true
     return isSUSE ? .suse : .redHat
   }
@@ -76,6 +78,9 @@ extension MachineModel {
         return Program(
           part: "initramfs",
           tasks: [Program.Task(name: "initramfs", ops: initramfsToolsOps(image, selection))])
+      case .dracut:
+        return Program(
+          part: "dracut", tasks: [Program.Task(name: "initqueue", ops: dracutOps(image, selection))])
       case .suse: return Program(part: "linuxrc", tasks: suseTasks(image, selection))
       case .redHat:
         return Program(part: "nash", tasks: [Program.Task(name: "initramfs", ops: nashOps(image, selection))])

@@ -55,8 +55,8 @@ extension MachineModel {
     !KernelModules.selfRecovering.contains(KernelModules.normalized(module))
   }
 
-  /// Drivers that a build on this machine finds in use (MODULES=dep).
-  private var driversOfAttachedHardware: [String] {
+  /// Drivers that a build on this machine finds in use (MODULES=dep, dracut's hostonly).
+  var driversOfAttachedHardware: [String] {
     var drivers = scenario.machine.nics.map(\.driver) + ["sd_mod", "ext4"]
     for disk in inventory.disks where disk.attachedAtStart {
       switch disk.bus {

@@ -82,6 +82,19 @@ extension MachineModel {
     }
   }
 
+  /// What the kernel's messages call a file system's driver.
+  func driver(of fileSystem: String?) -> String {
+    switch fileSystem {
+    case "ext2": "EXT2-fs"
+    case "ext3": "EXT3-fs"
+    case "reiserfs": "ReiserFS"
+    case "xfs": "XFS"
+    default: "EXT4-fs"
+    }
+  }
+
+  func rootDriver(_ s: MachineState) -> String { driver(of: rootPartition(s)?.fileSystem) }
+
   func rootPartition(_ s: MachineState) -> PartitionSpec? {
     guard s.root.disk > 0 else { return nil }
     return inventory.disks[Int(s.root.disk) - 1].content.partitions.first {
@@ -253,7 +266,7 @@ extension MachineModel {
   /// The journal is replayed by the mount: metadata is whole again, whatever the target had lost.
   func journalReplayed(_ name: String, _ s: inout MachineState, _ out: inout Out) {
     guard s.root.needsRecovery else { return }
-    say("kernel", "EXT4-fs (\(name)): recovery complete", &out)
+    say("kernel", "\(rootDriver(s)) (\(name)): recovery complete", &out)
     s.root.needsRecovery = false
     guard s.medium.rolledBack else { return }
     s.medium.rolledBack = false

@@ -77,6 +77,7 @@ extension LoginProblem {
     switch self {
     case .none: "nothing is wrong"
     case .noInitiator: "the initramfs holds no initiator"
+    case .daemonDoesNotStart: "iscsid does not start in the initramfs"
     case .noParameters: "nothing tells the initiator which target to log in to"
     case .noIBFT: "the firmware left no iBFT on this boot"
     case .noInterface: "no network interface appeared"

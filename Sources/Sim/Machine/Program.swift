@@ -187,6 +187,8 @@ enum LoginProblem: UInt8, Sendable {
   case none
   /// The initramfs holds no initiator.
   case noInitiator
+  /// Its daemon fails to start.
+  case daemonDoesNotStart
   /// Nothing told it what to log in to.
   case noParameters
   case noIBFT

@@ -22,11 +22,11 @@ extension MachineModel {
       }
       return .wait(Pace.between(800, 1500, seen: 1000))
     }
-    say(
-      part,
-      part == "linuxrc"
-        ? "Waiting for device \(root.text) to appear:"
-        : "Waiting for root file system ... Running /scripts/local-block ... done.", &out)
+    switch part {
+    case "linuxrc": say(part, "Waiting for device \(root.text) to appear:", &out)
+    case "dracut": break
+    default: say(part, "Waiting for root file system ... Running /scripts/local-block ... done.", &out)
+    }
     return .wait(nil)
   }
 
@@ -38,9 +38,14 @@ extension MachineModel {
   }
 
   func noRoot(_ root: RootName, part: String, _ s: inout MachineState, _ out: inout Out) {
-    if part == "linuxrc" {
+    switch part {
+    case "linuxrc":
       say(part, "Waiting for device \(root.text) to appear: not found -- exiting to /bin/sh", &out)
-    } else {
+    case "dracut":
+      say(part, "dracut-initqueue: timeout, still waiting for following initqueue hooks:", &out)
+      say(part, "Entering emergency mode. Exit the shell to continue.", &out)
+      say(part, "Press Enter for maintenance", &out)
+    default:
       say(part, "Gave up waiting for root file system device.  Common problems:", &out)
       say(part, "ALERT!  \(root.text) does not exist.  Dropping to a shell!", &out)
       say(part, "(initramfs)", &out)
@@ -117,7 +122,7 @@ extension MachineModel {
     let name = nodeName(place, s) ?? "?"
     say(
       "kernel",
-      "EXT4-fs (\(name.dropping("/dev/") ?? name)): mounted filesystem with \(journalMode(s).spoken) data mode",
+      "\(driver(of: type)) (\(name.dropping("/dev/") ?? name)): mounted filesystem with \(journalMode(s).spoken) data mode",
       &out)
     explain(
       part, "\(name) on \(inventory.disks[place.disk].name) is mounted as the root",
@@ -155,6 +160,7 @@ extension LoginProblem {
     case .noInitiator, .unresolvedModules: .initiatorNotInInitramfs
     case .symbolsUnresolved: .moduleUnresolved
     case .moduleRefused: .moduleRefused
+    case .daemonDoesNotStart: .initiatorDoesNotStart
     case .noParameters: .initiatorNotConfigured
     case .noIBFT: .noIBFT
     case .noInterface: .nicDriverMissing

@@ -165,7 +165,9 @@ extension MachineModel {
         return nil
       }
       if entry.optional { return nil }
-      say("kernel", "EXT4-fs: VFS: Can't find \(entry.type) filesystem on \(entry.device.text)", &out)
+      say(
+        "kernel",
+        "\(driver(of: entry.type)): VFS: Can't find \(entry.type) filesystem on \(entry.device.text)", &out)
       return mountFails(
         .fstabDeviceRenamed, entry,
         "/etc/fstab:\(entry.line) mounts \(entry.device.text) on \(entry.mountPoint), and that is "

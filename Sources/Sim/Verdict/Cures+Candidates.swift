@@ -5,7 +5,7 @@ extension Cures {
   func candidates() -> [Candidate] {
     [stableRoot(), stableFstab(), stableRootAndFstab(), optionalMounts()].compactMap { $0 }
       + ubuntuEdits() + initiatorEdits() + credentialEdits() + networkEdits() + haltEdits() + daemonEdits()
-      + dataEdits() + suseEdits() + hardwareEdits()
+      + dataEdits() + suseEdits() + dracutEdits() + hardwareEdits()
   }
 
   // MARK: - Names of disks

@@ -126,6 +126,13 @@ extension Finding.Code {
         "iscsi_sfnet: Unknown symbol; insmod: error inserting '/lib/iscsi_sfnet.ko': -1 Unknown symbol in module",
         "Put scsi_transport_iscsi, libcrc32c, crc32c, md5 and iscsi_sfnet into the initrd, in this order.",
         ["S-67"])
+    case .initiatorDoesNotStart:
+      return text(
+        "iscsid does not start in the initramfs",
+        "The image has the initiator, but its unit fails: a program that the unit runs first was not copied. Debian's iscsid.service has such a line, and dracut 059 does not know of it.",
+        "Failed to start iscsid.service - iSCSI initiator daemon (iscsid)., again and again; no login",
+        "Put the programs of ExecStartPre= into the image: install_items+=\" /lib/open-iscsi/startup-checks.sh /bin/grep /bin/cat \" in /etc/dracut.conf.d; build it again.",
+        ["lab d1m", "F-54"])
     case .initiatorNotConfigured:
       return text(
         "the initramfs's initiator knows no target",

@@ -21,6 +21,7 @@ public struct Finding: Sendable {
     case bootVariablesOverflow = "kernel-variables-overflow"
     case initiatorNotInInitramfs = "initiator-not-in-initramfs"
     case moduleUnresolved = "module-unresolved"
+    case initiatorDoesNotStart = "initiator-does-not-start"
     case initiatorNotConfigured = "initiator-not-configured"
     case noIBFT = "no-ibft"
     case nicDriverMissing = "nic-driver-missing"
