@@ -33,7 +33,7 @@ extension MachineModel {
     say("kernel", "sd: rejecting I/O to offline device", &out)
     if s.root.lostTo == 0 {
       let finding = lossFinding(s, at: s.phase == .goingDown ? .shutdown : .running)
-      s.root.lostTo = UInt8((Finding.Code.allCases.firstIndex(of: finding) ?? 0) + 1)
+      s.root.lostTo = finding.number
     }
     s.root.lost = s.root.lost &+ s.root.dirty
     s.root.dirty = 0

@@ -1,6 +1,6 @@
 /// A boot that is held up: it waits for something that does not answer.
 ///
-/// Late is a boot in which such a wait lasted longer than `Delays.limit` at a stretch. What takes its time on every boot
+/// Late is a boot in which such a wait lasted longer than `lateAfter` at a stretch. What takes its time on every boot
 /// (drivers, DHCP's round, a `sleep`) is no wait: the same machine without the hold-up has it, too.
 struct DelayState: Hashable, Sendable {
   /// Something is waited for now.
@@ -45,7 +45,7 @@ extension MachineModel {
   func heldUp(_ s: inout MachineState, _ out: inout Out) {
     guard s.delay.waits, s.delay.finding == 0 else { return }
     let (finding, sentence, facts) = holdUp(s)
-    s.delay.finding = UInt8((Finding.Code.allCases.firstIndex(of: finding) ?? 0) + 1)
+    s.delay.finding = finding.number
     s.delay.stage = s.stage
     out.note(.mark(.isLate))
     explain("verdict", "the boot is held up: \(sentence)", because: facts, to: &out)
@@ -82,9 +82,7 @@ extension MachineModel {
 
   /// How the boot that comes up now went.
   func outcomeOfBoot(_ s: MachineState) -> (BootOutcome, Stage?, Finding.Code?) {
-    guard s.delay.finding > 0 else { return (.boots, nil, nil) }
-    return (
-      .degraded, Stage.allCases[Int(s.delay.stage)], Finding.Code.allCases[Int(s.delay.finding) - 1]
-    )
+    guard let finding = Finding.Code.numbered(s.delay.finding) else { return (.boots, nil, nil) }
+    return (.degraded, Stage.allCases[Int(s.delay.stage)], finding)
   }
 }

@@ -5,8 +5,15 @@ import LinuxConfig
 /// The image has its own iscsid as a unit; `rd.iscsi.firmware` or `netroot=iscsi:` on the kernel line make it log in. The
 /// initqueue waits for the root in turns of half a second and something, twice `rd.retry` of them.
 extension MachineModel {
-  /// What brings the interface up in the image.
-  private enum NetworkModule { case legacy, networkManager, networkd }
+  /// What brings the interface up in the image, by the name of dracut's module.
+  private enum NetworkModule: String {
+    case legacy = "network-legacy"
+    case networkManager = "network-manager"
+    case networkd = "systemd-networkd"
+  }
+
+  /// Where an image lists the modules that it is made of.
+  private static let dracutModules = "/usr/lib/dracut/modules.txt"
 
   func madeByDracut(_ build: ImageBuild) -> InitramfsImage {
     let tree = build.tree
@@ -24,7 +31,6 @@ extension MachineModel {
     let left = Set(conf.omittedDrivers.map(KernelModules.normalized))
     available.removeAll { left.contains(KernelModules.normalized($0)) }
     var files = MemoryFileTree()
-    // What was found goes with the image, for the boot.
     for item in conf.items { if let bytes = tree.bytes(item) { files[item] = .file(bytes) } }
     // Only an image for this machine has this machine's name (`inst_simple -H`).
     if conf.isHostOnly, let name = tree.bytes("/etc/iscsi/initiatorname.iscsi") {
@@ -33,8 +39,8 @@ extension MachineModel {
     if hasISCSI, let unit = tree.bytes("/lib/systemd/system/iscsid.service") {
       files["/lib/systemd/system/iscsid.service"] = .file(unit)
     }
-    let network = networkModule(conf, tree)
-    if network != .networkd { files.write("", to: "/usr/lib/dracut/network") }
+    let modules = (hasISCSI ? ["iscsi"] : []) + [networkModule(conf, tree).rawValue]
+    files.write(modules.map { $0 + "\n" }.joined(), to: Self.dracutModules)
     return InitramfsImage(
       maker: .dracut, ordered: [], available: available, hasInitiator: hasISCSI, files: files)
   }
@@ -98,7 +104,8 @@ extension MachineModel {
     failTo end: Int
   ) {
     ops.add(.stage(.initramfsNetwork))
-    guard image.files.exists("/usr/lib/dracut/network") else {
+    let modules = (image.files.text(Self.dracutModules) ?? "").split(separator: "\n").map(String.init)
+    guard !modules.contains(NetworkModule.networkd.rawValue) else {
       // systemd-networkd is not told of ip= or the iBFT: nobody gives the interface an address (laboratory d1n, F-55).
       ops.add(.pause(Pace.between(118_000, 125_000, seen: 120_000)))
       ops.add(

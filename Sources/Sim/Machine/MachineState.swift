@@ -187,3 +187,12 @@ struct ResultsState: Hashable, Sendable {
   var bootCount: UInt8 = 0
   var shutdownCount: UInt8 = 0
 }
+
+extension Finding.Code {
+  /// Stands for the finding in a state; 0 is none.
+  var number: UInt8 { UInt8((Self.allCases.firstIndex(of: self) ?? 0) + 1) }
+
+  static func numbered(_ number: UInt8) -> Self? {
+    number > 0 && Int(number) <= allCases.count ? allCases[Int(number) - 1] : nil
+  }
+}

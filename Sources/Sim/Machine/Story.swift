@@ -263,7 +263,7 @@ extension MachineModel {
   }
 
   func lossFinding(_ s: MachineState, at stage: Stage) -> Finding.Code {
-    if s.root.lostTo > 0 { return Finding.Code.allCases[Int(s.root.lostTo) - 1] }
+    if let finding = Finding.Code.numbered(s.root.lostTo) { return finding }
     switch LossCause(rawValue: s.iscsi.loss) ?? .none {
     case .logout: return .sessionLoggedOut
     case .interfaceDown, .addressRemoved:
