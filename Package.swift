@@ -19,9 +19,11 @@ let package = Package(
     .executableTarget(
       name: "bootsim",
       dependencies: [
-        "Reports", "Sim", "LinuxConfig", "DiskImage",
+        "Reports", "Sim", "LinuxConfig", "DiskImage", "Lab",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .target(name: "Lab", dependencies: ["CLinux", "LinuxConfig", "Reports", "Sim"]),
+    .testTarget(name: "LabTests", dependencies: ["Lab", "LinuxConfig", "Reports", "Sim", "TestSupport"]),
     .testTarget(name: "SimTests", dependencies: ["Sim", "LinuxConfig"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports", "Sim", "LinuxConfig"]),
     .testTarget(name: "BootsimTests", dependencies: ["bootsim", "Sim", "LinuxConfig"]),
