@@ -27,6 +27,8 @@ public final class LabRun {
   var scheduled: [(time: Double, action: () throws(LabError) -> Void)] = []
   /// Steps that happen so many seconds after the next one has begun.
   var afterNext: [(seconds: Double, step: StoryStep)] = []
+  /// Other machines that are logged in.
+  var others: [OtherInitiator] = []
   private var commands = 0
   private var answer: (mark: String, lines: [String], status: Int32?)?
 
@@ -86,11 +88,20 @@ public final class LabRun {
     for (index, portal) in portals.keys.sorted().enumerated() {
       let place = "\(folder.run(variant))/target\(index)"
       try Files.makeFolder(place)
-      let server = TargetServer(portals[portal]!, network: network, folder: place) {
+      let server = TargetServer(
+        portals[portal]!, network: network, folder: place, isDirect: plan.losesCaches
+      ) {
         [disks, folder] lun, iqn in
         folder.file(disks.name(lun: lun, iqn: iqn))
       }
       servers.append(server)
+      if plan.losesCaches {
+        for target in portals[portal]! {
+          for unit in target.units where unit.hasWriteCache {
+            try folder.lun("layer", "add", folder.store, disks.name(lun: unit.lun, iqn: target.iqn), "power")
+          }
+        }
+      }
       if portals[portal]!.allSatisfy(\.isRunning) { try server.start() }
     }
   }
@@ -205,6 +216,7 @@ public final class LabRun {
       {
         try scheduled.remove(at: first).action()
       }
+      for other in others { if let news = try other.turn() { record.add(.note(news)) } }
       if isDone() { return true }
       if monotonic() >= limit { return false }
       guard let machine else {
