@@ -17,8 +17,10 @@ import Testing
   }
 
   @Test(arguments: [
-    LabEvent.powerOn(boot: 1), .restarted(boot: 2), .step("restart iscsid"), .shutdownAsked(shutdown: 3), .off,
-    .gaveUp(seconds: 300), .probing, .probed, .fileSystem(lun: 1, partition: 2, state: "clean needs_recovery"),
+    LabEvent.powerOn(boot: 1), .restarted(boot: 2), .step("restart iscsid"), .shutdownAsked(shutdown: 3),
+    .off,
+    .gaveUp(seconds: 300), .probing, .probed,
+    .fileSystem(lun: 1, partition: 2, state: "clean needs_recovery"),
     .checked(lun: 1, partition: 2, status: 4), .note("x: y"),
   ]) func whatTheLaboratoryWritesItReads(event: LabEvent) {
     #expect(LabEvent(event.text) == event)
