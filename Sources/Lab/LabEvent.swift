@@ -50,8 +50,11 @@ public enum LabEvent: Sendable, Equatable {
     }
     func place(after prefix: String) -> (lun: Int, partition: Int, rest: String)? {
       guard text.hasPrefix(prefix), let colon = text.firstRange(of: ": ") else { return nil }
-      let words = text[text.index(text.startIndex, offsetBy: prefix.count)..<colon.lowerBound].split(separator: " ")
-      guard words.count == 2, let lun = Int(words[0]), let partition = Int(words[1].dropFirst()) else { return nil }
+      let words = text[text.index(text.startIndex, offsetBy: prefix.count)..<colon.lowerBound].split(
+        separator: " ")
+      guard words.count == 2, let lun = Int(words[0]), let partition = Int(words[1].dropFirst()) else {
+        return nil
+      }
       return (lun, partition, String(text[colon.upperBound...]))
     }
     if let boot = number(after: "boot ", before: ": power on") {

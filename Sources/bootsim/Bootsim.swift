@@ -16,7 +16,7 @@ struct BootsimCommand: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       RunCommand.self, TestCommand.self, SweepCommand.self, ExplainCommand.self, InitCommand.self,
-      SchemaCommand.self,
+      SchemaCommand.self, VerifyCommand.self,
     ])
 
   static func main() {

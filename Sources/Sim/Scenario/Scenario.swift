@@ -179,7 +179,7 @@ public struct GrubInstallation: Hashable, Sendable {
 }
 
 /// A partition and its file system.
-public struct PartitionSpec: Sendable {
+public struct PartitionSpec: Hashable, Sendable {
   /// As in sda1.
   public var number: Int
   /// "ext4", "ext3", "reiserfs", "swap", "vfat"; nil: none.

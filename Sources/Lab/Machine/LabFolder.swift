@@ -1,0 +1,94 @@
+import Glibc
+
+/// Where the laboratory works: images and the root trees they are made of, a fuse-lun store with its mount, a folder for
+/// each run.
+public struct LabFolder: Sendable {
+  /// The folder.
+  public let path: String
+  /// The folder of the recipes (`Lab/images` of the project).
+  public let recipes: String
+  /// The program fuse-lun.
+  public let fuseLun: String
+
+  /// The laboratory in a folder.
+  public init(path: String, recipes: String, fuseLun: String) {
+    self.path = path
+    self.recipes = recipes
+    self.fuseLun = fuseLun
+  }
+
+  var store: String { "\(path)/store" }
+  var mountpoint: String { "\(path)/lun" }
+
+  /// Where a run keeps what only it needs.
+  func run(_ variant: String) -> String { "\(path)/run/\(variant)" }
+
+  /// The file of a LUN in the mount.
+  func file(_ lun: String) -> String { "\(mountpoint)/\(lun)" }
+
+  /// Does a command of fuse-lun's on the store.
+  @discardableResult
+  func lun(_ words: String..., allowing fine: Set<Int32> = [0]) throws(LabError) -> String {
+    try Tool.run([fuseLun] + words, allowing: fine)
+  }
+
+  /// The names of the images that there are recipes for.
+  public func images() throws(LabError) -> [String] {
+    try Tool.run(["\(recipes)/build", "--list"]).split(separator: "\n").map(String.init)
+  }
+
+  /// What is known of an image that was built: its packages' versions, by name.
+  public func info(_ image: String) throws(LabError) -> [String: String] {
+    var facts: [String: String] = [:]
+    for line in try Files.text("\(path)/images/\(image).info").split(separator: "\n") {
+      guard let equals = line.firstIndex(of: "=") else { continue }
+      facts[String(line[..<equals])] = String(line[line.index(after: equals)...])
+    }
+    return facts
+  }
+
+  /// Builds an image that is not there or that is older than its recipe, and puts it into the store.
+  ///
+  /// - Returns: the name of the snapshot to clone.
+  public func prepare(_ image: String) throws(LabError) -> String {
+    try Tool.run(["\(recipes)/build", image, path])
+    let recipe = try info(image)["recipe"] ?? "unknown"
+    // An image of another recipe is another LUN: clones of the older one may still be in use.
+    let lun = "\(image)-\(recipe.prefix(12))"
+    if access(file(lun), F_OK) != 0 {
+      try self.lun("create", store, lun, "--from", "\(path)/images/\(image).img", "--raw")
+    }
+    if access(file("\(lun)@clean"), F_OK) != 0 { try self.lun("snapshot", store, "\(lun)@clean") }
+    return "\(lun)@clean"
+  }
+}
+
+/// Holds the store mounted for as long as it lives.
+public final class LabMount {
+  private let folder: LabFolder
+  private let daemon: Tool?
+
+  /// Mounts the store of a laboratory, unless it is mounted.
+  public init(_ folder: LabFolder) throws(LabError) {
+    self.folder = folder
+    try Files.makeFolder(folder.mountpoint)
+    let mark = folder.file("mark")
+    if access(folder.store, F_OK) != 0 { try folder.lun("create", folder.store, "mark", "--size", "1M") }
+    guard access(mark, F_OK) != 0 else {
+      daemon = nil
+      return
+    }
+    let words = [folder.fuseLun, "mount", "--foreground", folder.store, folder.mountpoint]
+    let daemon = try Tool(words, log: "\(folder.path)/mount.log")
+    self.daemon = daemon
+    let limit = monotonic() + 30
+    while access(mark, F_OK) != 0 {
+      guard daemon.isRunning, monotonic() < limit else {
+        throw LabError("the store \(folder.store) cannot be mounted; see \(folder.path)/mount.log")
+      }
+      usleep(20_000)
+    }
+  }
+
+  deinit { daemon?.kill(SIGTERM) }
+}

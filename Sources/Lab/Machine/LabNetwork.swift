@@ -1,0 +1,75 @@
+import Glibc
+
+/// The network of one run: a namespace of its own with a bridge, a tap device for each adapter of the machine, and a
+/// DHCP and TFTP server. Nothing in it reaches any other network.
+final class LabNetwork {
+  /// The address of the machine that runs the targets, as in the profiles.
+  static let host = "10.0.2.2"
+  /// The address that the machine is given.
+  static let guest = "10.0.2.15"
+
+  /// The namespace's name.
+  let name: String
+  private let folder: String
+  private let plan: LabPlan
+  private var server: Tool?
+
+  /// Makes the namespace.
+  ///
+  /// - Parameter folder: Where the server keeps its leases, its log and the files that it gives away.
+  init(_ plan: LabPlan, folder: String) throws(LabError) {
+    self.plan = plan
+    self.folder = folder
+    name = "bootsim-lab-\(getpid())"
+    try Tool.run(["ip", "netns", "add", name])
+    try ip("link", "set", "lo", "up")
+    try ip("link", "add", "br0", "type", "bridge")
+    try ip("address", "add", "\(Self.host)/24", "dev", "br0")
+    for address in Set(plan.targets.map(\.address)).sorted() where address != Self.host {
+      try ip("address", "add", "\(address)/32", "dev", "lo")
+    }
+    try ip("link", "set", "br0", "up")
+    for adapter in plan.adapters {
+      try ip("tuntap", "add", "tap\(adapter.slot)", "mode", "tap")
+      try ip("link", "set", "tap\(adapter.slot)", "master", "br0", "up")
+    }
+    if plan.hasDHCP { try startDHCP() }
+  }
+
+  deinit { end() }
+
+  /// A command line that runs in the namespace.
+  func inside(_ words: [String]) -> [String] { ["nsenter", "--net=/run/netns/\(name)", "--"] + words }
+
+  private func ip(_ words: String...) throws(LabError) { try Tool.run(["ip", "-netns", name] + words) }
+
+  /// Where the server's log is.
+  var log: String { "\(folder)/dnsmasq.log" }
+
+  /// Begins to answer.
+  func startDHCP() throws(LabError) {
+    let words = [
+      "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=br0",
+      "--bind-interfaces",
+      "--dhcp-range=10.0.2.16,10.0.2.60,255.255.255.0,12h", "--dhcp-option=option:router,\(Self.host)",
+      "--dhcp-authoritative", "--no-ping", "--dhcp-leasefile=\(folder)/leases", "--enable-tftp",
+      "--tftp-root=\(folder)/tftp", "--dhcp-boot=boot.ipxe", "--log-dhcp", "--log-facility=-", "--user=root",
+      "--group=root", "--pid-file=",
+    ]
+    // The first adapter always gets the same address, the one that the profiles name.
+    let known = plan.adapters.prefix(1).map { "--dhcp-host=\($0.mac),\(Self.guest)" }
+    server = try Tool(inside(words + known), log: log)
+  }
+
+  /// Is silent from now on.
+  func stopDHCP() {
+    server?.kill()
+    server = nil
+  }
+
+  /// Ends the server and removes the namespace.
+  func end() {
+    stopDHCP()
+    _ = try? Tool.run(["ip", "netns", "delete", name])
+  }
+}

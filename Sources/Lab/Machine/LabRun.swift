@@ -1,0 +1,283 @@
+import Glibc
+import Sim
+
+/// Carries a plan out: boots the machine, does what the story says, and writes down what is seen.
+///
+/// One thread; everything that happens is seen by ``pump(for:until:)``.
+public final class LabRun {
+  let plan: LabPlan
+  let folder: LabFolder
+  let variant: String
+  let disks: LabDisks
+  let record: LabRecord
+  /// How long the simulation says that the story's boots and shutdowns take, in seconds; the laboratory waits longer.
+  private let predicted: (boots: [Double], shutdowns: [Double])
+
+  var network: LabNetwork!
+  var servers: [TargetServer] = []
+  var machine: VirtualMachine?
+  private(set) var boots = 0
+  private(set) var shutdowns = 0
+  /// How the boot or shutdown that is under way ended.
+  private var ending = LineEnding()
+  private var clue = StageClue()
+  /// What happens when a stage of the next boot or shutdown begins.
+  var armed: [(stage: Stage, action: () throws(LabError) -> Void)] = []
+  /// What happens at a time, in order.
+  var scheduled: [(time: Double, action: () throws(LabError) -> Void)] = []
+  /// Steps that happen so many seconds after the next one has begun.
+  var afterNext: [(seconds: Double, step: StoryStep)] = []
+  private var commands = 0
+  private var answer: (mark: String, lines: [String], status: Int32?)?
+
+  /// A run of a plan.
+  ///
+  /// - Parameters:
+  ///   - variant: The name of its LUNs and of its folder.
+  ///   - report: What was predicted, for how long to wait.
+  public init(_ plan: LabPlan, variant: String, folder: LabFolder, report: Report) {
+    self.plan = plan
+    self.variant = variant
+    self.folder = folder
+    disks = LabDisks(plan, variant: variant, folder: folder)
+    record = LabRecord(file: folder.run(variant) + ".log")
+    let outcome = report.outcomes.first
+    predicted = (
+      outcome?.boots.map { Double($0.at) / 1e6 } ?? [], outcome?.shutdowns.map { Double($0.at) / 1e6 } ?? []
+    )
+  }
+
+  /// Does it.
+  ///
+  /// - Parameter snapshot: What the disks are cloned from.
+  public func perform(from snapshot: String) throws(LabError) -> Transcript {
+    let place = folder.run(variant)
+    try Tool.run(["rm", "-rf", place])
+    try Files.makeFolder("\(place)/tftp")
+    try Files.write(plan.script ?? "#!ipxe\n", to: "\(place)/tftp/boot.ipxe")
+    try disks.make(from: snapshot)
+    defer { disks.remove() }
+    network = try LabNetwork(plan, folder: place)
+    defer { network.end() }
+    try startTargets()
+    defer { servers.forEach { $0.stop() } }
+    defer { machine?.cutPower() }
+    for step in plan.story {
+      record.add(.step(step.words))
+      for (seconds, later) in afterNext {
+        scheduled.append((record.now + seconds, { [self] () throws(LabError) in try perform(later) }))
+      }
+      afterNext = []
+      guard try perform(step) else { break }
+    }
+    if let machine, machine.isOn {
+      machine.cutPower()
+      record.add(.off)
+    }
+    machine = nil
+    // The target's last writes are in the LUN when it is gone.
+    servers.forEach { $0.stop() }
+    try disks.look { record.add($0) }
+    return record.transcript
+  }
+
+  private func startTargets() throws(LabError) {
+    let portals = Dictionary(grouping: plan.targets) { "\($0.address):\($0.port)" }
+    for (index, portal) in portals.keys.sorted().enumerated() {
+      let place = "\(folder.run(variant))/target\(index)"
+      try Files.makeFolder(place)
+      let server = TargetServer(portals[portal]!, network: network, folder: place) {
+        [disks, folder] lun, iqn in
+        folder.file(disks.name(lun: lun, iqn: iqn))
+      }
+      servers.append(server)
+      if portals[portal]!.allSatisfy(\.isRunning) { try server.start() }
+    }
+  }
+
+  // MARK: Boots and shutdowns
+
+  /// Boots, and watches until it is up or nothing follows; false: it did not come up.
+  func boot() throws(LabError) -> Bool {
+    let isFirst = boots == 0
+    boots += 1
+    begin()
+    machine = try VirtualMachine(plan, network: network, folder: folder.run(variant)) {
+      [disks, folder] disk in
+      folder.file(disks.name(disk))
+    }
+    if isFirst { record.begin() }
+    record.add(.powerOn(boot: boots))
+    return try watchBoot()
+  }
+
+  private func watchBoot() throws(LabError) -> Bool {
+    let usual = boots <= predicted.boots.count ? predicted.boots[boots - 1] : 60
+    let limit = max(240, 1.7 * usual + 120)
+    let ended = try pump(for: limit) { [self] in ending.isOver }
+    if !ended {
+      record.add(machine?.isOn == true ? .gaveUp(seconds: Int(limit)) : .off)
+      return false
+    }
+    if ending.isUp { return true }
+    // What comes at once after the end belongs to it: the rest of a message, a prompt.
+    _ = try pump(for: 3) { false }
+    if ending.isShell { try ask() }
+    return false
+  }
+
+  /// At the initramfs' shell: what there is and what there is not.
+  private func ask() throws(LabError) {
+    record.add(.probing)
+    let questions = [
+      "cat /proc/cmdline", "cat /proc/partitions", "ls -l /dev/disk/by-path /dev/disk/by-uuid",
+      "cat /proc/modules",
+      "ip addr", "ls -d /sys/firmware/ibft/*", "ls /sys/class/iscsi_session", "ls -l /sys/block",
+    ]
+    for (index, question) in questions.enumerated() {
+      // The shell echoes: only its own arithmetic writes the mark as it is looked for.
+      let mark = "asked-\(index + 7)00"
+      var isAnswered = false
+      seen = { if $0.contains(mark) { isAnswered = true } }
+      machine?.console.send("\(question); echo asked-$((\(index + 7)*100))\n")
+      _ = try pump(for: 10) { isAnswered }
+      seen = { _ in }
+    }
+    record.add(.probed)
+  }
+
+  /// What else looks at the console's lines.
+  private var seen: (String) -> Void = { _ in }
+
+  /// Tells the machine to power off, or to restart; watches until it does. False: it did not.
+  func shutDown(restarting: Bool) throws(LabError) -> Bool {
+    guard let machine, machine.isOn else { return false }
+    shutdowns += 1
+    begin()
+    record.add(.shutdownAsked(shutdown: shutdowns))
+    for (index, armed) in armed.enumerated().reversed() where armed.stage == .shutdown {
+      self.armed.remove(at: index)
+      try armed.action()
+    }
+    machine.shell.send(restarting ? "reboot\n" : "poweroff\n")
+    let usual = shutdowns <= predicted.shutdowns.count ? predicted.shutdowns[shutdowns - 1] : 10
+    let limit = max(240, 1.5 * usual + 60)
+    let ended = try pump(for: limit) { [self] in
+      !machine.isOn || ending.isFrozen || restarting && clue.stage == .firmware
+    }
+    if !machine.isOn {
+      record.add(.off)
+      self.machine = nil
+      return !restarting
+    }
+    if ended, ending.isFrozen {
+      _ = try pump(for: 10) { !machine.isOn }
+      if machine.isOn { record.add(.gaveUp(seconds: 10)) }
+      return false
+    }
+    guard ended else {
+      record.add(.gaveUp(seconds: Int(limit)))
+      return false
+    }
+    boots += 1
+    ending = LineEnding()
+    record.add(.restarted(boot: boots))
+    return try watchBoot()
+  }
+
+  private func begin() {
+    ending = LineEnding()
+    clue = StageClue()
+  }
+
+  // MARK: Watching
+
+  /// Takes in what the machine says and does what is due, until a condition holds or so many seconds are over.
+  ///
+  /// - Returns: whether the condition holds.
+  @discardableResult
+  func pump(for seconds: Double, until isDone: () -> Bool) throws(LabError) -> Bool {
+    let limit = monotonic() + seconds
+    while true {
+      try listen()
+      while let first = scheduled.indices.min(by: { scheduled[$0].time < scheduled[$1].time }),
+        scheduled[first].time <= record.now
+      {
+        try scheduled.remove(at: first).action()
+      }
+      if isDone() { return true }
+      if monotonic() >= limit { return false }
+      guard let machine else {
+        usleep(50_000)
+        continue
+      }
+      var ready = [machine.console, machine.shell].map {
+        pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0)
+      }
+      poll(&ready, 2, 100)
+      // A line whose other end is gone is always ready.
+      if !machine.isOn {
+        try listen()
+        return isDone()
+      }
+    }
+  }
+
+  private func listen() throws(LabError) {
+    guard let machine else { return }
+    for line in machine.console.receive().lines { try hear(line) }
+    for line in machine.shell.receive().lines {
+      record.add(.shell, line)
+      guard let open = answer else { continue }
+      if line.hasPrefix(open.mark) {
+        answer?.status = Int32(line.dropFirst(open.mark.count)) ?? 127
+      } else {
+        answer?.lines.append(line)
+      }
+    }
+    // A prompt has no line end.
+    let prompt = machine.console.unfinished
+    if !ending.isOver {
+      ending.see(prompt, isWhole: false)
+      if ending.isOver, let rest = machine.console.flush() { record.add(.console, rest) }
+    }
+  }
+
+  private func hear(_ line: String) throws(LabError) {
+    // systemd's and fsck's progress, drawn over and over on one line.
+    if line.contains("] Job ") || line.contains("A start job is running")
+      || line.contains("A stop job is running")
+    {
+      return
+    }
+    record.add(.console, line)
+    seen(line)
+    ending.see(line, isWhole: true)
+    guard let stage = clue.see(line) else { return }
+    let due = armed.filter { $0.stage == stage }
+    armed.removeAll { $0.stage == stage }
+    for trigger in due { try trigger.action() }
+  }
+
+  // MARK: The root shell
+
+  /// Types a line into the root shell and waits for its end.
+  ///
+  /// - Returns: its status and what it wrote; nil: no answer in time.
+  @discardableResult
+  func type(_ line: String, limit: Double = 60) throws(LabError) -> (status: Int32, lines: [String])? {
+    guard let machine, machine.isOn else { return nil }
+    commands += 1
+    let mark = "#END#\(commands)#"
+    answer = (mark, [], nil)
+    defer { answer = nil }
+    machine.shell.send("\(line)\necho \"#END\"#\(commands)#$?\n")
+    guard try pump(for: limit, until: { [self] in answer?.status != nil }), let answer,
+      let status = answer.status
+    else {
+      record.add(.note("no answer within \(Int(limit)) s: \(line)"))
+      return nil
+    }
+    return (status, answer.lines)
+  }
+}

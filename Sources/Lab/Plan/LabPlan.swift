@@ -1,0 +1,144 @@
+import Sim
+
+/// What the laboratory does to see for real what a scenario describes.
+///
+/// A pure value, made from the scenario by ``init(_:profile:image:kernel:)``; ``LabRun`` carries it out.
+public struct LabPlan: Sendable, Equatable {
+  /// The image recipe whose disk the machine's disks are clones of: the scenario's profile.
+  public var image: String
+  /// MiB.
+  public var memory: Int
+  /// Virtual processors.
+  public var processors: Int
+  /// In the order of the bus.
+  public var adapters: [Adapter]
+  /// What iPXE is told to do; nil: no adapter has a configured boot ROM.
+  public var script: String?
+  /// A DHCP server answers on the machine's network.
+  public var hasDHCP: Bool
+  /// The changes of the image from which every disk is then cloned.
+  public var edit: ImageEdit
+  /// The targets, with their LUs.
+  public var targets: [Target]
+  /// Disks that are not behind iSCSI.
+  public var disks: [Disk]
+  /// What is done, in order.
+  public var story: [StoryStep]
+  /// The system's own shutdown program and service manager are sysvinit's.
+  public var isSysV: Bool
+
+  /// A network adapter.
+  public struct Adapter: Sendable, Equatable {
+    /// The scenario's name.
+    public var name: String
+    /// QEMU's model.
+    public var model: String
+    public var mac: String
+    /// The PCI slot, which names the interface: 3 for ens3.
+    public var slot: Int
+    /// Its place in the boot order, from 0; nil: the firmware does not boot from it.
+    public var bootIndex: Int?
+    /// A cable is plugged in.
+    public var hasCable: Bool
+  }
+
+  /// What is on a disk or LU.
+  public struct Medium: Sendable, Equatable {
+    /// The partitions of the image that are kept, by number; nil: not a clone of the image.
+    public var kept: [Int]?
+    /// Bytes; of no meaning for a clone, which is as large as the image.
+    public var size: Int64
+    /// Partitions that are made anew, in the order of their numbers.
+    public var made: [PartitionSpec]
+    /// What is in the first sector.
+    public var bootCode: DiskContent.BootCode
+  }
+
+  /// A disk that is not behind iSCSI.
+  public struct Disk: Sendable, Equatable {
+    /// The scenario's name.
+    public var name: String
+    public var bus: DiskSpec.Bus
+    public var medium: Medium
+    /// There when the story begins.
+    public var isAttached: Bool
+    /// Its place in the boot order, from 0.
+    public var bootIndex: Int?
+  }
+
+  /// A logical unit.
+  public struct Unit: Sendable, Equatable {
+    public var lun: Int
+    public var medium: Medium
+    /// Reports a volatile write cache.
+    public var hasWriteCache: Bool
+    /// Bytes; nil: 512.
+    public var blockSize: Int?
+  }
+
+  /// An iSCSI target.
+  public struct Target: Sendable, Equatable {
+    public var iqn: String
+    /// IPv4 address of its portal.
+    public var address: String
+    public var port: Int
+    public var chap: Credentials?
+    /// Initiator names admitted; nil: all.
+    public var acl: [String]?
+    /// Sessions at one time; nil: no limit.
+    public var maxSessions: Int?
+    /// How long the session of an initiator that went away still counts; nil: for ever.
+    public var dropsDeadSessionsAfter: Delay?
+    public var isRunning: Bool
+    public var units: [Unit]
+  }
+}
+
+/// Why the laboratory cannot do for real what a scenario describes: what is out of its reach, a sentence each.
+public struct OutOfReach: Error, Equatable, CustomStringConvertible {
+  /// What is missing, a sentence each.
+  public var reasons: [String]
+
+  public var description: String { reasons.joined(separator: "; ") }
+}
+
+/// Changes of the image's files, before the machine is first switched on.
+public struct ImageEdit: Sendable, Equatable {
+  /// A file that is put in place.
+  public enum File: Sendable, Equatable {
+    case text(String)
+    case link(String)
+    /// A program that the scenario only says is there: it has to be in the image already, or an empty file is made.
+    case presence
+  }
+
+  /// By path, sorted.
+  public var files: [(path: String, file: File)]
+  /// Paths that are removed.
+  public var removed: [String]
+  /// The initramfs is made again afterwards, since what it is made from was changed.
+  public var rebuilds: Bool
+  /// Modules that the initramfs has besides.
+  public var addedModules: [String]
+  /// Modules that the initramfs does not have.
+  public var omittedModules: [String]
+  /// The boot code of the disk that the option ROM shows, where it is not the image's own.
+  public var grub: GrubInstallation?
+  /// There is no boot code, or one without a loader.
+  public var bootCode: DiskContent.BootCode
+
+  /// Nothing to do.
+  public var isEmpty: Bool {
+    files.isEmpty && removed.isEmpty && !rebuilds && addedModules.isEmpty && omittedModules.isEmpty
+      && grub == nil
+      && bootCode == .grub
+  }
+
+  public static func == (left: Self, right: Self) -> Bool {
+    left.files.elementsEqual(right.files) { $0.path == $1.path && $0.file == $1.file }
+      && left.removed == right.removed
+      && left.rebuilds == right.rebuilds && left.addedModules == right.addedModules
+      && left.omittedModules == right.omittedModules && left.grub == right.grub
+      && left.bootCode == right.bootCode
+  }
+}
