@@ -5,13 +5,18 @@ struct Episode {
   /// When it begins: power-on, or when the shutdown was asked for.
   var start: Double
   var lines: [Transcript.Line] = []
+  /// A shutdown after which the machine started again by itself.
+  var isRestart = false
 
   /// The boots and shutdowns of a transcript, in order. What comes before the first power-on belongs to none.
   static func all(in transcript: Transcript) -> [Episode] {
     var episodes: [Episode] = []
     for line in transcript.lines {
       switch line.event {
-      case .powerOn, .restarted: episodes.append(Episode(kind: .boot, start: line.time))
+      case .restarted:
+        if let last = episodes.indices.last { episodes[last].isRestart = true }
+        episodes.append(Episode(kind: .boot, start: line.time))
+      case .powerOn: episodes.append(Episode(kind: .boot, start: line.time))
       case .shutdownAsked: episodes.append(Episode(kind: .shutdown, start: line.time))
       default: break
       }

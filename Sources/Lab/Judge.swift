@@ -43,7 +43,7 @@ extension Observation.Shutdown {
     let wasLost = running?.rootLost != nil
     let closed =
       fileSystem.map { $0 == .clean } ?? (!wasLost && (seen.has(.rootClosed) || seen.rootLost == nil))
-    outcome = !seen.isOff ? .hang : closed ? .clean : .lostRoot
+    outcome = !seen.isOff && !seen.episode.isRestart ? .hang : closed ? .clean : .lostRoot
     let end = seen.shutdownEnd
     at = max(0, (end?.time ?? seen.episode.start) - seen.episode.start)
     findings = outcome == .clean ? [] : Signs.findings(of: Signs.shutdowns, in: seen)
@@ -101,7 +101,9 @@ extension Seen {
   }
 
   /// The line that shows that the root cannot be used as it should, though its disk is there.
-  private var rootUnusable: Transcript.Line? { first[.dataModeRefused] ?? first[.corruption] }
+  private var rootUnusable: Transcript.Line? {
+    first[.dataModeRefused] ?? first[.corruption] ?? first[.rootUnwritable]
+  }
 
   /// The journal was replayed at the boot: the shutdown before had not closed the root.
   var rootNeededRecovery: Bool {

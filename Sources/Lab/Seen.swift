@@ -19,6 +19,7 @@ struct Seen {
   /// Whether the marker's report was complete.
   private var isInReport = false
   private var isProbing = false
+  private var isWritten = false
 
   init(_ episode: Episode, devices: DeviceTable) {
     self.episode = episode
@@ -46,10 +47,11 @@ struct Seen {
   private mutating func read(_ line: Transcript.Line) {
     switch line.source {
     case .console:
-      if isProbing { return shell.read(line.text) }
+      // The kernel may speak between the answers of an initramfs.
+      if isProbing, !has(.up), !line.text.hasPrefix("[") { return shell.read(line.text) }
       console(line)
     case .shell:
-      if isProbing { shell.read(line.text) }
+      if line.text.trimmed == "==WRITTEN" { isWritten = true }
       for sign in Sign.inShell(line.text) { note(sign, line) }
       if Self.touchesNetworking(line.text) { note(.networkingTouched, line) }
     case .lab: event(line)
@@ -93,15 +95,19 @@ struct Seen {
 
   private mutating func event(_ line: Transcript.Line) {
     switch line.event {
-    case .probing: isProbing = true
-    case .probed: isProbing = false
+    case .probing: (isProbing, isWritten) = (true, false)
+    case .probed:
+      isProbing = false
+      guard has(.up) else { break }
+      // Of a running machine it is asked, among other things, whether its root can be written to.
+      if isWritten { first[.rootUnwritable] = nil } else { note(.rootUnwritable, line) }
     case .gaveUp: note(.gaveUp, line)
     case .off: note(.off, line)
     case .step(let step):
-      if ["link-down", "target-down", "target-crash"].contains(where: step.holds) { note(.outageMade, line) }
       if ["kill", "stop"].contains(where: step.holds), step.holds("iscsid") { note(.daemonEnded, line) }
       if Self.touchesNetworking(step) { note(.networkingTouched, line) }
       if step.holds("iptables") || step.holds("nft ") { note(.firewallTouched, line) }
+    case .note("the outage begins"): note(.outageMade, line)
     default: break
     }
   }

@@ -37,7 +37,9 @@ struct ShellAnswers {
       if text.holds("sbin/iscsistart") { hasInitiator = hasInitiator ?? false }
     } else if first.hasSuffix("sbin/iscsistart") {
       hasInitiator = true
-    } else if let arrow = words.firstIndex(of: "->"), arrow > 0, arrow + 1 < words.count {
+    } else if let arrow = words.firstIndex(of: "->"), arrow > 0, arrow + 1 < words.count,
+      words[arrow + 1].hasPrefix("../../")
+    {
       let name = words[arrow + 1].split(separator: "/").last.map(String.init) ?? ""
       let isPath = words[arrow - 1].hasPrefix("ip-") || words[arrow - 1].hasPrefix("pci-")
       if isPath { paths[words[arrow - 1]] = name } else { uuids[words[arrow - 1]] = name }

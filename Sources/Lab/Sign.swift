@@ -3,7 +3,7 @@ enum Sign: String, CaseIterable, Sendable {
   // Firmware and option ROM.
   case biosStarts, localDiskBoots, bootFailed, nothingBootable
   case romStarts, romWithoutAddress, romWithoutTarget
-  case sanNotOpened, sanUnreachable, sanLoginRefused, sanRegistered, sanBoots
+  case sanUnreachable, sanLoginRefused, sanWithoutLU, sanRegistered, sanBoots
   // Boot loader.
   case grubLoads, grubRescue, grubPrompt, grubNoDevice, grubNoFileSystem, grubNoFile, grubAnyKey
   case legacyStarts, legacyMenu, legacyNoDisk, legacyNoFileSystem, legacyNoFile, legacyExplains
@@ -21,7 +21,7 @@ enum Sign: String, CaseIterable, Sendable {
   case pingTimeout, connectionClosed, recoveryTimedOut, deviceReset
   case loggedOut, ioErrors, deviceOffline, journalAborted, remountedReadOnly, unreadable
   case dataModeRefused, corruption
-  case networkingTouched
+  case networkingTouched, rootUnwritable
   // Shutdown.
   case rootClosed, flushing, poweredDown, restarting, frozen, interfaceTakenAtShutdown
   // What the laboratory itself did, as the story asks.
@@ -40,18 +40,18 @@ enum Sign: String, CaseIterable, Sendable {
     case .nothingBootable: [["No bootable device"]]
     case .romStarts: [["iPXE initialising devices"], ["iPXE", "starting execution"]]
     case .romWithoutAddress:
-      [["No configuration methods succeeded"], ["Configuring (net", "Error 0x040ee1"]]
+      [["No configuration methods succeeded"], ["Waiting for link-up on net", "Down (http"]]
     case .romWithoutTarget: [["Nothing to boot:"], ["No root path"]]
-    case .sanNotOpened: [["Could not open SAN device"]]
     case .sanUnreachable:
       ["Connection reset", "Connection timed out", "Connection refused", "unreachable", "No route"].map {
         ["Could not open SAN device", $0]
       }
-    // iscsi.c of iPXE: CHAP wanted and not there (lab k), and what it says of refusals in words.
+    // iPXE's iscsi.c is file 0d6 in the number, scsi.c 704: a status of the login, or what the LU said (lab k, w4).
     case .sanLoginRefused:
-      ["Error 0x430d66", "Permission denied", "Operation not permitted"].map {
+      ["Permission denied", "Operation not permitted", "No such device", "org/430d6", "org/1d0d6"].map {
         ["Could not open SAN device", $0]
       }
+    case .sanWithoutLU: [["Could not open SAN device", "org/1d704"]]
     case .sanRegistered: [["Registered SAN device"]]
     case .sanBoots: [["Booting from SAN device"]]
     case .grubLoads: [["GRUB loading"], ["GRUB Loading stage"], ["Welcome to GRUB"], ["GNU GRUB  version"]]
@@ -121,7 +121,7 @@ enum Sign: String, CaseIterable, Sendable {
       ]
     case .fsckByHand: [["RUN fsck MANUALLY"], ["UNEXPECTED INCONSISTENCY"]]
     case .initHasNothing: [["INIT: no more processes left in this runlevel"]]
-    case .firewallTouched: [["iptables"], ["FW-SCRIPT"], ["firewall"], ["nft -f"]]
+    case .firewallTouched: [["iptables"], ["netfilter"], ["FW-SCRIPT"], ["firewall"]]
     case .up: [["==BOOT-OK"]]
     case .pingTimeout: [["detected conn error (1022)"], ["ping timeout of"]]
     case .connectionClosed:

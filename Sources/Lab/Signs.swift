@@ -48,7 +48,7 @@ struct Signs {
     Signs(.optionROMNotConfigured, [.romWithoutTarget], without: [.sanRegistered, .romWithoutAddress]),
     Signs(.optionROMTargetUnreachable, [.sanUnreachable], without: [.sanRegistered]),
     Signs(.optionROMLoginRefused, [.sanLoginRefused], without: [.sanRegistered, .sanUnreachable]),
-    Signs(.optionROMNoLU, [.sanNotOpened], without: [.sanRegistered, .sanUnreachable, .sanLoginRefused]),
+    Signs(.optionROMNoLU, [.sanWithoutLU], without: [.sanRegistered]),
     // Boot loader.
     Signs(.bootFilesNotVisible, [.grubRescue], [.grubNoDevice, .grubNoFileSystem]),
     Signs(
@@ -63,17 +63,13 @@ struct Signs {
     Signs(
       .initiatorNotInInitramfs, [.rootNotThere], [.initiatorNotInImage],
       without: [.iscsistartRuns, .sessionUp]),
+    // Where nobody asked for the program itself, silence may mean that it is not there or that it knows no target.
     Signs(
-      .initiatorNotInInitramfs, [.rootNotThere], [.noSession], [.targetNamedOnCommandLine],
+      .initiatorNotInInitramfs, [.rootNotThere], [.noSession],
       without: [
         .iscsistartRuns, .iscsiTransport, .initiatorInImage, .sessionUp, .interfaceMissing, .noBootEntry,
       ]),
     Signs(.initiatorNotInInitramfs, [.noRootForKernel], without: [.initramfsStarts, .grubNoFile]),
-    Signs(
-      .initiatorNotConfigured, [.rootNotThere], [.noSession], [.initiatorInImage],
-      without: [
-        .iscsistartRuns, .loginTried, .sessionUp, .interfaceMissing, .noBootEntry, .targetNamedOnCommandLine,
-      ]),
     Signs(
       .initiatorNotConfigured, [.rootNotThere], [.noSession],
       without: [

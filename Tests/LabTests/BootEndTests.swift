@@ -7,7 +7,9 @@ import Testing
   /// What the console of a recorded boot ends with; nil: nothing tells, it has to be given up.
   private static let ends: [String: BootEnd.Kind?] = [
     "e-boot-lun2-uuid": .grubRescue, "e2-boot-lun2-prefix": .grubRescue,
-    "k-chap-none": .noBootableDevice, "q-target-down": .noBootableDevice,
+    "lab-e-boot-on-second-lun-uuid": .grubRescue, "lab-w4-rom-lun-wrong": .noBootableDevice,
+    "lab-w6-no-cable": .noBootableDevice, "k-chap-none": .noBootableDevice,
+    "q-target-down": .noBootableDevice,
     "d2-no-params": .emergency, "d4-sda2-usb": .emergency, "f1-sda1-stick": .emergency,
     "g4-root-hd1": .grubLegacyError, "g5-kernel-missing": .grubLegacyError,
     "g8a-boot-lun2-embed": .grubLegacyError, "g8b-boot-lun2-stage1": .grubLegacyError,

@@ -63,7 +63,8 @@ struct RecordedBoot: CustomTestStringConvertible, Sendable {
     fails("e-boot-lun2-uuid", .bootLoader, .bootFilesNotVisible, disks: nil),
     fails("e2-boot-lun2-prefix", .bootLoader, .bootFilesNotVisible, disks: nil),
     boots("f-params"),
-    fails("f2-no-params", .initramfsISCSI, .initiatorNotConfigured, disks: [:]),
+    // Nobody asked whether iscsistart is in the image.
+    fails("f2-no-params", .initramfsISCSI, .initiatorNotInInitramfs, .initiatorNotConfigured, disks: [:]),
     fails("g-no-hook", .initramfsISCSI, .initiatorNotInInitramfs, disks: [:]),
     hangs("h-auto-dhcp", .networkDownAtShutdown), hangs("h2-manual", .networkDownAtShutdown),
     Self(
@@ -110,6 +111,14 @@ struct RecordedBoot: CustomTestStringConvertible, Sendable {
     hangs("s2b-auto-dhcp-noguard", .networkDownAtShutdown),
     hangs("s5a-linkdown-before-umountroot", .networkDownAtShutdown),
     hangs("s6d-logoutall", .sessionLoggedOut), hangs("s6e-session-u", .sessionLoggedOut),
+    // As the laboratory of this project writes them.
+    boots("lab-a-base"), boots("lab-i2-link-20s"), boots("lab-s1-sysv-base"), boots("lab-g1-grub-legacy"),
+    fails("lab-c-usb-takes-sda", .rootMount, .rootDeviceRenamed, disks: both),
+    fails("lab-e-boot-on-second-lun-uuid", .bootLoader, .bootFilesNotVisible, disks: nil),
+    fails(
+      "lab-f2-no-params", .initramfsISCSI, .initiatorNotInInitramfs, .initiatorNotConfigured, disks: [:]),
+    fails("lab-w4-rom-lun-wrong", .optionROM, .optionROMNoLU, disks: nil),
+    fails("lab-w6-no-cable", .optionROM, .optionROMNoAddress, disks: nil),
     Self(
       name: "s8b-fw-150s", outcome: .fails, stage: .`init`, findings: [.firewallCutsRoot], root: "/dev/sda2"),
     Self(
