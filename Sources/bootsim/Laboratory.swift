@@ -43,7 +43,9 @@ struct Laboratory {
         let count = resume ? max(0, times - runsKept(variant)) : times
         work += Array(repeating: variant, count: count)
       } catch {
-        for reason in error.reasons { Output.complain("\(item.file): error: out of the laboratory's reach: \(reason)") }
+        for reason in error.reasons {
+          Output.complain("\(item.file): error: out of the laboratory's reach: \(reason)")
+        }
         isBad = true
       }
     }
@@ -53,13 +55,17 @@ struct Laboratory {
 
   private func variant(_ item: ScenarioFiles.Loaded, _ images: [String]) throws(OutOfReach) -> Variant {
     let scenario = item.scenario.scenario
-    let image = scenario.profile.map(TreePath.name).map { $0.hasSuffix(".json") ? String($0.dropLast(5)) : $0 } ?? ""
+    let image =
+      scenario.profile.map(TreePath.name).map { $0.hasSuffix(".json") ? String($0.dropLast(5)) : $0 } ?? ""
     guard images.contains(image) else {
       let known = images.joined(separator: ", ")
       throw OutOfReach(reasons: ["there is no image for the profile '\(image)'; there are \(known)"])
     }
-    let bare: JSONValue = ["version": 1, "title": "profile", "profile": JSONValue(.string(scenario.profile ?? image))]
-    guard let profile = ScenarioDecoder(.files).load(Array(bare.text().utf8), file: item.file).value?.scenario else {
+    let bare: JSONValue = [
+      "version": 1, "title": "profile", "profile": JSONValue(.string(scenario.profile ?? image)),
+    ]
+    guard let profile = ScenarioDecoder(.files).load(Array(bare.text().utf8), file: item.file).value?.scenario
+    else {
       throw OutOfReach(reasons: ["the profile \(image) is not complete without the scenario"])
     }
     // Whether it can be done is a matter of the scenario; the image is built later.
@@ -106,7 +112,8 @@ struct Laboratory {
   private func start(_ variant: Variant) throws -> LabResult {
     let packages = try packages(of: variant)
     var result = LabResult(
-      scenario: variant.file, title: variant.scenario.title, sources: variant.scenario.sources, image: variant.image,
+      scenario: variant.file, title: variant.scenario.title, sources: variant.scenario.sources,
+      image: variant.image,
       packages: packages, prediction: Prediction(variant.prediction))
     guard let path = path(of: variant) else { return result }
     if let kept = kept(variant), isSame(kept, result) { result.runs = kept.runs }
@@ -152,7 +159,9 @@ struct Laboratory {
   private func path(of variant: Variant) -> String? { results.map { "\($0)/\(variant.name).json" } }
 
   private func kept(_ variant: Variant) -> LabResult? {
-    guard let path = path(of: variant), access(path, F_OK) == 0, let bytes = try? Input.bytes(path) else { return nil }
+    guard let path = path(of: variant), access(path, F_OK) == 0, let bytes = try? Input.bytes(path) else {
+      return nil
+    }
     return LabResult.parse(bytes, file: path).value
   }
 
@@ -169,22 +178,23 @@ struct Laboratory {
   /// Writes the page of all results.
   func writePage(_ path: String) throws(Status) {
     guard let results else { return }
+    var all: [LabResult] = []
     do throws(Input.Failure) {
-      let names = try Input.names(in: results).filter { $0.hasSuffix(".json") }.sorted()
-      var all: [LabResult] = []
-      for name in names {
+      for name in try Input.names(in: results).sorted() where name.hasSuffix(".json") {
         let parsed = LabResult.parse(try Input.bytes("\(results)/\(name)"), file: "\(results)/\(name)")
         Output.complain(parsed.problems)
-        guard let result = parsed.value else { throw Input.Failure("\(results)/\(name) is no result") }
+        guard let result = parsed.value else {
+          throw Input.Failure("\(results)/\(name) is no result of the laboratory")
+        }
         all.append(result)
       }
-      let reach = (try? Input.bytes("\(results)/../out-of-reach.md")).map { String(decoding: $0, as: UTF8.self) }
-      try Output.write(AgreementPage.text(all, outOfReach: reach), toFile: path)
-    } catch let failure as Input.Failure {
-      Output.complain("bootsim: error: \(failure.message)")
-      throw .badInput
     } catch {
+      Output.complain("bootsim: error: \(error.message)")
       throw .badInput
     }
+    let reach = (try? Input.bytes("\(results)/../out-of-reach.md")).map {
+      String(decoding: $0, as: UTF8.self)
+    }
+    try Output.write(AgreementPage.text(all, outOfReach: reach), toFile: path)
   }
 }

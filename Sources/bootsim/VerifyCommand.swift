@@ -53,15 +53,22 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The folder of the image recipes.", valueName: "folder"))
   var recipes = "Lab/images"
 
-  @Option(help: ArgumentHelp("The program fuse-lun; by default the one beside this program.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("The program fuse-lun; by default the one beside this program.", valueName: "file"))
   var fuseLun: String?
 
   func validate() throws {
     if jobs < 1 { throw ValidationError("--jobs is 1 or more") }
     if times < 1 { throw ValidationError("--times is 1 or more") }
-    if again, transcripts == nil { throw ValidationError("--again needs --transcripts: the folder that they are in") }
-    if resume, results == nil { throw ValidationError("--resume needs --results: the folder that is looked at") }
-    if page != nil, results == nil { throw ValidationError("--page needs --results: the folder that it is made of") }
+    if again, transcripts == nil {
+      throw ValidationError("--again needs --transcripts: the folder that they are in")
+    }
+    if resume, results == nil {
+      throw ValidationError("--resume needs --results: the folder that is looked at")
+    }
+    if page != nil, results == nil {
+      throw ValidationError("--page needs --results: the folder that it is made of")
+    }
     if crashPoints != nil, files.count > 1 { throw ValidationError("--crash-points is for one scenario") }
   }
 
@@ -115,7 +122,8 @@ struct VerifyCommand: ParsableCommand {
   private static let program: String = {
     var path = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
     let count = readlink("/proc/self/exe", &path, Int(PATH_MAX))
-    return count > 0 ? String(decoding: path[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self) : "bootsim"
+    return count > 0
+      ? String(decoding: path[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self) : "bootsim"
   }()
 
   private static var beside: String {
