@@ -157,6 +157,9 @@ struct Seen {
       note(.targetNamedOnCommandLine, line)
     }
     if !has(.initStarts) { rootSearched(line) }
+    let lost = [Sign.pingTimeout, .connectionClosed].compactMap { last[$0]?.time }.max()
+    let back = [Sign.deviceReset, .sessionUp].compactMap { last[$0]?.time }.max()
+    if let lost, lost > back ?? 0 { note(.sessionNotBack, line) }
     // A session that is torn down and made again, over and over, though nobody asked for it.
     if countSinceUp[.connectionClosed, default: 0] >= 3, countSinceUp[.deviceReset, default: 0] >= 3,
       !has(.outageMade)

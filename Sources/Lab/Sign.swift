@@ -21,7 +21,7 @@ enum Sign: String, CaseIterable, Sendable {
   case pingTimeout, connectionClosed, recoveryTimedOut, deviceReset
   case loggedOut, ioErrors, deviceOffline, journalAborted, remountedReadOnly, unreadable
   case dataModeRefused, corruption
-  case networkingTouched, rootUnwritable
+  case networkingTouched, networkServiceStarts, sessionNotBack, rootUnwritable
   // Shutdown.
   case rootClosed, flushing, poweredDown, restarting, frozen, interfaceTakenAtShutdown
   // What the laboratory itself did, as the story asks.
@@ -144,6 +144,12 @@ enum Sign: String, CaseIterable, Sendable {
       ]
     case .networkingTouched:
       [["DHCPDISCOVER on"], ["DHCPRELEASE of"], ["Deconfiguring network interfaces..."]]
+    case .networkServiceStarts:
+      [
+        ["Starting systemd-networkd.service"], ["Starting systemd-networkd.…"], ["Starting NetworkManager"],
+        ["Starting networking.service"], ["Started systemd-networkd.service"],
+        ["Configuring network interfaces"],
+      ]
     case .rootClosed:
       [["Mounting root filesystem read-only"], ["Remounting '/' read-only"], ["All filesystems unmounted"]]
     case .flushing: [["] Synchronizing SCSI cache"]]
@@ -183,7 +189,7 @@ enum Sign: String, CaseIterable, Sendable {
   static let untelling: Set<Sign> = [
     .biosStarts, .romStarts, .legacyExplains, .iscsiTransport, .targetDisk, .noSession, .initiatorInImage,
     .initiatorNotInImage, .targetNamedOnCommandLine, .rootElsewhere, .rootNameUnknown, .rootDiskAbsent,
-    .sessionDuel, .gaveUp, .off,
+    .sessionDuel, .sessionNotBack, .networkServiceStarts, .rootUnwritable, .gaveUp, .off,
   ]
 
   /// Lines that have the words and mean something else.

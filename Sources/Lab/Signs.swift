@@ -110,11 +110,14 @@ struct Signs {
     Signs(.mediumRolledBack, [.corruption], [.outageMade]),
     // The root is lost.
     Signs(
-      .firewallCutsRoot, [.pingTimeout], [.recoveryTimedOut], [.firewallTouched],
+      .firewallCutsRoot, [.pingTimeout], [.recoveryTimedOut, .sessionNotBack], [.firewallTouched],
       without: [.outageMade, .loggedOut]),
     Signs(
       .networkTakenFromRoot, [.pingTimeout, .recoveryTimedOut], [.networkingTouched],
       without: [.outageMade, .firewallTouched, .loggedOut]),
+    Signs(
+      .networkTakenFromRoot, [.initStarts], [.sessionNotBack], [.networkServiceStarts],
+      without: [.up, .outageMade, .firewallTouched, .loggedOut]),
     Signs(.outageTooLong, [.recoveryTimedOut], [.outageMade], without: [.daemonEnded, .loggedOut]),
     Signs(
       .nobodyLogsInAgain, [.pingTimeout, .connectionClosed], [.daemonEnded],
