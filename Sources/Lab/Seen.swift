@@ -6,6 +6,8 @@ struct Seen {
   /// The first and the last line that shows a sign, and how often it was seen since the machine was up.
   private(set) var first: [Sign: Transcript.Line] = [:]
   private(set) var last: [Sign: Transcript.Line] = [:]
+  /// Which sign was seen before which.
+  private(set) var order: [Sign: Int] = [:]
   private var countSinceUp: [Sign: Int] = [:]
 
   private(set) var names = DiskNames()
@@ -117,7 +119,10 @@ struct Seen {
   }
 
   private mutating func note(_ sign: Sign, _ line: Transcript.Line) {
-    if first[sign] == nil { first[sign] = line }
+    if first[sign] == nil {
+      first[sign] = line
+      order[sign] = order.count
+    }
     last[sign] = line
     if has(.up) { countSinceUp[sign, default: 0] += 1 }
   }
