@@ -11,11 +11,12 @@ extension Observation {
       let seen = Seen(episode, devices: devices)
       switch episode.kind {
       case .boot:
-        // What could not be looked at before a restart, the next boot tells.
-        if previous == .shutdown, let last = shutdowns.indices.last, shutdowns[last].outcome == .clean,
-          seen.rootNeededRecovery
+        // What could not be looked at before a restart, the next boot finds.
+        if previous == .shutdown, let last = shutdowns.indices.last, shutdowns[last].fileSystem == nil,
+          let found = seen.rootAsFound
         {
-          shutdowns[last].outcome = .lostRoot
+          shutdowns[last].fileSystem = found
+          if shutdowns[last].outcome == .clean, found != .clean { shutdowns[last].outcome = .lostRoot }
         }
         boots.append(Boot(judging: seen))
         running = seen
@@ -117,12 +118,14 @@ extension Seen {
     first[.dataModeRefused] ?? first[.corruption] ?? first[.rootUnwritable]
   }
 
-  /// The journal was replayed at the boot: the shutdown before had not closed the root.
-  var rootNeededRecovery: Bool {
-    episode.lines.contains { line in
+  /// In which state the boot found the root that the shutdown before had left; nil: it did not come so far.
+  var rootAsFound: FileSystemState? {
+    if has(.fsckByHand) { return .damaged }
+    let isReplayed = episode.lines.contains { line in
       line.source == .console
         && (line.text.holds("recovering journal") || line.text.holds("recovery complete"))
     }
+    return isReplayed ? .needsRecovery : has(.rootMounted) ? .clean : nil
   }
 
   /// The last thing that a boot which did not come up says.

@@ -51,7 +51,7 @@ import Testing
     let seen = observe(first + (try next("a-base.solo", by: .restarted(boot: 2))))
     #expect(seen.boots.map(\.outcome) == [.boots, .boots])
     #expect(seen.shutdowns.map(\.outcome) == [.clean, .clean])
-    #expect(seen.shutdowns.map(\.fileSystem) == [nil, .clean])
+    #expect(seen.shutdowns.map(\.fileSystem) == [.clean, .clean])
   }
 
   @Test("what nobody looked at after a shutdown, the journal's replay at the next boot tells")
@@ -61,6 +61,9 @@ import Testing
     #expect(whole.shutdowns.first?.outcome == .clean)
     let torn = observe(first + (try next("b-sda2", by: .powerOn(boot: 2), recovering: true)))
     #expect(torn.shutdowns.map(\.outcome) == [.lostRoot, .clean])
+    #expect(torn.shutdowns.map(\.fileSystem) == [.needsRecovery, .clean])
+    let blind = observe(first + (try next("q-target-down", by: .powerOn(boot: 2))))
+    #expect(blind.shutdowns.map(\.fileSystem) == [nil])
   }
 
   @Test("a replay after a power cut says nothing of the shutdown before it")
