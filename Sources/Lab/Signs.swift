@@ -90,6 +90,8 @@ struct Signs {
     Signs(.targetUnreachable, [.portalRefuses], without: [.sessionUp]),
     Signs(.targetNameUnknown, [.targetNotFound], without: [.sessionUp]),
     Signs(.initiatorNotAdmitted, [.notAdmitted], without: [.sessionUp]),
+    // tgtd says so of an initiator that it does not admit; that there is such a target the option ROM has shown.
+    Signs(.initiatorNotAdmitted, [.targetNotFound], [.sanRegistered], without: [.sessionUp]),
     Signs(.sessionLimit, [.sessionRefused], without: [.sessionUp]),
     Signs(.chapRefused, [.chapRefused], without: [.sessionUp]),
     Signs(.rootDiskMissing, [.rootNotThere, .initqueueTimeout], [.rootDiskAbsent]),
@@ -108,13 +110,18 @@ struct Signs {
     Signs(.mediumRolledBack, [.corruption], [.outageMade]),
     // The root is lost.
     Signs(
-      .firewallCutsRoot, [.pingTimeout], [.recoveryTimedOut], [.firewallTouched],
+      .firewallCutsRoot, [.pingTimeout], [.recoveryTimedOut, .sessionNotBack], [.firewallTouched],
       without: [.outageMade, .loggedOut]),
     Signs(
       .networkTakenFromRoot, [.pingTimeout, .recoveryTimedOut], [.networkingTouched],
       without: [.outageMade, .firewallTouched, .loggedOut]),
+    Signs(
+      .networkTakenFromRoot, [.initStarts], [.sessionNotBack], [.networkServiceStarts],
+      without: [.up, .outageMade, .firewallTouched, .loggedOut]),
     Signs(.outageTooLong, [.recoveryTimedOut], [.outageMade], without: [.daemonEnded, .loggedOut]),
-    Signs(.nobodyLogsInAgain, [.recoveryTimedOut], [.daemonEnded], without: [.loggedOut]),
+    Signs(
+      .nobodyLogsInAgain, [.pingTimeout, .connectionClosed], [.daemonEnded],
+      [.recoveryTimedOut, .rootUnwritable], without: [.loggedOut]),
     Signs(.sessionLoggedOut, [.loggedOut], [.ioErrors, .deviceOffline, .journalAborted]),
     Signs(.initiatorNameTwice, [.sessionDuel]),
   ]
