@@ -180,8 +180,8 @@ struct Seen {
     else { return }
     guard let disk = rootDisk else { return note(.rootDiskAbsent, line) }
     let real = "\(disk)\(root.partition)"
-    // A LU that is there and has no such partition, as the kernel reads it, does not hold the root.
-    let found = names.partitions[disk] ?? (shell.sizes.isEmpty ? [real] : Array(shell.sizes.keys))
+    // A LU that is there and has no such partition does not hold the root: the kernel may drop one that it has named.
+    let found = shell.sizes.isEmpty ? names.partitions[disk] ?? [real] : Array(shell.sizes.keys)
     guard found.contains(real) else { return note(.rootDiskAbsent, line) }
     if let node = name.after("/dev/"), !name.holds("/dev/disk/") {
       if node != real { note(.rootElsewhere, line) }
