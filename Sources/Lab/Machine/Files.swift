@@ -29,7 +29,9 @@ enum Files {
 
   /// The names in a folder.
   static func names(in folder: String) throws(LabError) -> [String] {
-    guard let stream = opendir(folder) else { throw LabError("\(folder): \(String(cString: strerror(errno)))") }
+    guard let stream = opendir(folder) else {
+      throw LabError("\(folder): \(String(cString: strerror(errno)))")
+    }
     defer { closedir(stream) }
     var names: [String] = []
     while let entry = readdir(stream) {

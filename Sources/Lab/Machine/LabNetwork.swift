@@ -47,7 +47,9 @@ final class LabNetwork {
     for line in try Tool.run(["ip", "netns", "list"]).split(separator: "\n") {
       let name = line.prefix { $0 != " " }
       guard name.hasPrefix(prefix), let process = pid_t(name.dropFirst(prefix.count)) else { continue }
-      if kill(process, 0) != 0 || process == getpid() { try Tool.run(["ip", "netns", "delete", String(name)]) }
+      if kill(process, 0) != 0 || process == getpid() {
+        try Tool.run(["ip", "netns", "delete", String(name)])
+      }
     }
   }
 
