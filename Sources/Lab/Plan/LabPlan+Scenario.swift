@@ -102,7 +102,7 @@ extension LabPlan {
         units: target.luns.map { unit in
           Unit(
             lun: unit.lun, medium: Medium(unit.content, size: unit.size, profile: profile),
-            hasWriteCache: unit.writeCache)
+            hasWriteCache: unit.writeCache, blockSize: unit.blockSize == 512 ? nil : unit.blockSize)
         })
     }
   }

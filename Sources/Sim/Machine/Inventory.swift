@@ -53,11 +53,18 @@ struct Inventory: Sendable {
         disks.append(
           Disk(
             name: scenario.targets.count == 1 ? "LUN \(unit.lun)" : "\(target.iqn) LUN \(unit.lun)",
-            place: .lu(target: index, lun: unit.lun), content: unit.content,
+            place: .lu(target: index, lun: unit.lun), content: Self.seen(unit),
             settles: Delay(earliest: 0, latest: 0), writeCache: unit.writeCache, attachedAtStart: false))
       }
     }
     self.disks = disks
+  }
+
+  /// What is found on a LU: a partition table counts in blocks, so one that was written for blocks of 512 bytes leads
+  /// nowhere where they have 4096 (F-09).
+  private static func seen(_ unit: LUNSpec) -> DiskContent {
+    guard unit.blockSize != 512 else { return unit.content }
+    return DiskContent(bootCode: unit.content.bootCode, grub: unit.content.grub, partitions: [])
   }
 
   var count: Int { disks.count }
