@@ -23,7 +23,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "Lab", dependencies: ["CLinux", "LinuxConfig", "Reports", "Sim"]),
-    .testTarget(name: "LabTests", dependencies: ["Lab", "LinuxConfig", "Reports", "Sim", "TestSupport"]),
+    .testTarget(
+      name: "LabTests", dependencies: ["Lab", "LinuxConfig", "Reports", "Sim", "TestSupport"],
+      resources: [.copy("Transcripts")]),
     .testTarget(name: "SimTests", dependencies: ["Sim", "LinuxConfig"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports", "Sim", "LinuxConfig"]),
     .testTarget(name: "BootsimTests", dependencies: ["bootsim", "Sim", "LinuxConfig"]),

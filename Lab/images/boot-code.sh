@@ -16,7 +16,7 @@ install_grub2() {
   cp -r "$directory/usr/lib/grub/i386-pc" "$directory/boot/grub/"
   if [ -n "$search" ]; then
     modules+=(search_fs_uuid)
-    # A prefix that names no device is completed by the variable root, so the script has to set both.
+    # shellcheck disable=SC2016 # GRUB's variable
     printf 'search.fs_uuid %s root\nset prefix=($root)%s\n' "$search" "$prefix" >"$directory/boot/grub/load.cfg"
     options=(-c /boot/grub/load.cfg)
   fi
@@ -25,6 +25,7 @@ install_grub2() {
   erase_boot_code "$image"
   dd if="$directory/boot/grub/i386-pc/boot.img" of="$image" bs=440 count=1 conv=notrunc status=none
   dd if="$directory/boot/grub/i386-pc/core.img" of="$image" bs=512 seek=1 conv=notrunc status=none
+  printf '\x55\xaa' | dd of="$image" bs=1 seek=510 conv=notrunc status=none
 }
 
 # GRUB legacy 0.97, unpacked and not installed, to TOOLS/grub-legacy; with the C library that its 32-bit program needs.

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What build and edit share: the disk's layout, mounting a disk image, running a command in its system.
 
 # A disk is described by a layout: a line a partition, `NUMBER START-MIB END-MIB MOUNT-POINT [FILE]`. The first line is the root;
@@ -32,6 +32,12 @@ unmount_disk() {
   local directory=$1
   mountpoint -q "$directory" || return 0
   umount -R "$directory" || die "$directory does not unmount: $(fuser -vm "$directory" 2>&1 | tr '\n' ' ')"
+}
+
+# For a trap: takes down what is still mounted at DIRECTORY, and the folder.
+abandon_disk() {
+  ! mountpoint -q "$1" || umount -R "$1" || return 0
+  find "$1" -xdev -depth -type d -empty -delete
 }
 
 # Runs a command in the system at DIRECTORY, as root there, with what packages' scripts expect to find mounted.

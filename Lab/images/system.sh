@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Pieces that recipes are made of. Each takes the folder that the system is at.
 
 boot_uuid=18311587-8c6e-4a3c-b4ca-9fead0c9fe7b

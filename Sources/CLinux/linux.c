@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <sched.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -83,3 +84,5 @@ int linux_rename(const char *from, const char *to, int replaces) {
   }
   return rename(from, to);
 }
+
+int linux_setns(int fd) { return setns(fd, 0); }

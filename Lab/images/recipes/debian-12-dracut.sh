@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 # Debian 12 with dracut instead of initramfs-tools, configured so that it boots from the iBFT.
 
 # shellcheck source=Lab/images/recipes/debian-12.sh

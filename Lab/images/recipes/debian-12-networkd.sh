@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 # Debian 12 with systemd-networkd instead of ifupdown: DHCP on every Ethernet card, and nothing said about keeping what is there.
 
 # shellcheck source=Lab/images/recipes/debian-12.sh

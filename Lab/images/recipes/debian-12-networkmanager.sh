@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 # Debian 12 with NetworkManager, as its package configures it, instead of ifupdown.
 
 # shellcheck source=Lab/images/recipes/debian-12.sh

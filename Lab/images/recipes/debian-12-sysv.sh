@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 # Debian 12 with sysvinit instead of systemd: Scenarios/profiles/debian-12-sysv.json.
 
 # shellcheck source=Lab/images/recipes/debian-12.sh

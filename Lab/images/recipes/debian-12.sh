@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 # Debian 12 with systemd, ifupdown, initramfs-tools and GRUB 2: the machine of Scenarios/profiles/debian-12.json.
 
 suite=bookworm

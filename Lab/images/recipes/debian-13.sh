@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 # Debian 13 with what debian-12 has; dhcpcd is its ifupdown's DHCP client.
 
 # shellcheck source=Lab/images/recipes/debian-12.sh

@@ -47,6 +47,9 @@ int linux_syncfs(int fd);
 int linux_freeze(int fd);
 int linux_thaw(int fd);
 
+// The calling thread's namespace becomes the one that the file is of (setns).
+int linux_setns(int fd);
+
 // Device and inode number of the file under a loop device (LOOP_GET_STATUS64, <linux/loop.h>).
 int linux_loop_backing(int fd, uint64_t *device, uint64_t *inode);
 

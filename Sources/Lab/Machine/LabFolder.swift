@@ -51,6 +51,10 @@ public struct LabFolder: Sendable {
   ///
   /// - Returns: the name of the snapshot to clone.
   public func prepare(_ image: String) throws(LabError) -> String {
+    // Two that come at once: the second finds what the first has made.
+    let lock = open("\(path)/.prepare.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    defer { close(lock) }
+    flock(lock, LOCK_EX)
     try Tool.run(["\(recipes)/build", image, path])
     let recipe = try info(image)["recipe"] ?? "unknown"
     // An image of another recipe is another LUN: clones of the older one may still be in use.

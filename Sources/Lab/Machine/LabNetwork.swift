@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The network of one run: a namespace of its own with a bridge, a tap device for each adapter of the machine, and a
@@ -41,6 +42,38 @@ final class LabNetwork {
   /// A command line that runs in the namespace.
   func inside(_ words: [String]) -> [String] { ["nsenter", "--net=/run/netns/\(name)", "--"] + words }
 
+  /// Lets packets between the machine and everything else through, or drops them without a word.
+  func carry(_ isCarrying: Bool) throws(LabError) {
+    for adapter in plan.adapters { try ip("link", "set", "tap\(adapter.slot)", isCarrying ? "up" : "down") }
+  }
+
+  /// Connects to a portal from inside.
+  ///
+  /// - Returns: the socket; nil: nobody listens.
+  func connect(to address: String, port: Int) throws(LabError) -> Int32? {
+    let own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)
+    let inner = open("/run/netns/\(name)", O_RDONLY | O_CLOEXEC)
+    defer {
+      close(own)
+      close(inner)
+    }
+    // A socket belongs to the namespace that its thread was in when it was made.
+    guard linux_setns(inner) == 0 else { throw LabError("setns: \(String(cString: strerror(errno)))") }
+    let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard linux_setns(own) == 0 else { throw LabError("setns: \(String(cString: strerror(errno)))") }
+    var place = sockaddr_in()
+    place.sin_family = sa_family_t(AF_INET)
+    place.sin_port = in_port_t(port).bigEndian
+    inet_pton(AF_INET, address, &place.sin_addr)
+    let size = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isConnected = withUnsafePointer(to: &place) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.connect(socket, $0, size) == 0 }
+    }
+    if isConnected { return socket }
+    close(socket)
+    return nil
+  }
+
   private func ip(_ words: String...) throws(LabError) { try Tool.run(["ip", "-netns", name] + words) }
 
   /// Where the server's log is.
@@ -52,7 +85,9 @@ final class LabNetwork {
       "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=br0",
       "--bind-interfaces",
       "--dhcp-range=10.0.2.16,10.0.2.60,255.255.255.0,12h", "--dhcp-option=option:router,\(Self.host)",
-      "--dhcp-authoritative", "--no-ping", "--dhcp-leasefile=\(folder)/leases", "--enable-tftp",
+      // iPXE's own option no-pxedhcp: there is no proxy DHCP server that it has to wait for.
+      "--dhcp-option=encap:175,176,1b", "--dhcp-authoritative", "--no-ping",
+      "--dhcp-leasefile=\(folder)/leases", "--enable-tftp",
       "--tftp-root=\(folder)/tftp", "--dhcp-boot=boot.ipxe", "--log-dhcp", "--log-facility=-", "--user=root",
       "--group=root", "--pid-file=",
     ]

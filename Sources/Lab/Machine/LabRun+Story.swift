@@ -53,10 +53,17 @@ extension LabRun {
       try cut(
         duration, at: stage,
         off: { [self] () throws(LabError) in
+          // A host without power closes no connection: its machine only hears nothing more.
+          try network.carry(false)
           server?.stop()
           try losePower(iqn)
-        }, on: { () throws(LabError) in try server?.start() })
+        },
+        on: { [self] () throws(LabError) in
+          try server?.start()
+          try network.carry(true)
+        })
     case .targetStart(let iqn):
+      try network.carry(true)
       try servers.first { $0.names.contains(iqn) }?.start()
       try settle(5)
     case .panic:
@@ -128,13 +135,16 @@ extension LabRun {
 
   /// What a target's write caches hold is gone.
   private func losePower(_ iqn: String) throws(LabError) {
-    for unit in plan.targets.first(where: { $0.iqn == iqn })?.units ?? [] {
+    for unit in plan.targets.first(where: { $0.iqn == iqn })?.units ?? [] where unit.hasWriteCache {
       try folder.lun("fault", "add", folder.store, disks.name(lun: unit.lun, iqn: iqn), "power-cut")
     }
   }
 
   private func logIn(_ other: OtherMachine) throws(LabError) {
-    throw LabError("another machine's login is not done yet")
+    guard let target = plan.targets.first(where: { $0.iqn == other.target }) else { return }
+    others.append(OtherInitiator(other, at: target, network: network))
+    try pump(for: 20) { false }
+    try probe()
   }
 }
 

@@ -18,8 +18,11 @@ public final class LabRun {
   var machine: VirtualMachine?
   private(set) var boots = 0
   private(set) var shutdowns = 0
-  /// How the boot or shutdown that is under way ended.
-  private var ending = LineEnding()
+  /// Looks for the end of the boot or shutdown that is under way.
+  private var watch = BootEnd()
+  /// The last end that was seen, and when the console last said anything.
+  private var end: BootEnd.Kind?
+  private var lastHeard = 0.0
   private var clue = StageClue()
   /// What happens when a stage of the next boot or shutdown begins.
   var armed: [(stage: Stage, action: () throws(LabError) -> Void)] = []
@@ -27,6 +30,8 @@ public final class LabRun {
   var scheduled: [(time: Double, action: () throws(LabError) -> Void)] = []
   /// Steps that happen so many seconds after the next one has begun.
   var afterNext: [(seconds: Double, step: StoryStep)] = []
+  /// Other machines that are logged in.
+  var others: [OtherInitiator] = []
   private var commands = 0
   private var answer: (mark: String, lines: [String], status: Int32?)?
 
@@ -86,11 +91,20 @@ public final class LabRun {
     for (index, portal) in portals.keys.sorted().enumerated() {
       let place = "\(folder.run(variant))/target\(index)"
       try Files.makeFolder(place)
-      let server = TargetServer(portals[portal]!, network: network, folder: place) {
+      let server = TargetServer(
+        portals[portal]!, network: network, folder: place, isDirect: plan.losesCaches
+      ) {
         [disks, folder] lun, iqn in
         folder.file(disks.name(lun: lun, iqn: iqn))
       }
       servers.append(server)
+      if plan.losesCaches {
+        for target in portals[portal]! {
+          for unit in target.units where unit.hasWriteCache {
+            try folder.lun("layer", "add", folder.store, disks.name(lun: unit.lun, iqn: target.iqn), "power")
+          }
+        }
+      }
       if portals[portal]!.allSatisfy(\.isRunning) { try server.start() }
     }
   }
@@ -114,15 +128,12 @@ public final class LabRun {
   private func watchBoot() throws(LabError) -> Bool {
     let usual = boots <= predicted.boots.count ? predicted.boots[boots - 1] : 60
     let limit = max(240, 1.7 * usual + 120)
-    let ended = try pump(for: limit) { [self] in ending.isOver }
-    if !ended {
+    guard try pump(for: limit, until: { [self] in isOver }), let end else {
       record.add(machine?.isOn == true ? .gaveUp(seconds: Int(limit)) : .off)
       return false
     }
-    if ending.isUp { return true }
-    // What comes at once after the end belongs to it: the rest of a message, a prompt.
-    _ = try pump(for: 3) { false }
-    if ending.isShell { try ask() }
+    if end == .up { return true }
+    if end == .initramfsShell { try ask() }
     return false
   }
 
@@ -162,32 +173,42 @@ public final class LabRun {
     machine.shell.send(restarting ? "reboot\n" : "poweroff\n")
     let usual = shutdowns <= predicted.shutdowns.count ? predicted.shutdowns[shutdowns - 1] : 10
     let limit = max(240, 1.5 * usual + 60)
+    let began = monotonic()
     let ended = try pump(for: limit) { [self] in
-      !machine.isOn || ending.isFrozen || restarting && clue.stage == .firmware
+      !machine.isOn || isStuck || restarting && clue.stage == .firmware
     }
     if !machine.isOn {
       record.add(.off)
       self.machine = nil
       return !restarting
     }
-    if ended, ending.isFrozen {
-      _ = try pump(for: 10) { !machine.isOn }
-      if machine.isOn { record.add(.gaveUp(seconds: 10)) }
-      return false
-    }
-    guard ended else {
-      record.add(.gaveUp(seconds: Int(limit)))
+    guard ended, !isStuck else {
+      record.add(.gaveUp(seconds: Int(monotonic() - began)))
       return false
     }
     boots += 1
-    ending = LineEnding()
     record.add(.restarted(boot: boots))
     return try watchBoot()
   }
 
   private func begin() {
-    ending = LineEnding()
+    watch = BootEnd()
+    end = nil
     clue = StageClue()
+  }
+
+  /// An end was seen, and nothing came after it for long enough.
+  private var isOver: Bool {
+    guard let end else { return false }
+    return monotonic() - lastHeard >= end.quiet
+  }
+
+  /// The machine can not go off any more.
+  private var isStuck: Bool {
+    switch end {
+    case .frozen, .initHasNothing, .kernelPanic, .emergency: isOver
+    default: false
+    }
   }
 
   // MARK: Watching
@@ -205,6 +226,7 @@ public final class LabRun {
       {
         try scheduled.remove(at: first).action()
       }
+      for other in others { if let news = try other.turn() { record.add(.note(news)) } }
       if isDone() { return true }
       if monotonic() >= limit { return false }
       guard let machine else {
@@ -225,7 +247,9 @@ public final class LabRun {
 
   private func listen() throws(LabError) {
     guard let machine else { return }
+    let unfinished = machine.console.unfinished
     for line in machine.console.receive().lines { try hear(line) }
+    if machine.console.unfinished != unfinished { lastHeard = monotonic() }
     for line in machine.shell.receive().lines {
       record.add(.shell, line)
       guard let open = answer else { continue }
@@ -236,11 +260,9 @@ public final class LabRun {
       }
     }
     // A prompt has no line end.
-    let prompt = machine.console.unfinished
-    if !ending.isOver {
-      ending.see(prompt, isWhole: false)
-      if ending.isOver, let rest = machine.console.flush() { record.add(.console, rest) }
-    }
+    guard let prompt = BootEnd.Kind(line: machine.console.unfinished) else { return }
+    end = prompt
+    if isOver, let rest = machine.console.flush() { record.add(.console, rest) }
   }
 
   private func hear(_ line: String) throws(LabError) {
@@ -252,7 +274,9 @@ public final class LabRun {
     }
     record.add(.console, line)
     seen(line)
-    ending.see(line, isWhole: true)
+    lastHeard = monotonic()
+    // The report is the last thing that is waited for; of other ends, one may follow on another.
+    if end != .up, let kind = watch.see(line + "\n") { end = kind }
     guard let stage = clue.see(line) else { return }
     let due = armed.filter { $0.stage == stage }
     armed.removeAll { $0.stage == stage }

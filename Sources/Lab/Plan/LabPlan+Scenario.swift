@@ -95,6 +95,9 @@ extension LabPlan {
         reasons.append("a portal is an IPv4 address and a port here, not \(target.portal)")
         return nil
       }
+      if target.maxSessions != nil, !target.luns.contains(where: { $0.lun == 0 }) {
+        reasons.append("\(target.iqn): istgt, which counts sessions, wants a LUN 0")
+      }
       return Target(
         iqn: target.iqn, address: String(parts[0]), port: port, chap: target.chap, acl: target.acl,
         maxSessions: target.maxSessions, dropsDeadSessionsAfter: target.dropsDeadSessionsAfter,

@@ -94,6 +94,17 @@ public struct LabPlan: Sendable, Equatable {
   }
 }
 
+extension LabPlan {
+  /// A target's host loses power, and with it what the write caches of its LUs hold.
+  var losesCaches: Bool {
+    story.contains { step in
+      if case .targetCrash = step { return true }
+      if case .after(_, .targetCrash) = step { return true }
+      return false
+    }
+  }
+}
+
 /// Why the laboratory cannot do for real what a scenario describes: what is out of its reach, a sentence each.
 public struct OutOfReach: Error, Equatable, CustomStringConvertible {
   /// What is missing, a sentence each.
