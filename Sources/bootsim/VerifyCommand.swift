@@ -15,7 +15,8 @@ struct VerifyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The folder of the image recipes.", valueName: "folder"))
   var recipes = "Lab/images"
 
-  @Option(help: ArgumentHelp("The program fuse-lun; by default the one beside this program.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp("The program fuse-lun; by default the one beside this program.", valueName: "file"))
   var fuseLun: String?
 
   @Option(
@@ -57,14 +58,22 @@ struct VerifyCommand: ParsableCommand {
       var text = "== \(name): \(report.verdict.rawValue)\n"
       for outcome in report.outcomes {
         for boot in outcome.boots {
-          text += "  says boot \(boot.outcome.rawValue) \(boot.stage?.rawValue ?? "-") \(boot.finding ?? "-") \(Double(boot.at) / 1e6) root \(boot.rootDevice ?? "-") \(boot.disks.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })\n"
+          text +=
+            "  says boot \(boot.outcome.rawValue) \(boot.stage?.rawValue ?? "-") \(boot.finding ?? "-") \(Double(boot.at) / 1e6) root \(boot.rootDevice ?? "-") \(boot.disks.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })\n"
         }
-        for off in outcome.shutdowns { text += "  says off \(off.outcome.rawValue) \(off.finding ?? "-") \(Double(off.at) / 1e6) \(off.fileSystem.rawValue)\n" }
+        for off in outcome.shutdowns {
+          text +=
+            "  says off \(off.outcome.rawValue) \(off.finding ?? "-") \(Double(off.at) / 1e6) \(off.fileSystem.rawValue)\n"
+        }
       }
       for boot in observation.boots {
-        text += "  seen boot \(boot.outcome.rawValue) \(boot.stage?.rawValue ?? "-") \(boot.findings) \(boot.at) root \(boot.rootDevice ?? "-") \(boot.disks?.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" } ?? [])\n"
+        text +=
+          "  seen boot \(boot.outcome.rawValue) \(boot.stage?.rawValue ?? "-") \(boot.findings) \(boot.at) root \(boot.rootDevice ?? "-") \(boot.disks?.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" } ?? [])\n"
       }
-      for off in observation.shutdowns { text += "  seen off \(off.outcome.rawValue) \(off.findings) \(off.at) \(off.fileSystem?.rawValue ?? "-")\n" }
+      for off in observation.shutdowns {
+        text +=
+          "  seen off \(off.outcome.rawValue) \(off.findings) \(off.at) \(off.fileSystem?.rawValue ?? "-")\n"
+      }
       Output.write(text)
     }
   }

@@ -22,6 +22,16 @@ struct LabDisks {
   /// The LUN of the store that is a disk of the machine.
   func name(_ disk: LabPlan.Disk) -> String { "\(variant).\(disk.name)" }
 
+  /// The LUN of the store that the root is on; nil: it is on no LU.
+  var root: String? {
+    for target in plan.targets {
+      if let unit = target.units.first(where: { $0.medium.kept?.contains(2) == true }) {
+        return name(lun: unit.lun, iqn: target.iqn)
+      }
+    }
+    return nil
+  }
+
   private var base: String { "\(variant).base" }
 
   /// All of them: the name, what is on it, its block size.

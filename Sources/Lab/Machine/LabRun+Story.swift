@@ -3,8 +3,19 @@ import Sim
 
 extension LabRun {
   /// Does a step; false: the story cannot go on.
+  ///
+  /// - Parameter isAlone: It has the time to itself: what it sets going is waited for. Otherwise it happens while another
+  ///   step is under way.
   @discardableResult
-  func perform(_ step: StoryStep) throws(LabError) -> Bool {
+  func perform(_ step: StoryStep, isAlone: Bool = true) throws(LabError) -> Bool {
+    func settle(_ seconds: Double) throws(LabError) { if isAlone { try self.settle(seconds) } }
+    func type(_ line: String, limit: Double = 60) throws(LabError) {
+      if isAlone {
+        try self.type(line, limit: limit)
+      } else {
+        machine?.shell.send(line + "\n")
+      }
+    }
     switch step {
     case .boot: return try boot()
     case .shutdown: return try shutDown(restarting: false)
@@ -40,18 +51,18 @@ extension LabRun {
     case .linkDown(let nic, let duration, let stage):
       let name = plan.adapters.first { $0.name == nic || "ens\($0.slot)" == nic }?.name ?? nic
       try cut(
-        duration, at: stage,
+        duration, at: stage, isAlone: isAlone,
         off: { [self] () throws(LabError) in try machine?.monitor.setLink(name, up: false) },
         on: { [self] () throws(LabError) in try machine?.monitor.setLink(name, up: true) })
     case .targetDown(let iqn, let duration, let stage):
       let server = servers.first { $0.names.contains(iqn) }
       try cut(
-        duration, at: stage, off: { () throws(LabError) in server?.stop() },
+        duration, at: stage, isAlone: isAlone, off: { () throws(LabError) in server?.stop() },
         on: { () throws(LabError) in try server?.start() })
     case .targetCrash(let iqn, let duration, let stage):
       let server = servers.first { $0.names.contains(iqn) }
       try cut(
-        duration, at: stage,
+        duration, at: stage, isAlone: isAlone,
         off: { [self] () throws(LabError) in
           // A host without power closes no connection: its machine only hears nothing more.
           try network.carry(false)
@@ -77,7 +88,10 @@ extension LabRun {
       machine = nil
       record.add(.off)
     case .after(let delay, let later):
-      afterNext.append((Double(delay.earliest + delay.latest) / 2e6, later))
+      // The simulation looks at every moment that may be; here it is drawn anew for each run.
+      let seconds = Double.random(in: Double(delay.earliest)...Double(delay.latest)) / 1e6
+      record.add(.note("\(later.words): \(Int(seconds * 1000)) ms after the next step has begun"))
+      afterNext.append((seconds, later))
     case .otherMachine(let other): try logIn(other)
     case .installer, .install, .answer, .menuEntry: throw LabError("a step that no plan has: \(step.words)")
     }
@@ -88,7 +102,7 @@ extension LabRun {
 
   /// Takes something away, for a time or for good, now or at a stage of the next boot or shutdown.
   private func cut(
-    _ duration: Int64?, at stage: Stage?, off: @escaping () throws(LabError) -> Void,
+    _ duration: Int64?, at stage: Stage?, isAlone: Bool, off: @escaping () throws(LabError) -> Void,
     on: @escaping () throws(LabError) -> Void
   ) throws(LabError) {
     let seconds = duration.map { Double($0) / 1e6 }
@@ -100,11 +114,12 @@ extension LabRun {
         try on()
         record.add(.note("the outage is over"))
       }
-      scheduled.append((record.now + seconds, end))
+      scheduled.append((monotonic() + seconds, end))
     }
     if let stage { return armed.append((stage, begin)) }
     let isDone = { [self] in scheduled.isEmpty }
     try begin()
+    guard isAlone else { return }
     // An outage without an end is over when the system has seen all of it: ten seconds and 120 by default.
     _ = try pump(for: seconds.map { $0 + 5 } ?? 150) { seconds != nil && isDone() }
     try settle(30)

@@ -33,6 +33,8 @@ public final class LabRun {
   /// Other machines that are logged in.
   var others: [OtherInitiator] = []
   private var commands = 0
+  /// What a power cut at each flush would have left; nil: the writes were not recorded.
+  public private(set) var crashPoints: CrashPoints?
   private var answer: (mark: String, lines: [String], status: Int32?)?
 
   /// A run of a plan.
@@ -54,14 +56,19 @@ public final class LabRun {
 
   /// Does it.
   ///
-  /// - Parameter snapshot: What the disks are cloned from.
-  public func perform(from snapshot: String) throws(LabError) -> Transcript {
+  /// - Parameters:
+  ///   - snapshot: What the disks are cloned from.
+  ///   - recordsWrites: The writes to the root's LU are recorded, and what a power cut at each flush would have left is
+  ///     looked at: ``crashPoints``.
+  public func perform(from snapshot: String, recordsWrites: Bool = false) throws(LabError) -> Transcript {
     let place = folder.run(variant)
     try Tool.run(["rm", "-rf", place])
     try Files.makeFolder("\(place)/tftp")
     try Files.write(plan.script ?? "#!ipxe\n", to: "\(place)/tftp/boot.ipxe")
     try disks.make(from: snapshot)
     defer { disks.remove() }
+    let recorded = recordsWrites ? disks.root : nil
+    if let recorded { try folder.lun("log", folder.store, recorded, "record") }
     network = try LabNetwork(plan, folder: place)
     defer { network.end() }
     try startTargets()
@@ -70,7 +77,8 @@ public final class LabRun {
     for step in plan.story {
       record.add(.step(step.words))
       for (seconds, later) in afterNext {
-        scheduled.append((record.now + seconds, { [self] () throws(LabError) in try perform(later) }))
+        scheduled.append(
+          (monotonic() + seconds, { [self] () throws(LabError) in try perform(later, isAlone: false) }))
       }
       afterNext = []
       guard try perform(step) else { break }
@@ -83,6 +91,11 @@ public final class LabRun {
     // The target's last writes are in the LUN when it is gone.
     servers.forEach { $0.stop() }
     try disks.look { record.add($0) }
+    if let recorded {
+      try folder.lun("log", folder.store, recorded, "record", "--stop")
+      crashPoints = try CrashPoints(of: recorded, folder: folder)
+      try folder.lun("log", folder.store, recorded, "remove")
+    }
     return record.transcript
   }
 
@@ -222,7 +235,7 @@ public final class LabRun {
     while true {
       try listen()
       while let first = scheduled.indices.min(by: { scheduled[$0].time < scheduled[$1].time }),
-        scheduled[first].time <= record.now
+        scheduled[first].time <= monotonic()
       {
         try scheduled.remove(at: first).action()
       }
