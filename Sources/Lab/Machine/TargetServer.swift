@@ -115,7 +115,8 @@ final class TargetServer {
           try set("update", "logicalunit", number, ["--lun", "\(unit.lun)", "-P", page])
         }
       }
-      try set("bind", "target", number, ["-I", "ALL"])
+      // tgt admits whom either list has: with all addresses in one, the names would say nothing.
+      if target.acl == nil { try set("bind", "target", number, ["-I", "ALL"]) }
       for initiator in target.acl ?? [] { try set("bind", "target", number, ["-Q", initiator]) }
     }
   }
