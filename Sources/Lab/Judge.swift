@@ -131,6 +131,7 @@ extension Seen {
       // Without an initramfs the kernel itself looks for the root.
       return has(.noRootForKernel) ? .rootMount : .kernel
     }
+    if has(.sanUnreadable), !has(.grubLoads) { return .optionROM }
     if has(.grubLoads) || has(.sanBoots) { return .bootLoader }
     if has(.otherBootCode) { return .firmware }
     if has(.romStarts), !isLocalBootCodeRunning { return .optionROM }

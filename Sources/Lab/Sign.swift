@@ -3,7 +3,7 @@ enum Sign: String, CaseIterable, Sendable {
   // Firmware and option ROM.
   case biosStarts, localDiskBoots, bootFailed, nothingBootable
   case romStarts, romWithoutAddress, romWithoutTarget
-  case sanUnreachable, sanLoginRefused, sanWithoutLU, sanRegistered, sanBoots
+  case sanUnreachable, sanLoginRefused, sanWithoutLU, sanRegistered, sanBoots, sanUnreadable
   // Boot loader.
   case grubLoads, grubRescue, grubPrompt, grubNoDevice, grubNoFileSystem, grubNoFile, grubAnyKey
   case legacyStarts, legacyMenu, legacyNoDisk, legacyNoFileSystem, legacyNoFile, legacyExplains
@@ -54,6 +54,7 @@ enum Sign: String, CaseIterable, Sendable {
     case .sanWithoutLU: [["Could not open SAN device", "org/1d704"]]
     case .sanRegistered: [["Registered SAN device"]]
     case .sanBoots: [["Booting from SAN device"]]
+    case .sanUnreadable: [["Boot from SAN device", "failed", "Input/output error"]]
     case .grubLoads: [["GRUB loading"], ["GRUB Loading stage"], ["Welcome to GRUB"], ["GNU GRUB  version"]]
     case .grubRescue: [["grub rescue>"]]
     case .grubPrompt: [["grub> "]]

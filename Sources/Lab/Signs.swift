@@ -49,6 +49,7 @@ struct Signs {
     Signs(.optionROMTargetUnreachable, [.sanUnreachable], without: [.sanRegistered]),
     Signs(.optionROMLoginRefused, [.sanLoginRefused], without: [.sanRegistered, .sanUnreachable]),
     Signs(.optionROMNoLU, [.sanWithoutLU], without: [.sanRegistered]),
+    Signs(.optionROMBlockSize, [.sanRegistered, .sanUnreadable], without: [.grubLoads]),
     // Boot loader.
     Signs(.bootFilesNotVisible, [.grubRescue], [.grubNoDevice, .grubNoFileSystem]),
     Signs(

@@ -17,6 +17,8 @@ struct Inventory: Sendable {
     /// A LU with a volatile write cache gets a SYNCHRONIZE CACHE at shutdown (sd.c, sd_shutdown).
     var writeCache: Bool
     var attachedAtStart: Bool
+    /// Bytes of a logical block.
+    var blockSize = 512
 
     var target: Int? { if case .lu(let target, _) = place { target } else { nil } }
     var lun: Int? { if case .lu(_, let lun) = place { lun } else { nil } }
@@ -54,7 +56,8 @@ struct Inventory: Sendable {
           Disk(
             name: scenario.targets.count == 1 ? "LUN \(unit.lun)" : "\(target.iqn) LUN \(unit.lun)",
             place: .lu(target: index, lun: unit.lun), content: Self.seen(unit),
-            settles: Delay(earliest: 0, latest: 0), writeCache: unit.writeCache, attachedAtStart: false))
+            settles: Delay(earliest: 0, latest: 0), writeCache: unit.writeCache, attachedAtStart: false,
+            blockSize: unit.blockSize))
       }
     }
     self.disks = disks

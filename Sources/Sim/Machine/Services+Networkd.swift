@@ -22,7 +22,8 @@ extension CommandCompiler {
       guard !truth.contains(file.value("Link", "Unmanaged") ?? "no") else { return nil }
       let dhcp = file.value("Network", "DHCP") ?? "no"
       return Network(
-        interface: nic.interface, place: file.files.last ?? "", usesDHCP: truth.contains(dhcp) || dhcp == "ipv4",
+        interface: nic.interface, place: file.files.last ?? "",
+        usesDHCP: truth.contains(dhcp) || dhcp == "ipv4",
         keep: file.value("Network", "KeepConfiguration") ?? "no")
     }
   }
@@ -35,7 +36,8 @@ extension CommandCompiler {
         ops.add(
           .dropAddress(
             interface: network.interface,
-            says: "\(place): systemd-networkd takes the address of \(network.interface) away, which is not its own "
+            says:
+              "\(place): systemd-networkd takes the address of \(network.interface) away, which is not its own "
               + "(\(network.place) says nothing of KeepConfiguration=)"))
       }
       guard network.usesDHCP else { continue }
@@ -69,7 +71,8 @@ extension CommandCompiler {
       let before = ops.count
       networkdEnds(place)
       guard ops.count > before, model.unitExists("systemd-networkd.socket", tree) else { return }
-      ops.add(.tell("\(place): systemd-networkd.socket hears of it and starts systemd-networkd again", because: []))
+      ops.add(
+        .tell("\(place): systemd-networkd.socket hears of it and starts systemd-networkd again", because: []))
     }
     networkd(place)
   }

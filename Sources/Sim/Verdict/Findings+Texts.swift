@@ -81,7 +81,14 @@ extension Finding.Code {
       return text(
         "the target has no LU with the option ROM's number",
         "The ROM asks for one LUN (iPXE reads it as hexadecimal); the target has none with that number.",
-        "Could not open SAN device", "Set the LUN in the ROM to that of the boot LU.", ["F-04"])
+        "Could not open SAN device: Input/output error (http://ipxe.org/1d704039)",
+        "Set the LUN in the ROM to that of the boot LU.", ["F-04", "lab w4"])
+    case .optionROMBlockSize:
+      return text(
+        "the option ROM cannot read the LU's first sector",
+        "A BIOS reads sectors of 512 bytes; the LU has logical blocks of 4096. It is registered as a drive, and booting from it fails.",
+        "Boot from SAN device 0x80 failed: Input/output error (http://ipxe.org/1d852039)",
+        "Give the boot LU logical blocks of 512 bytes (512e), or boot by UEFI.", ["F-08", "F-09", "lab v2"])
     case .bootFilesNotVisible:
       return text(
         "the boot loader cannot see the disk its files are on",

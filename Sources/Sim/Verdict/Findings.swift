@@ -14,6 +14,7 @@ public struct Finding: Sendable {
     case optionROMTargetUnreachable = "option-rom-target-unreachable"
     case optionROMLoginRefused = "option-rom-login-refused"
     case optionROMNoLU = "option-rom-no-lu"
+    case optionROMBlockSize = "option-rom-block-size"
     case bootFilesNotVisible = "boot-files-not-visible"
     case menuMissing = "boot-menu-missing"
     case menuDriveMissing = "boot-menu-drive-missing"

@@ -17,7 +17,8 @@ struct NetworkServicesTests {
   @Test(
     "at its end networkd takes along what it got by DHCP, unless it is told to keep it",
     arguments: [
-      ("no", "fails: shutdown network-down-at-shutdown"), ("static", "fails: shutdown network-down-at-shutdown"),
+      ("no", "fails: shutdown network-down-at-shutdown"),
+      ("static", "fails: shutdown network-down-at-shutdown"),
       ("yes", "boots"), ("dhcp", "boots"), ("dhcp-on-stop", "boots"),
     ])
   func keepsOnStop(_ keep: String, _ expected: String) throws {
@@ -29,7 +30,8 @@ struct NetworkServicesTests {
     #expect(try networkd(["[Match]", "Name=eth*", "[Network]", "DHCP=yes"]).summary == "boots")
     #expect(try networkd(["[Match]", "Name=!ens3", "[Network]", "DHCP=yes"]).summary == "boots")
     #expect(
-      try networkd(["[Match]", "Name=en*", "[Link]", "Unmanaged=yes", "[Network]", "DHCP=yes"]).summary == "boots")
+      try networkd(["[Match]", "Name=en*", "[Link]", "Unmanaged=yes", "[Network]", "DHCP=yes"]).summary
+        == "boots")
   }
 
   @Test("the first file by name decides, wherever it is, and its drop-ins after it") func firstFile() throws {
@@ -51,7 +53,9 @@ struct NetworkServicesTests {
     #expect(!rig.explored().summary.contains("network-taken-from-root"))
   }
 
-  @Test("its socket starts it again after a stop; without the socket the address is gone") func stopped() throws {
+  @Test("its socket starts it again after a stop; without the socket the address is gone") func stopped()
+    throws
+  {
     let story: [StoryStep] = [.boot, .service(action: "stop", name: "systemd-networkd")]
     var rig = try Rig("debian-12-networkd", story)
     #expect(rig.explored().summary == "boots")
