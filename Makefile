@@ -20,6 +20,7 @@ demo: setup
 	@echo "Both are real boots, seen in the laboratory. Try your own: $(BOOTSIM) init > mine.json"
 
 test: setup-test lint
+	Lab/images/test
 	$(BUILD) --build-tests
 	$(BOOTSIM) test Scenarios
 	$(SWIFT) test

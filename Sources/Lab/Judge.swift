@@ -28,7 +28,7 @@ extension Observation.Boot {
     let end = seen.bootEnd
     outcome = end.stage == nil ? .boots : .fails
     stage = end.stage
-    at = max(0, (end.line?.time ?? seen.episode.start) - seen.episode.start)
+    at = seen.seconds(until: end.line)
     rootDevice = seen.rootDevice
     disks = seen.disks
     findings = end.stage == nil ? [] : Signs.findings(of: Signs.boots, in: seen)
@@ -45,7 +45,7 @@ extension Observation.Shutdown {
       fileSystem.map { $0 == .clean } ?? (!wasLost && (seen.has(.rootClosed) || seen.rootLost == nil))
     outcome = !seen.isOff && !seen.episode.isRestart ? .hang : closed ? .clean : .lostRoot
     let end = seen.shutdownEnd
-    at = max(0, (end?.time ?? seen.episode.start) - seen.episode.start)
+    at = seen.seconds(until: end)
     findings = outcome == .clean ? [] : Signs.findings(of: Signs.shutdowns, in: seen)
     // A root that was lost before the shutdown is not lost to the shutdown.
     if wasLost, let running { findings = Signs.findings(of: Signs.boots, in: running) + findings }
@@ -164,12 +164,18 @@ extension Seen {
     return ends.lazy.compactMap { first[$0] }.first ?? lastConsoleLine
   }
 
+  /// Seconds from the beginning of the episode to a line, to hundredths as files have them; 0 without a line.
+  func seconds(until line: Transcript.Line?) -> Double {
+    guard let line else { return 0 }
+    return max(0, ((line.time - episode.start) * 100).rounded() / 100)
+  }
+
   /// The lines that first showed each sign, in order, with their seconds since the episode began.
   var evidence: [Transcript.Line] {
     var lines: [Transcript.Line] = []
     for (sign, line) in first where !Sign.untelling.contains(sign) && line.source != .lab {
       let shown = Transcript.Line(
-        time: line.time - episode.start, source: line.source, text: line.text.trimmed)
+        time: seconds(until: line), source: line.source, text: line.text.trimmed)
       if !lines.contains(shown) { lines.append(shown) }
     }
     return lines.sorted { ($0.time, $0.text) < ($1.time, $1.text) }

@@ -17,6 +17,15 @@ public struct Style: Sendable {
   /// A text that stands out.
   public func heading(_ text: String) -> String { bold(text) }
 
+  /// A text that says that something went well.
+  public func success(_ text: String) -> String { green(text) }
+
+  /// A text that says that something went wrong.
+  public func failure(_ text: String) -> String { red(text) }
+
+  /// A text that matters less than what is around it.
+  public func aside(_ text: String) -> String { dim(text) }
+
   /// A text broken into lines; all but the first begin with the indentation.
   public func paragraph(_ text: String, indentation: Int) -> String { wrap(text, indentation: indentation) }
 
@@ -31,7 +40,7 @@ public struct Style: Sendable {
   }
 
   /// A text without anything that a terminal would obey: a scenario's files may hold any byte.
-  static func safe(_ text: String) -> String {
+  public static func safe(_ text: String) -> String {
     guard text.unicodeScalars.contains(where: isControl) else { return text }
     var out = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
