@@ -1,7 +1,7 @@
 import LinuxConfig
 
-/// systemd-networkd: what it takes away when it starts, and what it takes along when it ends (systemd.network(5),
-/// KeepConfiguration=).
+/// systemd-networkd: what it takes away when it starts, and what it takes along when it ends (KeepConfiguration= in
+/// systemd.network(5)).
 extension CommandCompiler {
   /// What a .network file says of one interface.
   private struct Network {
@@ -28,19 +28,22 @@ extension CommandCompiler {
     }
   }
 
-  /// Its start: an address that somebody else gave goes, and another is asked for.
+  /// Its start: an address that somebody else gave goes, and another is asked for. What asks has to be read from the disk
+  /// first, when it runs for the first time (lab nd1: not one DHCPDISCOVER was sent).
   mutating func networkd(_ place: String) {
     for network in networks {
+      let end = ops.label()
       let keeps = ["yes", "true", "on", "1", "static"].contains(network.keep)
       if !keeps {
         ops.add(
           .dropAddress(
             interface: network.interface,
-            says:
-              "\(place): systemd-networkd takes the address of \(network.interface) away, which is not its own "
-              + "(\(network.place) says nothing of KeepConfiguration=)"))
+            says: "\(place): systemd-networkd takes the address of \(network.interface) away, "
+              + "which is not its own (\(network.place) does not keep it)"))
       }
+      defer { ops.place(end) }
       guard network.usesDHCP else { continue }
+      ops.add(.read("systemd-networkd's DHCP client", says: "systemd-networkd: I/O error", failTo: end))
       guard model.scenario.network.dhcp else {
         ops.add(.waitInVain(Pace.about(120_000)))
         continue
@@ -64,8 +67,8 @@ extension CommandCompiler {
     }
   }
 
-  /// `systemctl stop`, `start` or `restart` of it. A restart keeps what it has (SIGUSR2); after a stop its socket, which hears
-  /// of every change of an address, starts it again.
+  /// `systemctl stop`, `start` or `restart` of it. A restart keeps what it has (SIGUSR2); after a stop its socket, which
+  /// hears of every change of an address, starts it again.
   mutating func networkdService(_ action: String, _ place: String) {
     if action == "stop" {
       let before = ops.count
