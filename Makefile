@@ -23,13 +23,14 @@ test: setup-test lint
 	Lab/images/test
 	$(BUILD) --build-tests
 	$(BOOTSIM) test Scenarios
+	Lab/quick $(BOOTSIM)
 	$(SWIFT) test
 
 setup:
 	@Scripts/setup build
 
 setup-test:
-	@Scripts/setup build test
+	@Scripts/setup build test lab
 
 build: setup
 	$(BUILD)
@@ -39,6 +40,7 @@ release: setup
 	$(BUILD) -c release --static-swift-stdlib --product bootsim
 	$(BUILD) -c release --static-swift-stdlib --product fuse-lun
 
+include Lab/lab.mk
 include Benchmarks/bench.mk
 bench: bench-engine bench-lun
 

@@ -50,3 +50,22 @@ public struct CrashPoints: Sendable, Equatable {
       flushes: flushes, states: states, damaged: failures.count, first: failures.first?["output"]?.string)
   }
 }
+
+extension CrashPoints {
+  /// As JSON, for a file.
+  public var text: String {
+    let value: JSONValue = ["keepsFlushes": honest.json, "dropsFlushes": dropping.json]
+    return value.text(indented: true) + "\n"
+  }
+}
+
+extension CrashPoints.Count {
+  fileprivate var json: JSONValue {
+    [
+      "flushes": JSONValue(integerLiteral: Int64(flushes)),
+      "states": JSONValue(integerLiteral: Int64(states)),
+      "damaged": JSONValue(integerLiteral: Int64(damaged)),
+      "first": first.map { JSONValue(.string($0)) } ?? JSONValue(.null),
+    ]
+  }
+}

@@ -203,8 +203,8 @@ extension ImageEdit {
   /// The boot code that has to be installed, as `edit` reads it; nil: the image's own is right.
   private var bootCodeWords: String? {
     switch bootCode {
-    case .none: return "loader=no-signature"
-    case .signatureOnly: return "loader=none"
+    case .none: return "loader=none"
+    case .signatureOnly: return "loader=signature-only"
     case .grub, .other: break
     }
     guard let grub else { return nil }

@@ -37,15 +37,18 @@ public struct LabFolder: Sendable {
     try Tool.run(["\(recipes)/build", "--list"]).split(separator: "\n").map(String.init)
   }
 
-  /// What is known of an image that was built: its packages' versions, by name.
-  public func info(_ image: String) throws(LabError) -> [String: String] {
-    var facts: [String: String] = [:]
+  /// What is known of an image that was built: its kernel and its packages' versions, in the order in which it says them.
+  public func info(_ image: String) throws(LabError) -> [(name: String, version: String)] {
+    var facts: [(name: String, version: String)] = []
     for line in try Files.text("\(path)/images/\(image).info").split(separator: "\n") {
       guard let equals = line.firstIndex(of: "=") else { continue }
-      facts[String(line[..<equals])] = String(line[line.index(after: equals)...])
+      facts.append((String(line[..<equals]), String(line[line.index(after: equals)...])))
     }
     return facts
   }
+
+  /// Builds an image that is not there or that is older than its recipe.
+  public func build(_ image: String) throws(LabError) { try Tool.run(["\(recipes)/build", image, path]) }
 
   /// Builds an image that is not there or that is older than its recipe, and puts it into the store.
   ///
@@ -55,8 +58,8 @@ public struct LabFolder: Sendable {
     let lock = open("\(path)/.prepare.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     defer { close(lock) }
     flock(lock, LOCK_EX)
-    try Tool.run(["\(recipes)/build", image, path])
-    let recipe = try info(image)["recipe"] ?? "unknown"
+    try build(image)
+    let recipe = try info(image).first { $0.name == "recipe" }?.version ?? "unknown"
     // An image of another recipe is another LUN: clones of the older one may still be in use.
     let lun = "\(image)-\(recipe.prefix(12))"
     if access(file(lun), F_OK) != 0 {

@@ -97,6 +97,8 @@ public final class LabRun {
       crashPoints = try CrashPoints(of: recorded, folder: folder)
       try folder.lun("log", folder.store, recorded, "remove")
     }
+    // The store has to be sound after each run: this throws where it is not.
+    try folder.lun("check", folder.store)
     return record.transcript
   }
 

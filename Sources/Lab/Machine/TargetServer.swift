@@ -115,9 +115,12 @@ final class TargetServer {
           try set("update", "logicalunit", number, ["--lun", "\(unit.lun)", "-P", page])
         }
       }
-      // tgt admits whom either list has: with all addresses in one, the names would say nothing.
-      if target.acl == nil { try set("bind", "target", number, ["-I", "ALL"]) }
-      for initiator in target.acl ?? [] { try set("bind", "target", number, ["-Q", initiator]) }
+      // An address that is admitted admits every name: either is enough for tgt.
+      if let names = target.acl {
+        for name in names { try set("bind", "target", number, ["-Q", name]) }
+      } else {
+        try set("bind", "target", number, ["-I", "ALL"])
+      }
     }
   }
 

@@ -112,6 +112,10 @@ public struct OutOfReach: Error, Equatable, CustomStringConvertible {
   /// What is missing, a sentence each.
   public var reasons: [String]
 
+  /// These reasons.
+  public init(reasons: [String]) { self.reasons = reasons }
+
+  /// All of them in one line.
   public var description: String { reasons.joined(separator: "; ") }
 }
 

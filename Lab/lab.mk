@@ -1,0 +1,29 @@
+# Real boots. `make lab` does what Lab/variants lists and takes hours; it goes on where it was interrupted.
+.PHONY: lab lab-quick lab-crash-points setup-lab
+
+LAB_JOBS ?= 2
+LAB = $(shell $(SWIFT) build -c release --show-bin-path)/bootsim verify --jobs $(LAB_JOBS) --results Lab/results --resume \
+	--page Lab/AGREEMENT.md
+# A variant a line, with the number of times that it is booted.
+LAB_ONCE = $(shell sed -n 's/^1 //p' Lab/variants)
+LAB_OFTEN = $(shell sed -n 's/^20 //p' Lab/variants)
+
+setup-lab:
+	@Scripts/setup build lab
+
+lab: setup-lab
+	$(BUILD) -c release --product bootsim
+	$(BUILD) -c release --product fuse-lun
+	$(LAB) $(LAB_ONCE)
+	$(LAB) --times 20 $(LAB_OFTEN)
+
+# What a power cut at each flush of a boot and shutdown would have left.
+lab-crash-points: setup-lab
+	$(BUILD) -c release --product bootsim
+	$(BUILD) -c release --product fuse-lun
+	$$($(BUILD) -c release --show-bin-path)/bootsim verify --crash-points Lab/crash-points.json \
+		Scenarios/modern/lab-a-base.json
+
+# What CI boots: minutes.
+lab-quick: setup-lab
+	Lab/quick $(BOOTSIM)

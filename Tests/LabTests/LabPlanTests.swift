@@ -1,0 +1,142 @@
+import LinuxConfig
+import Sim
+import Testing
+
+@testable import Lab
+
+@Suite struct LabPlanTests {
+  @Test func whatAScenarioLeavesAsItsProfileHasItIsTheImageUnchanged() throws {
+    let plan = try plan("")
+    #expect(plan.edit.isEmpty)
+    #expect(plan.image == "debian-12")
+    #expect(plan.targets.map(\.iqn) == ["iqn.2024-01.lab:disk"])
+    #expect(plan.targets[0].units.map(\.medium.kept) == [[1, 2]])
+    #expect(
+      plan.script == """
+        #!ipxe
+        set initiator-iqn iqn.2024-01.lab:host
+        set keep-san 1
+        sanboot iscsi:10.0.2.2::3260:1:iqn.2024-01.lab:disk
+
+        """)
+  }
+
+  @Test func onlyTheFilesThatAScenarioChangesAreLaidOverTheImage() throws {
+    let plan = try plan(
+      """
+      "system": { "files": {
+        "/etc/hostname": "another", "/etc/iscsi/iscsi.initramfs": null, "/usr/sbin/program": "",
+        "/etc/rc0.d/K01x": { "link": "../init.d/x" }
+      } }
+      """)
+    #expect(plan.edit.files.map(\.path) == ["/etc/hostname", "/etc/rc0.d/K01x", "/usr/sbin/program"])
+    #expect(plan.edit.files.map(\.file) == [.text("another\n"), .link("../init.d/x"), .presence])
+    #expect(plan.edit.removed == ["/etc/iscsi/iscsi.initramfs"])
+  }
+
+  @Test(arguments: [
+    ("/etc/hostname", false), ("/etc/fstab", false), ("/boot/grub/grub.cfg", false),
+    ("/etc/initramfs-tools/modules", true), ("/etc/iscsi/iscsid.conf", true),
+    ("/etc/dracut.conf.d/x.conf", true),
+  ]) func theInitramfsIsMadeAgainWhenWhatItIsMadeFromChanges(path: String, rebuilds: Bool) throws {
+    #expect(try plan("\"system\": { \"files\": { \"\(path)\": \"x\" } }").edit.rebuilds == rebuilds)
+  }
+
+  @Test func everyKernelOfABootMenuWritesToTheConsoleThatIsRead() throws {
+    let plan = try plan(
+      """
+      "system": { "files": { "/boot/grub/grub.cfg": [
+        "menuentry 'a' {", "\\tlinux /vmlinuz-6.1.0-50-amd64 root=/dev/sda2 ro", "}",
+        "menuentry 'b' {", "\\tlinux /vmlinuz-6.1.0-50-amd64 root=/dev/sda2 console=ttyS0", "}"
+      ] } }
+      """)
+    let menu = "/boot/grub/grub.cfg"
+    guard case .text(let text)? = plan.edit.files.first(where: { $0.path == menu })?.file else {
+      Issue.record("\(menu) is not written")
+      return
+    }
+    #expect(
+      text == """
+        menuentry 'a' {
+        \tlinux /vmlinuz-6.1.0-50-amd64 root=/dev/sda2 ro console=tty0 console=ttyS0,115200n8
+        }
+        menuentry 'b' {
+        \tlinux /vmlinuz-6.1.0-50-amd64 root=/dev/sda2 console=ttyS0
+        }
+
+        """)
+  }
+
+  @Test func aKernelOfTheProfileStandsForTheOneThatTheImageHas() throws {
+    let plan = try plan(
+      """
+      "system": { "files": { "/boot/initrd.img-6.1.0-50-amd64": "x",
+        "/etc/x": "/vmlinuz-6.1.0-50-amd64" } }
+      """, kernel: "6.1.0-51-amd64")
+    #expect(plan.edit.files.map(\.path) == ["/boot/initrd.img-6.1.0-51-amd64", "/etc/x"])
+    #expect(plan.edit.files.last?.file == .text("/vmlinuz-6.1.0-51-amd64\n"))
+  }
+
+  @Test func disksAreBootedFromInTheOrderThatTheFirmwareHas() throws {
+    let plan = try plan(
+      """
+      "machine": {
+        "firmware": { "bootOrder": ["stick", "nic0"] },
+        "usb": [{ "name": "stick", "size": "64MiB", "bootCode": "signature-only",
+          "partitions": [{ "number": 1 }] },
+          { "name": "later", "attached": false }]
+      }
+      """)
+    #expect(plan.adapters.map(\.bootIndex) == [1])
+    #expect(plan.disks.map(\.bootIndex) == [0, nil])
+    let words = VirtualMachine.words(plan, folder: "/run", file: { "/\($0.name).img" }).joined(separator: " ")
+    #expect(words.contains("usb-storage,bus=xhci.0,drive=d-stick,id=stick,bootindex=0"))
+    #expect(words.contains("e1000,netdev=net3,id=nic0,mac=52:54:00:12:34:56,addr=3,bootindex=1"))
+    #expect(!words.contains("later"))
+  }
+
+  @Test func aPartitionThatAnotherLUHoldsIsTakenFromTheFirst() throws {
+    let plan = try plan(
+      """
+      "targets": [{ "name": "iqn.2024-01.lab:disk", "luns": [
+        { "lun": 1, "partitions": [{ "number": 1, "fs": null, "uuid": null, "label": null, "holds": null }] },
+        { "lun": 2, "size": "1GiB", "partitions": [
+          { "number": 1, "fs": "ext4", "uuid": "18311587-8c6e-4a3c-b4ca-9fead0c9fe7b", "holds": "/boot" }] }
+      ] }]
+      """)
+    #expect(plan.targets[0].units.map(\.medium.kept) == [[2], [1]])
+    #expect(plan.targets[0].units.map { $0.medium.made.map(\.number) } == [[1], []])
+  }
+
+  @Test func allThatIsOutOfReachIsSaidAtOnce() throws {
+    let error = #expect(throws: OutOfReach.self) {
+      try plan(
+        """
+        "machine": { "nics": [{ "name": "nic0", "interface": "eth0", "driver": "bnx2" }] },
+        "story": ["installer", "boot"]
+        """)
+    }
+    #expect(
+      error?.reasons == [
+        "QEMU has no adapter for the driver bnx2", "no installation system runs here",
+      ])
+  }
+
+  @Test(arguments: ["debian-12", "debian-12-sysv"])
+  func aScenarioOfAProfileAloneCanBeBooted(profile: String) throws {
+    #expect(try plan("", profile: profile).isSysV == (profile == "debian-12-sysv"))
+  }
+
+  private func plan(
+    _ members: String, profile: String = "debian-12", kernel: String = "6.1.0-50-amd64"
+  ) throws -> LabPlan {
+    func scenario(_ text: String) throws -> Scenario {
+      let parsed = ScenarioDecoder(.embedded).load(Array(text.utf8), file: "x.json")
+      return try #require(parsed.value, "\(parsed.problems)").scenario
+    }
+    let head = "{ \"version\": 1, \"title\": \"x\", \"profile\": \"\(profile)\""
+    return try LabPlan(
+      try scenario("\(head)\(members.isEmpty ? "" : ", ")\(members) }"), profile: try scenario("\(head) }"),
+      kernel: kernel)
+  }
+}
