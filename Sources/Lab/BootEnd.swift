@@ -63,6 +63,7 @@ public struct BootEnd: Sendable {
   }
 
   private var unfinished = ""
+  private var screen = Screen()
 
   /// Knows of nothing yet.
   public init() {}
@@ -76,7 +77,8 @@ public struct BootEnd: Sendable {
     var lines = unfinished.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
     let rest = lines.removeLast()
     for line in lines {
-      if let kind = Kind(line: String(line)) {
+      let line = String(line)
+      if let kind = Kind(line: line) ?? Kind(line: screen.joined(line)) {
         unfinished = ""
         return kind
       }

@@ -31,13 +31,16 @@ public struct DeviceTable: Sendable, Equatable {
 
   /// A partition of a LU.
   public struct Place: Sendable, Equatable {
+    /// The target's name; nil: there is one target only.
+    public var target: String?
     /// The logical unit number.
     public var lun: Int
     /// As in sda2.
     public var partition: Int
 
     /// A partition of a LU.
-    public init(lun: Int, partition: Int) {
+    public init(target: String? = nil, lun: Int, partition: Int) {
+      self.target = target
       self.lun = lun
       self.partition = partition
     }
@@ -68,9 +71,20 @@ public struct DeviceTable: Sendable, Equatable {
         let name = scenario.targets.count == 1 ? "LUN \(unit.lun)" : "\(target.iqn) LUN \(unit.lun)"
         devices.append(Device(name: name, place: .lu(target: target.iqn, lun: unit.lun), bytes: unit.size))
         let root = unit.content.partitions.first { $0.holds == "/" }
-        if self.root == nil, let root { self.root = Place(lun: unit.lun, partition: root.number) }
+        if self.root == nil, let root {
+          self.root = Place(target: target.iqn, lun: unit.lun, partition: root.number)
+        }
       }
     }
+  }
+
+  /// The name of the disk with the root; nil: it is on none of the LUs.
+  var rootName: String? {
+    guard let root else { return nil }
+    return devices.first { device in
+      guard case .lu(let target, root.lun) = device.place else { return false }
+      return root.target == nil || root.target == target
+    }?.name
   }
 
   /// The name of a disk of which this is known: the only one of its kind, or else the only one of its size too.

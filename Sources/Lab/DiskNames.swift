@@ -1,6 +1,8 @@
 /// Which disk has which sd name, as the kernel's lines and the machine's own answers say.
 struct DiskNames {
   private(set) var disks: [String: SeenDisk] = [:]
+  /// The partitions that the kernel found on a disk, "sda" to "sda1", "sda2"; a disk that it has not read is not here.
+  private(set) var partitions: [String: [String]] = [:]
   /// SCSI host number to what its line says drives it.
   private var hosts: [Int: String] = [:]
 
@@ -12,6 +14,10 @@ struct DiskNames {
       hosts[host] = rest[rest.index(after: colon)...].trimmed
     } else if text.holds("-byte logical blocks"), let rest = text.after("sd ") {
       attached(rest)
+    } else if let rest = text.after("]  sd"), let colon = rest.firstIndex(of: ":"),
+      rest[..<colon].allSatisfy(\.isLetter)
+    {
+      partitions["sd" + rest[..<colon]] = rest[colon...].dropFirst().split(separator: " ").map(String.init)
     } else if text.holds("] Synchronizing SCSI cache"), let name = text.after(": ["),
       let end = name.firstIndex(of: "]")
     {

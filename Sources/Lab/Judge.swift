@@ -6,12 +6,15 @@ extension Observation {
   public init(judging transcript: Transcript, devices: DeviceTable) {
     self.init(boots: [], shutdowns: [])
     var running: Seen?
+    var previous: Episode.Kind?
     for episode in Episode.all(in: transcript) {
       let seen = Seen(episode, devices: devices)
       switch episode.kind {
       case .boot:
         // What could not be looked at before a restart, the next boot tells.
-        if let last = shutdowns.indices.last, shutdowns[last].outcome == .clean, seen.rootNeededRecovery {
+        if previous == .shutdown, let last = shutdowns.indices.last, shutdowns[last].outcome == .clean,
+          seen.rootNeededRecovery
+        {
           shutdowns[last].outcome = .lostRoot
         }
         boots.append(Boot(judging: seen))
@@ -19,6 +22,7 @@ extension Observation {
       case .shutdown:
         shutdowns.append(Shutdown(judging: seen, after: running, devices: devices))
       }
+      previous = episode.kind
     }
   }
 }
@@ -131,7 +135,7 @@ extension Seen {
       // Without an initramfs the kernel itself looks for the root.
       return has(.noRootForKernel) ? .rootMount : .kernel
     }
-    if has(.sanUnreadable), !has(.grubLoads) { return .optionROM }
+    if has(.sanBootFailed), !has(.grubLoads) { return .optionROM }
     if has(.grubLoads) || has(.sanBoots) { return .bootLoader }
     if has(.otherBootCode) { return .firmware }
     if has(.romStarts), !isLocalBootCodeRunning { return .optionROM }

@@ -71,6 +71,7 @@ public struct LabResult: Sendable, Equatable {
     runs.append(run)
   }
 
+  /// Whether both files would have the same text.
   public static func == (left: LabResult, right: LabResult) -> Bool {
     left.scenario == right.scenario && left.title == right.title && left.sources == right.sources
       && left.image == right.image && left.packages.elementsEqual(right.packages, by: ==)

@@ -3,10 +3,10 @@ struct Seen {
   let episode: Episode
   private let devices: DeviceTable
 
-  /// The first and the last line that shows a sign, and how often it was seen.
+  /// The first and the last line that shows a sign, and how often it was seen since the machine was up.
   private(set) var first: [Sign: Transcript.Line] = [:]
   private(set) var last: [Sign: Transcript.Line] = [:]
-  private(set) var count: [Sign: Int] = [:]
+  private var countSinceUp: [Sign: Int] = [:]
 
   private(set) var names = DiskNames()
   private(set) var shell = ShellAnswers()
@@ -20,6 +20,7 @@ struct Seen {
   private var isInReport = false
   private var isProbing = false
   private var isWritten = false
+  private var screen = Screen()
 
   init(_ episode: Episode, devices: DeviceTable) {
     self.episode = episode
@@ -38,8 +39,8 @@ struct Seen {
 
   /// The sd name of the LU with the root file system.
   var rootDisk: String? {
-    guard let root = devices.root else { return nil }
-    return names.disks.first { $0.value.bus == .iscsi && $0.value.lun == root.lun }?.key
+    guard let name = devices.rootName else { return nil }
+    return names.disks.first { devices.name(of: $0.value) == name }?.key
   }
 
   // MARK: Reading
@@ -59,8 +60,10 @@ struct Seen {
     }
   }
 
-  private mutating func console(_ line: Transcript.Line) {
-    if !line.text.trimmed.isEmpty { lastConsoleLine = line }
+  private mutating func console(_ read: Transcript.Line) {
+    if !read.text.trimmed.isEmpty { lastConsoleLine = read }
+    var line = read
+    if !has(.kernelStarts) { line.text = screen.joined(read.text) }
     if isInReport { report(line.text) }
     if line.text.holds("==LAB-REPORT") { isInReport = true }
     if line.text.holds("==BOOT-OK") { isInReport = false }
@@ -104,7 +107,8 @@ struct Seen {
     case .gaveUp: note(.gaveUp, line)
     case .off: note(.off, line)
     case .step(let step):
-      if ["kill", "stop"].contains(where: step.holds), step.holds("iscsid") { note(.daemonEnded, line) }
+      if step == "kill iscsid" || step == "stop iscsid" { note(.daemonEnded, line) }
+      if step == "start iscsid" || step == "restart iscsid" { first[.daemonEnded] = nil }
       if Self.touchesNetworking(step) { note(.networkingTouched, line) }
       if step.holds("iptables") || step.holds("nft ") { note(.firewallTouched, line) }
     case .note("the outage begins"): note(.outageMade, line)
@@ -115,7 +119,7 @@ struct Seen {
   private mutating func note(_ sign: Sign, _ line: Transcript.Line) {
     if first[sign] == nil { first[sign] = line }
     last[sign] = line
-    count[sign, default: 0] += 1
+    if has(.up) { countSinceUp[sign, default: 0] += 1 }
   }
 
   private static func touchesNetworking(_ text: String) -> Bool {
@@ -153,8 +157,13 @@ struct Seen {
       note(.targetNamedOnCommandLine, line)
     }
     if !has(.initStarts) { rootSearched(line) }
+    let lost = [Sign.pingTimeout, .connectionClosed].compactMap { last[$0]?.time }.max()
+    let back = [Sign.deviceReset, .sessionUp].compactMap { last[$0]?.time }.max()
+    if let lost, lost > back ?? 0 { note(.sessionNotBack, line) }
     // A session that is torn down and made again, over and over, though nobody asked for it.
-    if count[.connectionClosed, default: 0] >= 4, count[.deviceReset, default: 0] >= 4, !has(.outageMade) {
+    if countSinceUp[.connectionClosed, default: 0] >= 3, countSinceUp[.deviceReset, default: 0] >= 3,
+      !has(.outageMade)
+    {
       note(.sessionDuel, line)
     }
   }
@@ -166,9 +175,12 @@ struct Seen {
     else { return }
     guard let disk = rootDisk else { return note(.rootDiskAbsent, line) }
     let real = "\(disk)\(root.partition)"
+    // A LU that is there and has no such partition, as the kernel reads it, does not hold the root.
+    let found = names.partitions[disk] ?? (shell.sizes.isEmpty ? [real] : Array(shell.sizes.keys))
+    guard found.contains(real) else { return note(.rootDiskAbsent, line) }
     if let node = name.after("/dev/"), !name.holds("/dev/disk/") {
       if node != real { note(.rootElsewhere, line) }
-    } else if let uuid = name.after("UUID="), !shell.uuids.isEmpty, shell.uuids[String(uuid)] == nil {
+    } else if let uuid = name.after("UUID="), shell.uuids[String(uuid)] == nil {
       note(.rootNameUnknown, line)
     }
   }

@@ -3,7 +3,7 @@ enum Sign: String, CaseIterable, Sendable {
   // Firmware and option ROM.
   case biosStarts, localDiskBoots, bootFailed, nothingBootable
   case romStarts, romWithoutAddress, romWithoutTarget
-  case sanUnreachable, sanLoginRefused, sanWithoutLU, sanRegistered, sanBoots, sanUnreadable
+  case sanUnreachable, sanLoginRefused, sanWithoutLU, sanRegistered, sanBoots, sanBootFailed
   // Boot loader.
   case grubLoads, grubRescue, grubPrompt, grubNoDevice, grubNoFileSystem, grubNoFile, grubAnyKey
   case legacyStarts, legacyMenu, legacyNoDisk, legacyNoFileSystem, legacyNoFile, legacyExplains
@@ -21,7 +21,7 @@ enum Sign: String, CaseIterable, Sendable {
   case pingTimeout, connectionClosed, recoveryTimedOut, deviceReset
   case loggedOut, ioErrors, deviceOffline, journalAborted, remountedReadOnly, unreadable
   case dataModeRefused, corruption
-  case networkingTouched, rootUnwritable
+  case networkingTouched, networkServiceStarts, sessionNotBack, rootUnwritable
   // Shutdown.
   case rootClosed, flushing, poweredDown, restarting, frozen, interfaceTakenAtShutdown
   // What the laboratory itself did, as the story asks.
@@ -54,7 +54,7 @@ enum Sign: String, CaseIterable, Sendable {
     case .sanWithoutLU: [["Could not open SAN device", "org/1d704"]]
     case .sanRegistered: [["Registered SAN device"]]
     case .sanBoots: [["Booting from SAN device"]]
-    case .sanUnreadable: [["Boot from SAN device", "failed", "Input/output error"]]
+    case .sanBootFailed: [["Boot from SAN device", "failed"]]
     case .grubLoads: [["GRUB loading"], ["GRUB Loading stage"], ["Welcome to GRUB"], ["GNU GRUB  version"]]
     case .grubRescue: [["grub rescue>"]]
     case .grubPrompt: [["grub> "]]
@@ -144,6 +144,12 @@ enum Sign: String, CaseIterable, Sendable {
       ]
     case .networkingTouched:
       [["DHCPDISCOVER on"], ["DHCPRELEASE of"], ["Deconfiguring network interfaces..."]]
+    case .networkServiceStarts:
+      [
+        ["Starting systemd-networkd.service"], ["Starting systemd-networkd.…"], ["Starting NetworkManager"],
+        ["Starting networking.service"], ["Started systemd-networkd.service"],
+        ["Configuring network interfaces"],
+      ]
     case .rootClosed:
       [["Mounting root filesystem read-only"], ["Remounting '/' read-only"], ["All filesystems unmounted"]]
     case .flushing: [["] Synchronizing SCSI cache"]]
@@ -183,7 +189,7 @@ enum Sign: String, CaseIterable, Sendable {
   static let untelling: Set<Sign> = [
     .biosStarts, .romStarts, .legacyExplains, .iscsiTransport, .targetDisk, .noSession, .initiatorInImage,
     .initiatorNotInImage, .targetNamedOnCommandLine, .rootElsewhere, .rootNameUnknown, .rootDiskAbsent,
-    .sessionDuel, .gaveUp, .off,
+    .sessionDuel, .sessionNotBack, .networkServiceStarts, .rootUnwritable, .gaveUp, .off,
   ]
 
   /// Lines that have the words and mean something else.

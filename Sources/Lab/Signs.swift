@@ -49,7 +49,7 @@ struct Signs {
     Signs(.optionROMTargetUnreachable, [.sanUnreachable], without: [.sanRegistered]),
     Signs(.optionROMLoginRefused, [.sanLoginRefused], without: [.sanRegistered, .sanUnreachable]),
     Signs(.optionROMNoLU, [.sanWithoutLU], without: [.sanRegistered]),
-    Signs(.optionROMBlockSize, [.sanRegistered, .sanUnreadable], without: [.grubLoads]),
+    Signs(.optionROMBlockSize, [.sanRegistered, .sanBootFailed], without: [.grubLoads]),
     // Boot loader.
     Signs(.bootFilesNotVisible, [.grubRescue], [.grubNoDevice, .grubNoFileSystem]),
     Signs(
@@ -91,6 +91,8 @@ struct Signs {
     Signs(.targetUnreachable, [.portalRefuses], without: [.sessionUp]),
     Signs(.targetNameUnknown, [.targetNotFound], without: [.sessionUp]),
     Signs(.initiatorNotAdmitted, [.notAdmitted], without: [.sessionUp]),
+    // tgtd says so of an initiator that it does not admit; that there is such a target the option ROM has shown.
+    Signs(.initiatorNotAdmitted, [.targetNotFound], [.sanRegistered], without: [.sessionUp]),
     Signs(.sessionLimit, [.sessionRefused], without: [.sessionUp]),
     Signs(.chapRefused, [.chapRefused], without: [.sessionUp]),
     Signs(.rootDiskMissing, [.rootNotThere, .initqueueTimeout], [.rootDiskAbsent]),
@@ -109,13 +111,18 @@ struct Signs {
     Signs(.mediumRolledBack, [.corruption], [.outageMade]),
     // The root is lost.
     Signs(
-      .firewallCutsRoot, [.pingTimeout], [.recoveryTimedOut], [.firewallTouched],
+      .firewallCutsRoot, [.pingTimeout], [.recoveryTimedOut, .sessionNotBack], [.firewallTouched],
       without: [.outageMade, .loggedOut]),
     Signs(
       .networkTakenFromRoot, [.pingTimeout, .recoveryTimedOut], [.networkingTouched],
       without: [.outageMade, .firewallTouched, .loggedOut]),
+    Signs(
+      .networkTakenFromRoot, [.initStarts], [.sessionNotBack], [.networkServiceStarts],
+      without: [.up, .outageMade, .firewallTouched, .loggedOut]),
     Signs(.outageTooLong, [.recoveryTimedOut], [.outageMade], without: [.daemonEnded, .loggedOut]),
-    Signs(.nobodyLogsInAgain, [.recoveryTimedOut], [.daemonEnded], without: [.loggedOut]),
+    Signs(
+      .nobodyLogsInAgain, [.pingTimeout, .connectionClosed], [.daemonEnded],
+      [.recoveryTimedOut, .rootUnwritable], without: [.loggedOut]),
     Signs(.sessionLoggedOut, [.loggedOut], [.ioErrors, .deviceOffline, .journalAborted]),
     Signs(.initiatorNameTwice, [.sessionDuel]),
   ]

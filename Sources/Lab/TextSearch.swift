@@ -27,3 +27,16 @@ extension String {
     }
   }
 }
+
+/// Joins what the firmware and the boot loader wrote across the right edge of their screen.
+struct Screen {
+  private static let columns = 80
+  private var row = ""
+
+  /// A line, with the one before it when that filled its row.
+  mutating func joined(_ line: String) -> String {
+    let whole = row.count == Self.columns ? row + line : line
+    row = line
+    return whole
+  }
+}

@@ -50,6 +50,7 @@ public struct Transcript: Sendable, Equatable {
 }
 
 extension Transcript.Line: CustomStringConvertible {
+  /// As a file has it.
   public var description: String {
     let hundredths = Int((time * 100).rounded())
     let sign = hundredths < 0 ? "-" : ""

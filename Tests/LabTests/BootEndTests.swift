@@ -8,7 +8,9 @@ import Testing
   private static let ends: [String: BootEnd.Kind?] = [
     "e-boot-lun2-uuid": .grubRescue, "e2-boot-lun2-prefix": .grubRescue,
     "lab-e-boot-on-second-lun-uuid": .grubRescue, "lab-w4-rom-lun-wrong": .noBootableDevice,
-    "lab-w6-no-cable": .noBootableDevice, "k-chap-none": .noBootableDevice,
+    "lab-w6-no-cable": .noBootableDevice, "lab-t1-dhcp-silent": .noBootableDevice,
+    "lab-v2-boot-lun-4k": .noBootableDevice, "lab-nd1-base": nil, "lab-i8-timeout-30-outage-60": .up,
+    "k-chap-none": .noBootableDevice,
     "q-target-down": .noBootableDevice,
     "d2-no-params": .emergency, "d4-sda2-usb": .emergency, "f1-sda1-stick": .emergency,
     "g4-root-hd1": .grubLegacyError, "g5-kernel-missing": .grubLegacyError,

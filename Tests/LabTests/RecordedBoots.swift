@@ -118,6 +118,15 @@ struct RecordedBoot: CustomTestStringConvertible, Sendable {
     fails(
       "lab-f2-no-params", .initramfsISCSI, .initiatorNotInInitramfs, .initiatorNotConfigured, disks: [:]),
     fails("lab-w4-rom-lun-wrong", .optionROM, .optionROMNoLU, disks: nil),
+    fails("lab-t1-dhcp-silent", .optionROM, .optionROMNoAddress, disks: nil),
+    fails("lab-v2-boot-lun-4k", .optionROM, disks: nil),
+    // systemd-networkd configures the interface anew while the system comes up.
+    Self(
+      name: "lab-nd1-base", outcome: .fails, stage: .`init`, findings: [.networkTakenFromRoot],
+      root: "/dev/sda2"),
+    Self(
+      name: "lab-i8-timeout-30-outage-60", outcome: .fails, stage: .running, findings: [.outageTooLong],
+      root: "/dev/sda2", shutdown: .lostRoot, fileSystem: .needsRecovery),
     fails("lab-w6-no-cable", .optionROM, .optionROMNoAddress, disks: nil),
     Self(
       name: "s8b-fw-150s", outcome: .fails, stage: .`init`, findings: [.firewallCutsRoot], root: "/dev/sda2"),
