@@ -11,16 +11,25 @@ extension Observation {
       let seen = Seen(episode, devices: devices)
       switch episode.kind {
       case .boot:
-        // What could not be looked at before a restart, the next boot tells.
-        if previous == .shutdown, let last = shutdowns.indices.last, shutdowns[last].outcome == .clean,
-          seen.rootNeededRecovery
+        // What could not be looked at before a restart, the next boot finds.
+        if previous == .shutdown, let last = shutdowns.indices.last, shutdowns[last].fileSystem == nil,
+          let found = seen.rootAsFound
         {
-          shutdowns[last].outcome = .lostRoot
+          shutdowns[last].fileSystem = found
+          if shutdowns[last].outcome == .clean, found != .clean { shutdowns[last].outcome = .lostRoot }
         }
         boots.append(Boot(judging: seen))
         running = seen
       case .shutdown:
-        shutdowns.append(Shutdown(judging: seen, after: running, devices: devices))
+        let shutdown = Shutdown(judging: seen, after: running, devices: devices)
+        shutdowns.append(shutdown)
+        // Nothing is said while it happens: only the check of the file system shows it.
+        if shutdown.fileSystem == .damaged, running?.has(.outageMade) == true, let last = boots.indices.last,
+          boots[last].outcome == .boots
+        {
+          (boots[last].outcome, boots[last].stage) = (.fails, .running)
+          boots[last].findings = [Finding.Code.mediumRolledBack.rawValue]
+        }
       }
       previous = episode.kind
     }
@@ -109,12 +118,14 @@ extension Seen {
     first[.dataModeRefused] ?? first[.corruption] ?? first[.rootUnwritable]
   }
 
-  /// The journal was replayed at the boot: the shutdown before had not closed the root.
-  var rootNeededRecovery: Bool {
-    episode.lines.contains { line in
+  /// In which state the boot found the root that the shutdown before had left; nil: it did not come so far.
+  var rootAsFound: FileSystemState? {
+    if has(.fsckByHand) { return .damaged }
+    let isReplayed = episode.lines.contains { line in
       line.source == .console
         && (line.text.holds("recovering journal") || line.text.holds("recovery complete"))
     }
+    return isReplayed ? .needsRecovery : has(.rootMounted) ? .clean : nil
   }
 
   /// The last thing that a boot which did not come up says.
@@ -176,12 +187,13 @@ extension Seen {
 
   /// The lines that first showed each sign, in order, with their seconds since the episode began.
   var evidence: [Transcript.Line] {
-    var lines: [Transcript.Line] = []
-    for (sign, line) in first where !Sign.untelling.contains(sign) && line.source != .lab {
-      let shown = Transcript.Line(
-        time: seconds(until: line), source: line.source, text: line.text.trimmed)
-      if !lines.contains(shown) { lines.append(shown) }
+    let telling = first.keys.filter { !Sign.untelling.contains($0) && first[$0]?.source != .lab }
+    var shown: [Transcript.Line] = []
+    for sign in telling.sorted(by: { order[$0, default: 0] < order[$1, default: 0] }) {
+      guard let line = first[sign] else { continue }
+      let read = Transcript.Line(time: seconds(until: line), source: line.source, text: line.text.trimmed)
+      if !shown.contains(read) { shown.append(read) }
     }
-    return lines.sorted { ($0.time, $0.text) < ($1.time, $1.text) }
+    return shown
   }
 }

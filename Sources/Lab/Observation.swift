@@ -26,7 +26,7 @@ public struct Observation: Sendable, Equatable {
     public var outcome: ShutdownOutcome
     /// Seconds since it was asked for.
     public var at: Double
-    /// What is on the root's disk; nil where it could not be looked at before the next boot.
+    /// What is on the root's disk, as the laboratory or else the next boot found it; nil where neither looked.
     public var fileSystem: FileSystemState?
     /// The findings for which every sign was seen.
     public var findings: [String]

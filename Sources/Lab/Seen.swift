@@ -6,6 +6,8 @@ struct Seen {
   /// The first and the last line that shows a sign, and how often it was seen since the machine was up.
   private(set) var first: [Sign: Transcript.Line] = [:]
   private(set) var last: [Sign: Transcript.Line] = [:]
+  /// Which sign was seen before which.
+  private(set) var order: [Sign: Int] = [:]
   private var countSinceUp: [Sign: Int] = [:]
 
   private(set) var names = DiskNames()
@@ -117,7 +119,10 @@ struct Seen {
   }
 
   private mutating func note(_ sign: Sign, _ line: Transcript.Line) {
-    if first[sign] == nil { first[sign] = line }
+    if first[sign] == nil {
+      first[sign] = line
+      order[sign] = order.count
+    }
     last[sign] = line
     if has(.up) { countSinceUp[sign, default: 0] += 1 }
   }
@@ -175,8 +180,8 @@ struct Seen {
     else { return }
     guard let disk = rootDisk else { return note(.rootDiskAbsent, line) }
     let real = "\(disk)\(root.partition)"
-    // A LU that is there and has no such partition, as the kernel reads it, does not hold the root.
-    let found = names.partitions[disk] ?? (shell.sizes.isEmpty ? [real] : Array(shell.sizes.keys))
+    // A LU that is there and has no such partition does not hold the root: the kernel may drop one that it has named.
+    let found = shell.sizes.isEmpty ? names.partitions[disk] ?? [real] : Array(shell.sizes.keys)
     guard found.contains(real) else { return note(.rootDiskAbsent, line) }
     if let node = name.after("/dev/"), !name.holds("/dev/disk/") {
       if node != real { note(.rootElsewhere, line) }

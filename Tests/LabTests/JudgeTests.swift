@@ -7,7 +7,7 @@ import Testing
 @Suite struct JudgeTests {
   @Test("a recorded boot is judged as the one who watched it did", arguments: RecordedBoot.all)
   func aRecordedBootIsJudged(recorded: RecordedBoot) throws {
-    let observation = Observation(judging: try recorded.transcript(), devices: RecordedBoot.devices)
+    let observation = Observation(judging: try recorded.transcript(), devices: recorded.devices)
     let boot = try #require(observation.boots.first)
     #expect(observation.boots.count == 1)
     #expect(boot.outcome == recorded.outcome)

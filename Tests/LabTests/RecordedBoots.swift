@@ -16,6 +16,8 @@ struct RecordedBoot: CustomTestStringConvertible, Sendable {
   var disks: [String: String]? = ["sda": "LUN 1"]
   var shutdown: ShutdownOutcome?
   var fileSystem: FileSystemState?
+  /// Which LU has the root.
+  var lun = 1
 
   var testDescription: String { name }
 
@@ -26,13 +28,19 @@ struct RecordedBoot: CustomTestStringConvertible, Sendable {
   }
 
   /// The disks that any of the recorded machines had.
-  static let devices = DeviceTable(
-    [
-      .init(name: "LUN 1", place: .lu(target: "iqn.2024-01.lab:disk", lun: 1), bytes: 1600 << 20),
-      .init(name: "LUN 2", place: .lu(target: "iqn.2024-01.lab:disk", lun: 2), bytes: 300 << 20),
-      .init(name: "LUN 3", place: .lu(target: "iqn.2024-01.lab:disk", lun: 3), bytes: 400 << 20),
-      .init(name: "usb0", place: .usb, bytes: 64 << 20),
-    ], root: .init(lun: 1, partition: 2))
+  static let devices = devices(rootOn: 1)
+
+  private static func devices(rootOn lun: Int) -> DeviceTable {
+    DeviceTable(
+      [
+        .init(name: "LUN 1", place: .lu(target: "iqn.2024-01.lab:disk", lun: 1), bytes: 1600 << 20),
+        .init(name: "LUN 2", place: .lu(target: "iqn.2024-01.lab:disk", lun: 2), bytes: 300 << 20),
+        .init(name: "LUN 3", place: .lu(target: "iqn.2024-01.lab:disk", lun: 3), bytes: 400 << 20),
+        .init(name: "usb0", place: .usb, bytes: 64 << 20),
+      ], root: .init(lun: lun, partition: 2))
+  }
+
+  var devices: DeviceTable { Self.devices(rootOn: lun) }
 
   /// It came up with this root, and went down clean.
   static func boots(_ name: String, root: String = "/dev/sda2", disks: [String: String] = ["sda": "LUN 1"])
@@ -120,6 +128,10 @@ struct RecordedBoot: CustomTestStringConvertible, Sendable {
     fails("lab-w4-rom-lun-wrong", .optionROM, .optionROMNoLU, disks: nil),
     fails("lab-t1-dhcp-silent", .optionROM, .optionROMNoAddress, disks: nil),
     fails("lab-v2-boot-lun-4k", .optionROM, disks: nil),
+    // The root's LU has blocks of 4096 bytes, and the partition table counts in 512.
+    Self(
+      name: "lab-v3-root-lun-4k", outcome: .fails, stage: .rootMount, findings: [.rootDiskMissing],
+      disks: ["sda": "LUN 1", "sdb": "LUN 2"], lun: 2),
     // systemd-networkd configures the interface anew while the system comes up.
     Self(
       name: "lab-nd1-base", outcome: .fails, stage: .`init`, findings: [.networkTakenFromRoot],

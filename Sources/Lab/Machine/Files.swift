@@ -27,6 +27,22 @@ enum Files {
     }
   }
 
+  /// The names in a folder.
+  static func names(in folder: String) throws(LabError) -> [String] {
+    guard let stream = opendir(folder) else {
+      throw LabError("\(folder): \(String(cString: strerror(errno)))")
+    }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+
   /// Makes a folder and those it is in.
   static func makeFolder(_ path: String) throws(LabError) {
     var place = path.hasPrefix("/") ? "" : "."

@@ -65,37 +65,43 @@ public struct LabFolder: Sendable {
     if access(file(lun), F_OK) != 0 {
       try self.lun("create", store, lun, "--from", "\(path)/images/\(image).img", "--raw")
     }
+    // Clones of an image of an older recipe keep what they share with it.
+    let other = try Files.names(in: mountpoint).filter { name in
+      name.hasPrefix("\(image)-") && name != lun && name.count == lun.count && !name.contains("@")
+    }
+    for name in other { _ = try? self.lun("delete", store, name, "--snapshots") }
     if access(file("\(lun)@clean"), F_OK) != 0 { try self.lun("snapshot", store, "\(lun)@clean") }
     return "\(lun)@clean"
   }
 }
 
-/// Holds the store mounted for as long as it lives.
+/// Keeps the store of a laboratory mounted for as long as it lives.
+///
+/// Several programs may have one at a time: each holds a lock that others may hold too, and who finds itself alone at the
+/// end unmounts.
 public final class LabMount {
   private let folder: LabFolder
-  private let daemon: Tool?
+  private let lock: Int32
 
-  /// Mounts the store of a laboratory, unless it is mounted.
+  /// Mounts the store, unless it is mounted.
   public init(_ folder: LabFolder) throws(LabError) {
     self.folder = folder
     try Files.makeFolder(folder.mountpoint)
-    let mark = folder.file("mark")
+    lock = open("\(folder.path)/.mount.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    guard lock >= 0 else { throw LabError("\(folder.path): \(String(cString: strerror(errno)))") }
+    flock(lock, LOCK_EX)
+    // A LUN that shows whether the store is mounted.
     if access(folder.store, F_OK) != 0 { try folder.lun("create", folder.store, "mark", "--size", "1M") }
-    guard access(mark, F_OK) != 0 else {
-      daemon = nil
-      return
+    if access(folder.file("mark"), F_OK) != 0 {
+      // The mount of a program that was killed is there, and nobody answers.
+      if errno == ENOTCONN { try Tool.run(["umount", "--lazy", folder.mountpoint]) }
+      try folder.lun("mount", folder.store, folder.mountpoint)
     }
-    let words = [folder.fuseLun, "mount", "--foreground", folder.store, folder.mountpoint]
-    let daemon = try Tool(words, log: "\(folder.path)/mount.log")
-    self.daemon = daemon
-    let limit = monotonic() + 30
-    while access(mark, F_OK) != 0 {
-      guard daemon.isRunning, monotonic() < limit else {
-        throw LabError("the store \(folder.store) cannot be mounted; see \(folder.path)/mount.log")
-      }
-      usleep(20_000)
-    }
+    flock(lock, LOCK_SH)
   }
 
-  deinit { daemon?.kill(SIGTERM) }
+  deinit {
+    if flock(lock, LOCK_EX | LOCK_NB) == 0 { _ = try? Tool.run(["umount", folder.mountpoint]) }
+    close(lock)
+  }
 }

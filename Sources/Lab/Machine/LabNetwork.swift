@@ -21,7 +21,8 @@ final class LabNetwork {
   init(_ plan: LabPlan, folder: String) throws(LabError) {
     self.plan = plan
     self.folder = folder
-    name = "bootsim-lab-\(getpid())"
+    name = "\(Self.prefix)\(getpid())"
+    try Self.sweep()
     try Tool.run(["ip", "netns", "add", name])
     try ip("link", "set", "lo", "up")
     try ip("link", "add", "br0", "type", "bridge")
@@ -38,6 +39,19 @@ final class LabNetwork {
   }
 
   deinit { end() }
+
+  private static let prefix = "bootsim-lab-"
+
+  /// Removes the namespaces of programs that were killed.
+  private static func sweep() throws(LabError) {
+    for line in try Tool.run(["ip", "netns", "list"]).split(separator: "\n") {
+      let name = line.prefix { $0 != " " }
+      guard name.hasPrefix(prefix), let process = pid_t(name.dropFirst(prefix.count)) else { continue }
+      if kill(process, 0) != 0 || process == getpid() {
+        try Tool.run(["ip", "netns", "delete", String(name)])
+      }
+    }
+  }
 
   /// A command line that runs in the namespace.
   func inside(_ words: [String]) -> [String] { ["nsenter", "--net=/run/netns/\(name)", "--"] + words }

@@ -23,10 +23,12 @@ extension LabRun {
     case .attach(let name):
       guard let disk = disk(name, attached: true) else { return true }
       try machine?.attach(disk, file: folder.file(disks.name(disk)))
-      try settle(8)
+      if isAlone { try pump(for: 20, untilSaid: "] Attached SCSI") }
+      try settle(3)
     case .detach(let name):
       guard let disk = disk(name, attached: false) else { return true }
       try machine?.detach(disk)
+      if isAlone { try pump(for: 20, untilSaid: "USB disconnect") }
       try settle(3)
     case .service(let action, let name):
       try type(plan.isSysV ? "/etc/init.d/\(name) \(action)" : "systemctl \(action) \(name)", limit: 200)
@@ -134,6 +136,8 @@ extension LabRun {
   /// Waits until the sessions are logged in, or as long as it may take to see that they are not.
   func settle(_ seconds: Double) throws(LabError) {
     let limit = record.now + seconds
+    // What was just done shows after a moment: iscsid logs in again two seconds after its start.
+    try pump(for: min(3, seconds)) { false }
     while record.now < limit, machine?.isOn == true {
       // Nothing of this needs the root: a shell that is in memory, and a busybox that is.
       let answer = try type("/run/busybox cat /sys/class/iscsi_session/session*/state", limit: 10)

@@ -156,19 +156,11 @@ public final class LabRun {
   /// At the initramfs' shell: what there is and what there is not.
   private func ask() throws(LabError) {
     record.add(.probing)
-    let questions = [
-      "cat /proc/cmdline", "cat /proc/partitions", "ls -l /dev/disk/by-path /dev/disk/by-uuid",
-      "cat /proc/modules",
-      "ip addr", "ls -d /sys/firmware/ibft/*", "ls /sys/class/iscsi_session", "ls -l /sys/block",
-    ]
-    for (index, question) in questions.enumerated() {
+    for (index, question) in ShellAnswers.questions.enumerated() {
       // The shell echoes: only its own arithmetic writes the mark as it is looked for.
       let mark = "asked-\(index + 7)00"
-      var isAnswered = false
-      seen = { if $0.contains(mark) { isAnswered = true } }
       machine?.console.send("\(question); echo asked-$((\(index + 7)*100))\n")
-      _ = try pump(for: 10) { isAnswered }
-      seen = { _ in }
+      try pump(for: 10, untilSaid: mark)
     }
     record.add(.probed)
   }
@@ -259,6 +251,14 @@ public final class LabRun {
         return isDone()
       }
     }
+  }
+
+  /// Takes in what the machine says until a line of the console has a text, or so many seconds are over.
+  func pump(for seconds: Double, untilSaid text: String) throws(LabError) {
+    var isSaid = false
+    seen = { if $0.contains(text) { isSaid = true } }
+    try pump(for: seconds) { isSaid }
+    seen = { _ in }
   }
 
   private func listen() throws(LabError) {

@@ -8,6 +8,7 @@ public struct LabError: Error, CustomStringConvertible, Equatable {
   /// An error with its message.
   public init(_ message: String) { self.message = message }
 
+  /// The message.
   public var description: String { message }
 }
 

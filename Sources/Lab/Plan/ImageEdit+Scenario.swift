@@ -19,7 +19,9 @@ extension ImageEdit {
       switch scenario.files.node(path) {
       case .file([]): files.append((translated(path), .presence))
       case .file(let bytes):
-        let text = translated(String(decoding: bytes, as: UTF8.self))
+        var text = translated(String(decoding: bytes, as: UTF8.self))
+        // A scenario's list of lines has no line end after the last; a file has.
+        if text.last?.isNewline == false { text += "\n" }
         files.append((translated(path), .text(Self.isMenu(path) ? Self.seen(text) : text)))
       case .link(let target): files.append((translated(path), .link(translated(target))))
       case .directory, nil: break

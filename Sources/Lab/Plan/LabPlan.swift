@@ -5,94 +5,94 @@ import Sim
 /// A pure value, made from the scenario by ``init(_:profile:image:kernel:)``; ``LabRun`` carries it out.
 public struct LabPlan: Sendable, Equatable {
   /// The image recipe whose disk the machine's disks are clones of: the scenario's profile.
-  public var image: String
+  var image: String
   /// MiB.
-  public var memory: Int
+  var memory: Int
   /// Virtual processors.
-  public var processors: Int
+  var processors: Int
   /// In the order of the bus.
-  public var adapters: [Adapter]
+  var adapters: [Adapter]
   /// What iPXE is told to do; nil: no adapter has a configured boot ROM.
-  public var script: String?
+  var script: String?
   /// A DHCP server answers on the machine's network.
-  public var hasDHCP: Bool
+  var hasDHCP: Bool
   /// The boot ROM has an address of its own.
-  public var hasStaticROM: Bool { script?.contains("set net0/ip ") == true }
+  var hasStaticROM: Bool { script?.contains("set net0/ip ") == true }
   /// The changes of the image from which every disk is then cloned.
-  public var edit: ImageEdit
+  var edit: ImageEdit
   /// The targets, with their LUs.
-  public var targets: [Target]
+  var targets: [Target]
   /// Disks that are not behind iSCSI.
-  public var disks: [Disk]
+  var disks: [Disk]
   /// What is done, in order.
-  public var story: [StoryStep]
+  var story: [StoryStep]
   /// The system's own shutdown program and service manager are sysvinit's.
-  public var isSysV: Bool
+  var isSysV: Bool
 
   /// A network adapter.
-  public struct Adapter: Sendable, Equatable {
+  struct Adapter: Sendable, Equatable {
     /// The scenario's name.
-    public var name: String
+    var name: String
     /// QEMU's model.
-    public var model: String
-    public var mac: String
+    var model: String
+    var mac: String
     /// The PCI slot, which names the interface: 3 for ens3.
-    public var slot: Int
+    var slot: Int
     /// Its place in the boot order, from 0; nil: the firmware does not boot from it.
-    public var bootIndex: Int?
+    var bootIndex: Int?
     /// A cable is plugged in.
-    public var hasCable: Bool
+    var hasCable: Bool
   }
 
   /// What is on a disk or LU.
-  public struct Medium: Sendable, Equatable {
+  struct Medium: Sendable, Equatable {
     /// The partitions of the image that are kept, by number; nil: not a clone of the image.
-    public var kept: [Int]?
+    var kept: [Int]?
     /// Bytes; of no meaning for a clone, which is as large as the image.
-    public var size: Int64
+    var size: Int64
     /// Partitions that are made anew, in the order of their numbers.
-    public var made: [PartitionSpec]
+    var made: [PartitionSpec]
     /// What is in the first sector.
-    public var bootCode: DiskContent.BootCode
+    var bootCode: DiskContent.BootCode
   }
 
   /// A disk that is not behind iSCSI.
-  public struct Disk: Sendable, Equatable {
+  struct Disk: Sendable, Equatable {
     /// The scenario's name.
-    public var name: String
-    public var bus: DiskSpec.Bus
-    public var medium: Medium
+    var name: String
+    var bus: DiskSpec.Bus
+    var medium: Medium
     /// There when the story begins.
-    public var isAttached: Bool
+    var isAttached: Bool
     /// Its place in the boot order, from 0.
-    public var bootIndex: Int?
+    var bootIndex: Int?
   }
 
   /// A logical unit.
-  public struct Unit: Sendable, Equatable {
-    public var lun: Int
-    public var medium: Medium
+  struct Unit: Sendable, Equatable {
+    var lun: Int
+    var medium: Medium
     /// Reports a volatile write cache.
-    public var hasWriteCache: Bool
+    var hasWriteCache: Bool
     /// Bytes; nil: 512.
-    public var blockSize: Int?
+    var blockSize: Int?
   }
 
   /// An iSCSI target.
-  public struct Target: Sendable, Equatable {
-    public var iqn: String
+  struct Target: Sendable, Equatable {
+    var iqn: String
     /// IPv4 address of its portal.
-    public var address: String
-    public var port: Int
-    public var chap: Credentials?
+    var address: String
+    var port: Int
+    var chap: Credentials?
     /// Initiator names admitted; nil: all.
-    public var acl: [String]?
+    var acl: [String]?
     /// Sessions at one time; nil: no limit.
-    public var maxSessions: Int?
+    var maxSessions: Int?
     /// How long the session of an initiator that went away still counts; nil: for ever.
-    public var dropsDeadSessionsAfter: Delay?
-    public var isRunning: Bool
-    public var units: [Unit]
+    var dropsDeadSessionsAfter: Delay?
+    var isRunning: Bool
+    var units: [Unit]
   }
 }
 
@@ -120,9 +120,9 @@ public struct OutOfReach: Error, Equatable, CustomStringConvertible {
 }
 
 /// Changes of the image's files, before the machine is first switched on.
-public struct ImageEdit: Sendable, Equatable {
+struct ImageEdit: Sendable, Equatable {
   /// A file that is put in place.
-  public enum File: Sendable, Equatable {
+  enum File: Sendable, Equatable {
     case text(String)
     case link(String)
     /// A program that the scenario only says is there: it has to be in the image already, or an empty file is made.
@@ -130,28 +130,28 @@ public struct ImageEdit: Sendable, Equatable {
   }
 
   /// By path, sorted.
-  public var files: [(path: String, file: File)]
+  var files: [(path: String, file: File)]
   /// Paths that are removed.
-  public var removed: [String]
+  var removed: [String]
   /// The initramfs is made again afterwards, since what it is made from was changed.
-  public var rebuilds: Bool
+  var rebuilds: Bool
   /// Modules that the initramfs has besides.
-  public var addedModules: [String]
+  var addedModules: [String]
   /// Modules that the initramfs does not have.
-  public var omittedModules: [String]
+  var omittedModules: [String]
   /// The boot code of the disk that the option ROM shows, where it is not the image's own.
-  public var grub: GrubInstallation?
+  var grub: GrubInstallation?
   /// There is no boot code, or one without a loader.
-  public var bootCode: DiskContent.BootCode
+  var bootCode: DiskContent.BootCode
 
   /// Nothing to do.
-  public var isEmpty: Bool {
+  var isEmpty: Bool {
     files.isEmpty && removed.isEmpty && !rebuilds && addedModules.isEmpty && omittedModules.isEmpty
       && grub == nil
       && bootCode == .grub
   }
 
-  public static func == (left: Self, right: Self) -> Bool {
+  static func == (left: Self, right: Self) -> Bool {
     left.files.elementsEqual(right.files) { $0.path == $1.path && $0.file == $1.file }
       && left.removed == right.removed
       && left.rebuilds == right.rebuilds && left.addedModules == right.addedModules
