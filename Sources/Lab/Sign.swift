@@ -14,6 +14,7 @@ enum Sign: String, CaseIterable, Sendable {
   case iscsiTransport, iscsistartRuns, loginTried, sessionUp, iscsidStarts, iscsidDoesNotStart
   case noBootEntry, portalRefuses, targetNotFound, notAdmitted, sessionRefused, chapRefused, noRecords
   case rootNotThere, initqueueTimeout, initramfsShell, dracutEmergency, fileSystemUnknown, noInit
+  case partitionBeyondEnd
   // The system's own init.
   case initStarts, emergency, mountFailed, deviceTimedOut, fsckByHand, initHasNothing
   case firewallTouched, up
@@ -96,6 +97,7 @@ enum Sign: String, CaseIterable, Sendable {
     case .sessionRefused: [["login rejected: target error (03/0"], ["(02/06)"], ["too many connections"]]
     case .chapRefused: [["Login failed to authenticate"], ["Initiator failed authentication"], ["(02/01)"]]
     case .noRecords: [["iscsiadm: No records found"]]
+    case .partitionBeyondEnd: [["is beyond EOD, truncated"]]
     case .rootNotThere: [["ALERT!", "does not exist"], ["Warning: /dev/", "does not exist"]]
     case .initqueueTimeout: [["dracut-initqueue: timeout, still waiting"]]
     case .initramfsShell: [["(initramfs)"]]

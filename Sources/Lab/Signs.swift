@@ -99,7 +99,11 @@ struct Signs {
     Signs(.fileSystemDriverMissing, [.fileSystemUnknown], without: [.initStarts]),
     Signs(
       .rootDeviceRenamed, [.rootNotThere, .initqueueTimeout, .noInit, .noRootForKernel], [.rootElsewhere]),
-    Signs(.rootNotFoundByName, [.rootNotThere, .initqueueTimeout], [.rootNameUnknown]),
+    Signs(
+      .partitionTableMisread, [.rootNotThere, .initqueueTimeout], [.partitionBeyondEnd], [.rootNameUnknown]),
+    Signs(
+      .rootNotFoundByName, [.rootNotThere, .initqueueTimeout], [.rootNameUnknown],
+      without: [.partitionBeyondEnd]),
     // The system's own init.
     Signs(
       .fstabDeviceRenamed, [.initStarts], [.mountFailed, .deviceTimedOut], [.emergency],

@@ -19,6 +19,8 @@ struct Inventory: Sendable {
     var attachedAtStart: Bool
     /// Bytes of a logical block.
     var blockSize = 512
+    /// Partitions that are on it and that nobody finds.
+    var misread: [PartitionSpec] = []
 
     var target: Int? { if case .lu(let target, _) = place { target } else { nil } }
     var lun: Int? { if case .lu(_, let lun) = place { lun } else { nil } }
@@ -57,7 +59,7 @@ struct Inventory: Sendable {
             name: scenario.targets.count == 1 ? "LUN \(unit.lun)" : "\(target.iqn) LUN \(unit.lun)",
             place: .lu(target: index, lun: unit.lun), content: Self.seen(unit),
             settles: Delay(earliest: 0, latest: 0), writeCache: unit.writeCache, attachedAtStart: false,
-            blockSize: unit.blockSize))
+            blockSize: unit.blockSize, misread: unit.blockSize == 512 ? [] : unit.content.partitions))
       }
     }
     self.disks = disks

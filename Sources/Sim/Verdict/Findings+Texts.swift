@@ -225,6 +225,13 @@ extension Finding.Code {
         "sd letters are given in the order in which disks are discovered. A stick that comes or goes, a local disk, an IDE disk that became a LU: the name in root= leads elsewhere or nowhere.",
         "ALERT!  /dev/sdX2 does not exist. / VFS: Cannot open root device",
         "root=UUID=... or LABEL=..., in the menu and in fstab.", ["S-13", "S-29", "S-32", "lab c", "lab g2"])
+    case .partitionTableMisread:
+      return text(
+        "the kernel finds no partitions where the root's are",
+        "A partition table counts in blocks of the disk. It was written for blocks of 512 bytes, and the LU has blocks of 4096: every partition begins eight times as far in.",
+        "sdb: p2 start 3276800 is beyond EOD, truncated",
+        "Serve the LU with the blocks that it was partitioned with, or partition it anew and copy the files.",
+        ["F-09", "lab v3"])
     case .rootNotFoundByName:
       return text(
         "no file system has the UUID or label of root=",

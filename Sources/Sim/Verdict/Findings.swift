@@ -37,6 +37,7 @@ public struct Finding: Sendable {
     case rootDiskMissing = "root-disk-missing"
     case fileSystemDriverMissing = "file-system-driver-missing"
     case rootDeviceRenamed = "root-device-renamed"
+    case partitionTableMisread = "partition-table-misread"
     case rootNotFoundByName = "root-not-found-by-name"
     case fstabDeviceRenamed = "fstab-device-renamed"
     case fstabDeviceMissing = "fstab-device-missing"

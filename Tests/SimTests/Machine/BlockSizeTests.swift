@@ -18,7 +18,7 @@ struct BlockSizeTests {
     rig.scenario.targets[0].luns[0].content.partitions.remove(at: 1)
     second.lun = 2
     second.content.partitions.remove(at: 0)
-    for (blockSize, expected) in [(512, "boots"), (4096, "fails: root-mount root-disk-missing")] {
+    for (blockSize, expected) in [(512, "boots"), (4096, "fails: root-mount partition-table-misread")] {
       second.blockSize = blockSize
       rig.scenario.targets[0].luns = [rig.scenario.targets[0].luns[0], second]
       #expect(rig.explored().summary == expected, "\(blockSize)")
