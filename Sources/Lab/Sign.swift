@@ -3,7 +3,7 @@ enum Sign: String, CaseIterable, Sendable {
   // Firmware and option ROM.
   case biosStarts, localDiskBoots, bootFailed, nothingBootable
   case romStarts, romWithoutAddress, romWithoutTarget
-  case sanUnreachable, sanLoginRefused, sanWithoutLU, sanRegistered, sanBoots, sanBootFailed
+  case sanUnreachable, sanLoginRefused, sanWithoutLU, sanRegistered, sanBoots, sanBootFailed, sanUnreadable
   // Boot loader.
   case grubLoads, grubRescue, grubPrompt, grubNoDevice, grubNoFileSystem, grubNoFile, grubAnyKey
   case legacyStarts, legacyMenu, legacyNoDisk, legacyNoFileSystem, legacyNoFile, legacyExplains
@@ -56,6 +56,7 @@ enum Sign: String, CaseIterable, Sendable {
     case .sanRegistered: [["Registered SAN device"]]
     case .sanBoots: [["Booting from SAN device"]]
     case .sanBootFailed: [["Boot from SAN device", "failed"]]
+    case .sanUnreadable: [["Boot from SAN device", "failed", "Input/output error"]]
     case .grubLoads: [["GRUB loading"], ["GRUB Loading stage"], ["Welcome to GRUB"], ["GNU GRUB  version"]]
     case .grubRescue: [["grub rescue>"]]
     case .grubPrompt: [["grub> "]]
