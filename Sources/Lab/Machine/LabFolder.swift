@@ -32,6 +32,13 @@ public struct LabFolder: Sendable {
     try Tool.run([fuseLun] + words, allowing: fine)
   }
 
+  /// Of several that come at once, one goes on, and the others when it has closed this: they find what it has made.
+  func turn() -> Int32 {
+    let lock = open("\(path)/.turn.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    flock(lock, LOCK_EX)
+    return lock
+  }
+
   /// The names of the images that there are recipes for.
   public func images() throws(LabError) -> [String] {
     try Tool.run(["\(recipes)/build", "--list"]).split(separator: "\n").map(String.init)
@@ -54,10 +61,8 @@ public struct LabFolder: Sendable {
   ///
   /// - Returns: the name of the snapshot to clone.
   public func prepare(_ image: String) throws(LabError) -> String {
-    // Two that come at once: the second finds what the first has made.
-    let lock = open("\(path)/.prepare.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-    defer { close(lock) }
-    flock(lock, LOCK_EX)
+    let turn = turn()
+    defer { close(turn) }
     try build(image)
     let recipe = try info(image).first { $0.name == "recipe" }?.version ?? "unknown"
     // An image of another recipe is another LUN: clones of the older one may still be in use.
@@ -81,15 +86,14 @@ public struct LabFolder: Sendable {
 /// end unmounts.
 public final class LabMount {
   private let folder: LabFolder
-  private let lock: Int32
+  private let use: Int32
 
   /// Mounts the store, unless it is mounted.
   public init(_ folder: LabFolder) throws(LabError) {
     self.folder = folder
     try Files.makeFolder(folder.mountpoint)
-    lock = open("\(folder.path)/.mount.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-    guard lock >= 0 else { throw LabError("\(folder.path): \(String(cString: strerror(errno)))") }
-    flock(lock, LOCK_EX)
+    let turn = folder.turn()
+    defer { close(turn) }
     // A LUN that shows whether the store is mounted.
     if access(folder.store, F_OK) != 0 { try folder.lun("create", folder.store, "mark", "--size", "1M") }
     if access(folder.file("mark"), F_OK) != 0 {
@@ -97,11 +101,15 @@ public final class LabMount {
       if errno == ENOTCONN { try Tool.run(["umount", "--lazy", folder.mountpoint]) }
       try folder.lun("mount", folder.store, folder.mountpoint)
     }
-    flock(lock, LOCK_SH)
+    use = open("\(folder.path)/.use.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    guard use >= 0 else { throw LabError("\(folder.path): \(String(cString: strerror(errno)))") }
+    flock(use, LOCK_SH)
   }
 
   deinit {
-    if flock(lock, LOCK_EX | LOCK_NB) == 0 { _ = try? Tool.run(["umount", folder.mountpoint]) }
-    close(lock)
+    let turn = folder.turn()
+    if flock(use, LOCK_EX | LOCK_NB) == 0 { _ = try? Tool.run(["umount", folder.mountpoint]) }
+    close(use)
+    close(turn)
   }
 }

@@ -24,6 +24,9 @@ public final class LabRun {
   /// The last end that was seen, and when the console last said anything.
   private var end: BootEnd.Kind?
   private var lastHeard = 0.0
+  private enum Restart { case none, asked, done }
+  /// Whether the machine is to restart, and whether its firmware has started since.
+  private var restart = Restart.none
   private var clue = StageClue()
   /// What happens when a stage of the next boot or shutdown begins.
   var armed: [(stage: Stage, action: () throws(LabError) -> Void)] = []
@@ -174,6 +177,7 @@ public final class LabRun {
     shutdowns += 1
     begin()
     record.add(.shutdownAsked(shutdown: shutdowns))
+    restart = restarting ? .asked : .none
     for (index, armed) in armed.enumerated().reversed() where armed.stage == .shutdown {
       self.armed.remove(at: index)
       try armed.action()
@@ -183,7 +187,7 @@ public final class LabRun {
     let limit = max(240, 1.5 * usual + 60)
     let began = monotonic()
     let ended = try pump(for: limit) { [self] in
-      !machine.isOn || isStuck || restarting && clue.stage == .firmware
+      !machine.isOn || isStuck || restart == .done
     }
     if !machine.isOn {
       record.add(.off)
@@ -194,14 +198,13 @@ public final class LabRun {
       record.add(.gaveUp(seconds: Int(monotonic() - began)))
       return false
     }
-    boots += 1
-    record.add(.restarted(boot: boots))
     return try watchBoot()
   }
 
   private func begin() {
     watch = BootEnd()
     end = nil
+    restart = .none
     clue = StageClue()
   }
 
@@ -287,6 +290,12 @@ public final class LabRun {
       || line.contains("A stop job is running")
     {
       return
+    }
+    if restart == .asked, line.contains("SeaBIOS (version") {
+      boots += 1
+      begin()
+      restart = .done
+      record.add(.restarted(boot: boots))
     }
     record.add(.console, line)
     seen(line)

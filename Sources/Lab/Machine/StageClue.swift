@@ -13,7 +13,7 @@ struct StageClue {
     ("Started iscsid.service", .initramfsISCSI),
     ("EXT4-fs (", .rootMount), ("does not exist.  Dropping to a shell", .rootMount),
     ("INIT: version", .`init`),
-    ("Welcome to ", .`init`), ("==LAB-REPORT", .running),
+    ("Welcome to Debian", .`init`), ("==LAB-REPORT", .running),
   ]
 
   /// Looks at a line of the console; the stage, if one begins that is later than those before.
