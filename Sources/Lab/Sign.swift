@@ -3,7 +3,7 @@ enum Sign: String, CaseIterable, Sendable {
   // Firmware and option ROM.
   case biosStarts, localDiskBoots, bootFailed, nothingBootable
   case romStarts, romWithoutAddress, romWithoutTarget
-  case sanUnreachable, sanLoginRefused, sanWithoutLU, sanRegistered, sanBoots, sanBootFailed
+  case sanUnreachable, sanLoginRefused, sanWithoutLU, sanRegistered, sanBoots, sanBootFailed, sanUnreadable
   // Boot loader.
   case grubLoads, grubRescue, grubPrompt, grubNoDevice, grubNoFileSystem, grubNoFile, grubAnyKey
   case legacyStarts, legacyMenu, legacyNoDisk, legacyNoFileSystem, legacyNoFile, legacyExplains
@@ -14,6 +14,7 @@ enum Sign: String, CaseIterable, Sendable {
   case iscsiTransport, iscsistartRuns, loginTried, sessionUp, iscsidStarts, iscsidDoesNotStart
   case noBootEntry, portalRefuses, targetNotFound, notAdmitted, sessionRefused, chapRefused, noRecords
   case rootNotThere, initqueueTimeout, initramfsShell, dracutEmergency, fileSystemUnknown, noInit
+  case partitionBeyondEnd
   // The system's own init.
   case initStarts, emergency, mountFailed, deviceTimedOut, fsckByHand, initHasNothing
   case firewallTouched, up
@@ -55,6 +56,7 @@ enum Sign: String, CaseIterable, Sendable {
     case .sanRegistered: [["Registered SAN device"]]
     case .sanBoots: [["Booting from SAN device"]]
     case .sanBootFailed: [["Boot from SAN device", "failed"]]
+    case .sanUnreadable: [["Boot from SAN device", "failed", "Input/output error"]]
     case .grubLoads: [["GRUB loading"], ["GRUB Loading stage"], ["Welcome to GRUB"], ["GNU GRUB  version"]]
     case .grubRescue: [["grub rescue>"]]
     case .grubPrompt: [["grub> "]]
@@ -96,6 +98,7 @@ enum Sign: String, CaseIterable, Sendable {
     case .sessionRefused: [["login rejected: target error (03/0"], ["(02/06)"], ["too many connections"]]
     case .chapRefused: [["Login failed to authenticate"], ["Initiator failed authentication"], ["(02/01)"]]
     case .noRecords: [["iscsiadm: No records found"]]
+    case .partitionBeyondEnd: [["is beyond EOD, truncated"]]
     case .rootNotThere: [["ALERT!", "does not exist"], ["Warning: /dev/", "does not exist"]]
     case .initqueueTimeout: [["dracut-initqueue: timeout, still waiting"]]
     case .initramfsShell: [["(initramfs)"]]

@@ -49,6 +49,7 @@ struct Signs {
     Signs(.optionROMTargetUnreachable, [.sanUnreachable], without: [.sanRegistered]),
     Signs(.optionROMLoginRefused, [.sanLoginRefused], without: [.sanRegistered, .sanUnreachable]),
     Signs(.optionROMNoLU, [.sanWithoutLU], without: [.sanRegistered]),
+    Signs(.optionROMBlockSize, [.sanRegistered], [.sanUnreadable], without: [.grubLoads]),
     // Boot loader.
     Signs(.bootFilesNotVisible, [.grubRescue], [.grubNoDevice, .grubNoFileSystem]),
     Signs(
@@ -94,11 +95,15 @@ struct Signs {
     Signs(.initiatorNotAdmitted, [.targetNotFound], [.sanRegistered], without: [.sessionUp]),
     Signs(.sessionLimit, [.sessionRefused], without: [.sessionUp]),
     Signs(.chapRefused, [.chapRefused], without: [.sessionUp]),
-    Signs(.rootDiskMissing, [.rootNotThere, .initqueueTimeout], [.rootDiskAbsent]),
+    Signs(
+      .rootDiskMissing, [.rootNotThere, .initqueueTimeout], [.rootDiskAbsent], without: [.partitionBeyondEnd]),
     Signs(.fileSystemDriverMissing, [.fileSystemUnknown], without: [.initStarts]),
     Signs(
       .rootDeviceRenamed, [.rootNotThere, .initqueueTimeout, .noInit, .noRootForKernel], [.rootElsewhere]),
-    Signs(.rootNotFoundByName, [.rootNotThere, .initqueueTimeout], [.rootNameUnknown]),
+    Signs(.partitionTableMisread, [.rootNotThere, .initqueueTimeout], [.partitionBeyondEnd]),
+    Signs(
+      .rootNotFoundByName, [.rootNotThere, .initqueueTimeout], [.rootNameUnknown],
+      without: [.partitionBeyondEnd]),
     // The system's own init.
     Signs(
       .fstabDeviceRenamed, [.initStarts], [.mountFailed, .deviceTimedOut], [.emergency],

@@ -127,10 +127,10 @@ struct RecordedBoot: CustomTestStringConvertible, Sendable {
       "lab-f2-no-params", .initramfsISCSI, .initiatorNotInInitramfs, .initiatorNotConfigured, disks: [:]),
     fails("lab-w4-rom-lun-wrong", .optionROM, .optionROMNoLU, disks: nil),
     fails("lab-t1-dhcp-silent", .optionROM, .optionROMNoAddress, disks: nil),
-    fails("lab-v2-boot-lun-4k", .optionROM, disks: nil),
+    fails("lab-v2-boot-lun-4k", .optionROM, .optionROMBlockSize, disks: nil),
     // The root's LU has blocks of 4096 bytes, and the partition table counts in 512.
     Self(
-      name: "lab-v3-root-lun-4k", outcome: .fails, stage: .rootMount, findings: [.rootDiskMissing],
+      name: "lab-v3-root-lun-4k", outcome: .fails, stage: .rootMount, findings: [.partitionTableMisread],
       disks: ["sda": "LUN 1", "sdb": "LUN 2"], lun: 2),
     // systemd-networkd configures the interface anew while the system comes up.
     Self(

@@ -35,7 +35,7 @@ final class LabNetwork {
       try ip("tuntap", "add", "tap\(adapter.slot)", "mode", "tap")
       try ip("link", "set", "tap\(adapter.slot)", "master", "br0", "up")
     }
-    if plan.hasDHCP { try startDHCP() }
+    if plan.hasDHCP || plan.hasStaticROM { try startDHCP() }
   }
 
   deinit { end() }
@@ -107,7 +107,9 @@ final class LabNetwork {
     ]
     // The first adapter always gets the same address, the one that the profiles name.
     let known = plan.adapters.prefix(1).map { "--dhcp-host=\($0.mac),\(Self.guest)" }
-    server = try Tool(inside(words + known), log: log)
+    // iPXE's script comes by DHCP even where nobody else is answered.
+    let silent = plan.hasDHCP ? [] : ["--dhcp-userclass=set:ipxe,iPXE", "--dhcp-ignore=tag:!ipxe"]
+    server = try Tool(inside(words + known + silent), log: log)
   }
 
   /// Is silent from now on.

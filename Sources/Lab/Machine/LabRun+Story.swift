@@ -21,12 +21,12 @@ extension LabRun {
     case .shutdown: return try shutDown(restarting: false)
     case .reboot: return try shutDown(restarting: true)
     case .attach(let name):
-      guard let disk = disk(name) else { return true }
+      guard let disk = disk(name, attached: true) else { return true }
       try machine?.attach(disk, file: folder.file(disks.name(disk)))
       if isAlone { try pump(for: 20, untilSaid: "] Attached SCSI") }
       try settle(3)
     case .detach(let name):
-      guard let disk = disk(name) else { return true }
+      guard let disk = disk(name, attached: false) else { return true }
       try machine?.detach(disk)
       if isAlone { try pump(for: 20, untilSaid: "USB disconnect") }
       try settle(3)
@@ -100,7 +100,12 @@ extension LabRun {
     return true
   }
 
-  private func disk(_ name: String) -> LabPlan.Disk? { plan.disks.first { $0.name == name } }
+  /// The disk of a name, which from now on is plugged in or not, at the next boot too.
+  private func disk(_ name: String, attached: Bool) -> LabPlan.Disk? {
+    guard let index = plan.disks.firstIndex(where: { $0.name == name }) else { return nil }
+    plan.disks[index].isAttached = attached
+    return plan.disks[index]
+  }
 
   /// Takes something away, for a time or for good, now or at a stage of the next boot or shutdown.
   private func cut(
@@ -124,7 +129,8 @@ extension LabRun {
     guard isAlone else { return }
     // An outage without an end is over when the system has seen all of it: ten seconds and 120 by default.
     _ = try pump(for: seconds.map { $0 + 5 } ?? 150) { seconds != nil && isDone() }
-    try settle(30)
+    // Where nobody logs in again, until the disk is given up.
+    try settle(150)
   }
 
   /// Waits until the sessions are logged in, or as long as it may take to see that they are not.

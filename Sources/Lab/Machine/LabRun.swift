@@ -5,7 +5,8 @@ import Sim
 ///
 /// One thread; everything that happens is seen by ``pump(for:until:)``.
 public final class LabRun {
-  let plan: LabPlan
+  /// What is done; of its disks, which are plugged in now.
+  var plan: LabPlan
   let folder: LabFolder
   let variant: String
   let disks: LabDisks

@@ -70,9 +70,10 @@ extension LabPlan {
       lines += ["set username \(chap.username)", "set password \(chap.password)"]
     }
     if let address = rom.address {
-      // The script came by DHCP; what it sets by hand is what the iBFT then says.
+      // The script came by DHCP; what it sets by hand is what the iBFT then says. The network is that of the DHCP server.
       lines += [
-        "set net0/ip \(address)", "set net0/netmask 255.255.255.0", "set net0/gateway \(LabNetwork.host)",
+        "set net0/ip \(address.prefix { $0 != "/" })", "set net0/netmask 255.255.255.0",
+        "set net0/gateway \(LabNetwork.host)",
       ]
     }
     lines.append("set keep-san 1")
@@ -105,7 +106,7 @@ extension LabPlan {
         units: target.luns.map { unit in
           Unit(
             lun: unit.lun, medium: Medium(unit.content, size: unit.size, profile: profile),
-            hasWriteCache: unit.writeCache)
+            hasWriteCache: unit.writeCache, blockSize: unit.blockSize == 512 ? nil : unit.blockSize)
         })
     }
   }

@@ -16,6 +16,8 @@ public struct LabPlan: Sendable, Equatable {
   var script: String?
   /// A DHCP server answers on the machine's network.
   var hasDHCP: Bool
+  /// The boot ROM has an address of its own.
+  var hasStaticROM: Bool { script?.contains("set net0/ip ") == true }
   /// The changes of the image from which every disk is then cloned.
   var edit: ImageEdit
   /// The targets, with their LUs.

@@ -10,12 +10,42 @@ struct DiskFiles: Sendable, Equatable {
   var directory: String? = DiskFiles.home
   /// Files on the root's partition below directories that other partitions are mounted over: nobody sees them (S-49).
   var hidden = MemoryFileTree()
+  /// Directories whose partitions are not mounted at the moment, and what is on these partitions.
+  var unmounted: [String] = []
+  var apart = MemoryFileTree()
   /// What is on sticks and floppies, by name.
   var media: [String: MemoryFileTree] = [:]
   /// The installation system's, while it runs.
   var console: InstallerConsole?
 
   static let home = "/root"
+}
+
+extension DiskFiles {
+  /// The partition that is mounted over a directory goes, and what lies below it is seen.
+  mutating func unmount(_ directory: String) {
+    guard !unmounted.contains(directory) else { return }
+    unmounted.append(directory)
+    Self.exchange(directory, &tree, from: &hidden, to: &apart)
+  }
+
+  /// The partition is mounted again, over what was written into the directory meanwhile.
+  mutating func mount(_ directory: String) {
+    guard let index = unmounted.firstIndex(of: directory) else { return }
+    unmounted.remove(at: index)
+    Self.exchange(directory, &tree, from: &apart, to: &hidden)
+  }
+
+  private static func exchange(
+    _ directory: String, _ tree: inout MemoryFileTree, from next: inout MemoryFileTree,
+    to previous: inout MemoryFileTree
+  ) {
+    previous.graft(tree.subtree(at: directory), at: directory)
+    tree.remove(directory)
+    tree[directory] = .directory([])
+    tree.graft(next.subtree(at: directory), at: directory)
+    next.remove(directory)
+  }
 }
 
 /// An initramfs image as its maker was called to build it.
@@ -81,12 +111,15 @@ extension MachineModel {
     }
   }
 
-  /// The story's shells end with the boot they ran in.
+  /// The story's shells end with the boot they ran in; what they unmounted is mounted again.
   func withoutShell(_ s: MachineState) -> UInt32 {
     let files = library.files(s.tree)
-    guard files.directory != DiskFiles.home || files.console != nil else { return s.tree }
+    guard files.directory != DiskFiles.home || files.console != nil || !files.unmounted.isEmpty else {
+      return s.tree
+    }
     return library.files("\(s.tree) boot") {
       var files = library.files(s.tree)
+      for directory in files.unmounted { files.mount(directory) }
       files.directory = DiskFiles.home
       files.console = nil
       return files

@@ -1,8 +1,8 @@
 /// Why an option ROM did not expose its LU.
 enum ROMProblem: UInt8, Sendable {
-  case none, notConfigured, noLink, noAddress, unreachable, targetNotFound, refused, noLU
+  case none, notConfigured, noLink, noAddress, unreachable, targetNotFound, refused, noLU, blockSize
 
-  /// What the ROM prints (iPXE's messages where one was seen, lab k and q).
+  /// What the ROM prints (iPXE's messages where one was seen: lab k, q, t1, v2, w4 to w6).
   var message: String {
     switch self {
     case .none: ""
@@ -10,9 +10,10 @@ enum ROMProblem: UInt8, Sendable {
     case .noLink: "Waiting for link-up... No link: Down (http://ipxe.org/38086101)"
     case .noAddress: "Configuring... No configuration methods succeeded (http://ipxe.org/040ee119)"
     case .unreachable: "Could not open SAN device: Connection reset (http://ipxe.org/0f0a6039)"
-    case .targetNotFound: "Could not open SAN device: target not found"
+    case .targetNotFound: "Could not open SAN device: No such device (http://ipxe.org/2c0d603b)"
     case .refused: "Could not open SAN device: Error 0x430d6601 (http://ipxe.org/430d6601)"
-    case .noLU: "Could not open SAN device: no such LUN"
+    case .noLU: "Could not open SAN device: Input/output error (http://ipxe.org/1d704039)"
+    case .blockSize: "Boot from SAN device 0x80 failed: Input/output error (http://ipxe.org/1d852039)"
     }
   }
 
@@ -23,6 +24,7 @@ enum ROMProblem: UInt8, Sendable {
     case .unreachable: .optionROMTargetUnreachable
     case .targetNotFound, .refused: .optionROMLoginRefused
     case .noLU: .optionROMNoLU
+    case .blockSize: .optionROMBlockSize
     }
   }
 }

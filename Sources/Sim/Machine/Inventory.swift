@@ -17,6 +17,10 @@ struct Inventory: Sendable {
     /// A LU with a volatile write cache gets a SYNCHRONIZE CACHE at shutdown (sd.c, sd_shutdown).
     var writeCache: Bool
     var attachedAtStart: Bool
+    /// Bytes of a logical block.
+    var blockSize = 512
+    /// Partitions that are on it and that nobody finds.
+    var misread: [PartitionSpec] = []
 
     var target: Int? { if case .lu(let target, _) = place { target } else { nil } }
     var lun: Int? { if case .lu(_, let lun) = place { lun } else { nil } }
@@ -53,11 +57,19 @@ struct Inventory: Sendable {
         disks.append(
           Disk(
             name: scenario.targets.count == 1 ? "LUN \(unit.lun)" : "\(target.iqn) LUN \(unit.lun)",
-            place: .lu(target: index, lun: unit.lun), content: unit.content,
-            settles: Delay(earliest: 0, latest: 0), writeCache: unit.writeCache, attachedAtStart: false))
+            place: .lu(target: index, lun: unit.lun), content: Self.seen(unit),
+            settles: Delay(earliest: 0, latest: 0), writeCache: unit.writeCache, attachedAtStart: false,
+            blockSize: unit.blockSize, misread: unit.blockSize == 512 ? [] : unit.content.partitions))
       }
     }
     self.disks = disks
+  }
+
+  /// What is found on a LU: a partition table counts in blocks, so one that was written for blocks of 512 bytes leads
+  /// nowhere where they have 4096 (F-09).
+  private static func seen(_ unit: LUNSpec) -> DiskContent {
+    guard unit.blockSize != 512 else { return unit.content }
+    return DiskContent(bootCode: unit.content.bootCode, grub: unit.content.grub, partitions: [])
   }
 
   var count: Int { disks.count }

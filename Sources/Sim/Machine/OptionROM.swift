@@ -31,6 +31,9 @@ extension MachineModel {
     guard let disk = inventory.lu(target: target, lun: rom.lun) else {
       return romGivesUp(.noLU, nic: nic, &s, &out)
     }
+    guard inventory.disks[disk].blockSize == 512 else {
+      return romGivesUp(.blockSize, nic: nic, &s, &out)
+    }
     s.iscsi.romSessions.put(target)
     if rom.kind != .ipxe { s.targets.danglingROM[target] = 0 }
     if rom.ibft { s.firmware.ibft = UInt8(nic + 1) }
@@ -67,6 +70,7 @@ extension ROMProblem {
     case .targetNotFound: "the portal has no target of that name"
     case .refused: "the target refuses the login"
     case .noLU: "the target has no LU with that number"
+    case .blockSize: "the LU's blocks have 4096 bytes, and a BIOS reads sectors of 512"
     }
   }
 }

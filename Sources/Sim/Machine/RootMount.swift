@@ -69,6 +69,16 @@ extension MachineModel {
           "the disk with the root file system never appeared: \(problem.reason)", [.login, .session]
         )
       }
+      let misread = inventory.disks.indices.first { disk in
+        deviceName(disk, s) != nil && inventory.disks[disk].misread.contains { $0.holds == "/" }
+      }
+      if let misread {
+        return (
+          .partitionTableMisread, .rootMount,
+          "the root is on \(inventory.disks[misread].name), whose blocks have 4096 bytes: its partition table, "
+            + "which counts in blocks of 512, leads nowhere", [.letter(misread)]
+        )
+      }
       return (.rootDiskMissing, .rootMount, "no disk with the root file system is there", [.session, .login])
     }
     let partition = inventory.disks[disk].content.partitions.first { $0.holds == "/" }

@@ -19,6 +19,9 @@ extension MachineModel {
     s.scsi.letters[disk] = UInt8(index + 1)
     let name = inventory.disks[disk].name
     say("kernel", "sd \(address(of: disk)): [\(DiskNames.sd(index))] Attached SCSI disk", &out)
+    for partition in inventory.disks[disk].misread {
+      say("kernel", "\(DiskNames.sd(index)): p\(partition.number) start is beyond EOD, truncated", &out)
+    }
     if out.tracing {
       let earlier = inventory.disks.indices.filter { $0 != disk && s.scsi.letters[$0] > 0 }
       let why =

@@ -1,6 +1,7 @@
 import LinuxConfig
 
-/// NetworkManager 0.7 and 0.8 as Ubuntu has it: it takes every wired interface that is not in /etc/network/interfaces.
+/// NetworkManager: 0.7 and 0.8 as Ubuntu had it take every wired interface that is not in /etc/network/interfaces; from 1.0 on one
+/// that is up and has an address when it starts is left to whoever gave it.
 extension CommandCompiler {
   private static let files = [
     "/etc/NetworkManager/NetworkManager.conf", "/etc/NetworkManager/nm-system-settings.conf",
@@ -9,6 +10,10 @@ extension CommandCompiler {
   /// Its start: an interface that it takes is set up from nothing, whatever it had before (S-43).
   mutating func networkManager(_ place: String) {
     let tree = tree
+    if let version = model.packageVersion("network-manager", tree), !(version < KernelVersion("1.0")) {
+      return ops.add(
+        .tell("\(place): NetworkManager leaves alone what is up and has an address already", because: []))
+    }
     let settings = Self.files.compactMap { path in tree.text(path).map { (path, $0) } }.first
     let isManaged = settings.map { Self.value("ifupdown", "managed", $0.1) == "true" } ?? true
     let hasPlugin = settings.flatMap { Self.value("main", "plugins", $0.1) }?.contains("ifupdown") ?? false

@@ -154,6 +154,7 @@ struct CommandCompiler: ShellDelegate {
     case "rc" where full == "/etc/init.d/rc": runlevel(words.first ?? "2")
     case "rcS" where full == "/etc/init.d/rcS": runlevel("S")
     case "NetworkManager": effect(call) { $0.networkManager(place) }
+    case "systemd-networkd": effect(call) { $0.networkd(place) }
     case "ifconfig": effect(call) { $0.ifconfig(words, place) }
     case "ip": effect(call) { $0.ip(words, place) }
     case "dhcpcd":
@@ -312,6 +313,9 @@ struct CommandCompiler: ShellDelegate {
     for path in ["/etc/init.d/\(name)", "/etc/rc.d/init.d/\(name)"]
     where tree.exists(path) && !model.hasSystemd(tree) {
       return script(path, action, unreadable: "\(path): Input/output error")
+    }
+    if name == "systemd-networkd", ["start", "stop", "restart"].contains(action) {
+      return networkdService(action, call.file)
     }
     let commands = model.unitCommands("\(name).service", tree)
     if action == "stop" || action == "restart" {

@@ -55,6 +55,14 @@ extension MachineModel {
     String(command.drop { "-@:+!".contains($0) })
   }
 
+  /// The name of the program that a command line starts.
+  private static func program(_ command: String) -> String {
+    TreePath.name(command.split(separator: " ").first.map(String.init) ?? "")
+  }
+
+  /// Whether there is a unit of a name that is not masked.
+  func unitExists(_ name: String, _ tree: MemoryFileTree) -> Bool { unit(name, tree)?.isMasked == false }
+
   private func units(_ tree: MemoryFileTree) -> [Unit] {
     let names = wantedUnits(tree)
     var units: [Unit] = []
@@ -83,13 +91,11 @@ extension MachineModel {
     var compiler = CommandCompiler(model: self, tree: tree)
     for command in commands { compiler.line(command.text, from: command.place) }
     // systemd kills what is left of a service that was started as a daemon.
-    if stopping,
-      unitCommands(unit, tree).start.contains(where: {
-        $0.text.contains("iscsid") && !$0.text.contains("iscsiadm")
-      })
-    {
+    let programs = stopping ? unitCommands(unit, tree).start.map { Self.program($0.text) } : []
+    if programs.contains("iscsid") {
       compiler.ops.add(.stopDaemon(says: "\(unit) is stopped: systemd kills iscsid"))
     }
+    if programs.contains("systemd-networkd") { compiler.networkdEnds("\(unit) is stopped") }
     return compiler.take()
   }
 

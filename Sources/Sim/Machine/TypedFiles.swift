@@ -169,7 +169,23 @@ extension CommandCompiler {
     }
     guard typed.isRoot else { return asUser(call, name) }
     if let outcome = atInstaller(call, name, full) { return outcome }
+    if !isInstalling, ["mount", "umount"].contains(name) { changeMounts(name, call) }
     return changing(call, name)
+  }
+
+  /// `umount /boot` and `mount /boot` or `mount -a` of the running system: which files are seen there (S-49).
+  private mutating func changeMounts(_ name: String, _ call: ShellCall) {
+    let words = call.arguments.compactMap(\.known)
+    let all = name == "mount" && words.contains("-a")
+    for directory in model.inventory.heldDirectories
+    where directory != "/" && (all || words.contains(directory)) {
+      guard var files = typed?.files else { return }
+      name == "mount" ? files.mount(directory) : files.unmount(directory)
+      guard files != typed?.files else { continue }
+      typed?.files = files
+      tree = files.tree
+      storeVersion()
+    }
   }
 
   /// A command with other words; nil words are never passed on.

@@ -242,6 +242,8 @@ public struct LUNSpec: Sendable {
   public var size: Int64
   /// Volatile write cache (WCE).
   public var writeCache: Bool
+  /// Bytes of its logical blocks: 512, or 4096, with a partition table that counts in blocks of 512.
+  public var blockSize = 512
   /// What is on it.
   public var content: DiskContent
 }

@@ -87,11 +87,22 @@ extension ScenarioFormat {
     let lun = object.always("lun", integer(0...16383), "Its logical unit number.")
     let writeCache = object.value(
       "writeCache", boolean, "It has a volatile write cache (WCE).", default: true, "true")
+    let blockSize = object.value(
+      "blockSize", ScenarioFormat.blockSize,
+      "Bytes of its logical blocks, 512 or 4096; what is on it was written for 512.", default: 512, "512")
     let content = contentFields(&object, fallbackSize: 8 << 30)
     guard let lun else { return nil }
     let empty = DiskContent(bootCode: .none, grub: nil, partitions: [])
     return LUNDraft(
-      spec: LUNSpec(lun: lun, size: 0, writeCache: writeCache, content: empty), content: content)
+      spec: LUNSpec(lun: lun, size: 0, writeCache: writeCache, blockSize: blockSize, content: empty),
+      content: content)
+  }
+
+  private static let blockSize = Format<Int>(.integer(512...4096)) { value, path, problems in
+    if case .number(let text) = value.kind, let size = Int(text), size == 512 || size == 4096 { return size }
+    problems.report(
+      "a block has 512 or 4096 bytes, not \(JSONParser.shortened(value.text()))", at: value.place, path: path)
+    return nil
   }
 
   /// A delay, or "never".

@@ -81,7 +81,14 @@ extension Finding.Code {
       return text(
         "the target has no LU with the option ROM's number",
         "The ROM asks for one LUN (iPXE reads it as hexadecimal); the target has none with that number.",
-        "Could not open SAN device", "Set the LUN in the ROM to that of the boot LU.", ["F-04"])
+        "Could not open SAN device: Input/output error (http://ipxe.org/1d704039)",
+        "Set the LUN in the ROM to that of the boot LU.", ["F-04", "lab w4"])
+    case .optionROMBlockSize:
+      return text(
+        "the option ROM cannot read the LU's first sector",
+        "A BIOS reads sectors of 512 bytes; the LU has logical blocks of 4096. It is registered as a drive, and booting from it fails.",
+        "Boot from SAN device 0x80 failed: Input/output error (http://ipxe.org/1d852039)",
+        "Give the boot LU logical blocks of 512 bytes (512e), or boot by UEFI.", ["F-08", "F-09", "lab v2"])
     case .bootFilesNotVisible:
       return text(
         "the boot loader cannot see the disk its files are on",
@@ -218,6 +225,13 @@ extension Finding.Code {
         "sd letters are given in the order in which disks are discovered. A stick that comes or goes, a local disk, an IDE disk that became a LU: the name in root= leads elsewhere or nowhere.",
         "ALERT!  /dev/sdX2 does not exist. / VFS: Cannot open root device",
         "root=UUID=... or LABEL=..., in the menu and in fstab.", ["S-13", "S-29", "S-32", "lab c", "lab g2"])
+    case .partitionTableMisread:
+      return text(
+        "the kernel finds no partitions where the root's are",
+        "A partition table counts in blocks of the disk. It was written for blocks of 512 bytes, and the LU has blocks of 4096: every partition begins eight times as far in.",
+        "sdb: p2 start 3276800 is beyond EOD, truncated",
+        "Serve the LU with the blocks that it was partitioned with, or partition it anew and copy the files.",
+        ["F-09", "lab v3"])
     case .rootNotFoundByName:
       return text(
         "no file system has the UUID or label of root=",

@@ -15,6 +15,40 @@ import Testing
     return model.tree(state)
   }
 
+  @Test("What is written where a partition is not mounted is below it when it is mounted again (S-49)")
+  func unmounted() throws {
+    let menu = "/boot/grub/grub.cfg"
+    let without = try files("umount /boot", "echo x > /boot/a")
+    #expect(without.text("/boot/a") == "x\n" && !without.exists(menu))
+    for mount in ["mount /boot", "mount -a"] {
+      let again = try files("umount /boot", "echo x > /boot/a", mount)
+      #expect(!again.exists("/boot/a") && again.exists(menu))
+    }
+    let below = try files("umount /boot", "echo x > /boot/a", "mount /boot", "umount /boot")
+    #expect(below.exists("/boot/a") && !below.exists(menu))
+  }
+
+  @Test("An image that is made while /boot is not mounted is not the one that boots (S-49)")
+  func imageBelowBoot() throws {
+    for (between, expected) in [
+      ("true", "boots"), ("umount /boot", "fails: initramfs-iscsi initiator-not-configured"),
+    ] {
+      var rig = try Rig(
+        "debian-12",
+        [
+          .boot, .run("sed -i 's/ iscsi_.*//' /boot/grub/grub.cfg"), .run(between),
+          .run("echo ISCSI_AUTO=true >/etc/iscsi/iscsi.initramfs"),
+          .run("update-initramfs -c -k 6.1.0-50-amd64"), .reboot,
+        ])
+      rig.remove("/etc/iscsi/iscsi.initramfs")
+      try rig.replace(
+        "console=tty0 console=ttyS0,115200n8",
+        "iscsi_initiator=iqn.2024-01.lab:host iscsi_target_name=iqn.2024-01.lab:disk iscsi_target_ip=10.0.2.2",
+        in: rig.menu)
+      #expect(rig.explored().summary == expected, "\(between)")
+    }
+  }
+
   @Test(
     "A command leaves the file that it leaves on a real machine",
     arguments: [
