@@ -99,6 +99,9 @@ extension LabPlan {
       if target.maxSessions != nil, !target.luns.contains(where: { $0.lun == 0 }) {
         reasons.append("\(target.iqn): istgt, which counts sessions, wants a LUN 0")
       }
+      if target.maxSessions != nil, target.dropsDeadSessionsAfter == nil {
+        reasons.append("\(target.iqn): no target here counts a dead session for ever")
+      }
       return Target(
         iqn: target.iqn, address: String(parts[0]), port: port, chap: target.chap, acl: target.acl,
         maxSessions: target.maxSessions, dropsDeadSessionsAfter: target.dropsDeadSessionsAfter,
