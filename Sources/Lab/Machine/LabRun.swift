@@ -146,9 +146,10 @@ public final class LabRun {
 
   private func watchBoot() throws(LabError) -> Bool {
     let usual = boots <= predicted.boots.count ? predicted.boots[boots - 1] : 60
-    let limit = max(240, 1.7 * usual + 120)
-    guard try pump(for: limit, until: { [self] in isOver }), let end else {
-      record.add(machine?.isOn == true ? .gaveUp(seconds: Int(limit)) : .off)
+    let began = monotonic()
+    try pump(for: .infinity) { [self] in isOver || isHopeless(since: began, usual: usual) }
+    guard isOver, let end else {
+      record.add(machine?.isOn == true ? .gaveUp(seconds: Int(monotonic() - began)) : .off)
       return false
     }
     if end == .up { return true }
@@ -184,17 +185,16 @@ public final class LabRun {
     }
     machine.shell.send(restarting ? "reboot\n" : "poweroff\n")
     let usual = shutdowns <= predicted.shutdowns.count ? predicted.shutdowns[shutdowns - 1] : 10
-    let limit = max(240, 1.5 * usual + 60)
     let began = monotonic()
-    let ended = try pump(for: limit) { [self] in
-      !machine.isOn || isStuck || restart == .done
+    try pump(for: .infinity) { [self] in
+      !machine.isOn || isStuck || restart == .done || isHopeless(since: began, usual: usual)
     }
     if !machine.isOn {
       record.add(.off)
       self.machine = nil
       return !restarting
     }
-    guard ended, !isStuck else {
+    guard restart == .done else {
       record.add(.gaveUp(seconds: Int(monotonic() - began)))
       return false
     }
@@ -212,6 +212,15 @@ public final class LabRun {
   private var isOver: Bool {
     guard let end else { return false }
     return monotonic() - lastHeard >= end.quiet
+  }
+
+  /// Nothing more is waited for. A machine that says nothing for three minutes will not: the longest wait of its own that is
+  /// silent is the replacement timeout, 120 s, and the ten before it. One that goes on talking gets longer, since an emulated
+  /// processor may be slow.
+  private func isHopeless(since began: Double, usual: Double) -> Bool {
+    let elapsed = monotonic() - began
+    let isSilent = monotonic() - max(lastHeard, began) > 180
+    return elapsed > max(240, 1.7 * usual + 120) && isSilent || elapsed > max(600, 3 * usual + 240)
   }
 
   /// The machine can not go off any more.
