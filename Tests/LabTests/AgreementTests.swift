@@ -28,7 +28,7 @@ let project = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deleti
     ("lab-g8b-boot-partition-empty", "g8b-boot-lun2-stage1"), ("lab-h-auto-dhcp", "h-auto-dhcp"),
     ("lab-h2-manual", "h2-manual"), ("lab-h3-restart-networking", "h3-restart-networking"),
     ("lab-i-iscsid", "i-iscsid"), ("lab-i2-link-20s", "i2-link-20s"), ("lab-i3-link-150s", "i3-link-150s"),
-    ("lab-j2-one-session", "j2-one-session-0302"), ("lab-k-chap-none", "k-chap-none"),
+    ("lab-k-chap-none", "k-chap-none"),
     ("lab-k2-chap-ibft", "k2-chap-ibft"), ("lab-k3-chap-os-missing", "k3-chap-os-missing"),
     ("lab-l-usb-first", "l-usb-first"), ("lab-l3-usb-unbootable-first", "l3-usb-unbootable-first"),
     ("lab-m-target-20s", "m-tgt-20s"), ("lab-n-no-nic-driver", "n-no-nic"), ("lab-o-hotplug", "o-hotplug"),
