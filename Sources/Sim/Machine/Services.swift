@@ -217,7 +217,13 @@ struct CommandCompiler: ShellDelegate {
     case "fsck": effect(call) { $0.fsck(words, place) }
     case "sync": effect(call) { $0.ops.add(.sync) }
     case "sleep", "usleep":
-      ops.add(.pause(Window(.milliseconds(Self.milliseconds(words, unit: name == "sleep" ? 1_000_000 : 1)))))
+      let pause = Window(.milliseconds(Self.milliseconds(words, unit: name == "sleep" ? 1_000_000 : 1)))
+      // A program like any other: behind a firewall that has just cut off the disk, it cannot be read (lab s8a).
+      guard readBefore.insert(name).inserted else {
+        ops.add(.pause(pause))
+        break
+      }
+      effect(call) { $0.ops.add(.pause(pause)) }
     case "iptables": effect(call) { $0.iptables(words, place) }
     case "iptables-restore":
       let named = words.last.flatMap { $0.hasPrefix("-") ? nil : tree.text($0) }
