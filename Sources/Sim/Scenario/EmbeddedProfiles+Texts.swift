@@ -373,8 +373,8 @@ extension EmbeddedProfiles {
       "/sbin/init": "",
       "/etc/inittab": ["id:2:initdefault:", "si::sysinit:/etc/init.d/rcS", "l0:0:wait:/etc/init.d/rc 0", "l2:2:wait:/etc/init.d/rc 2", "l6:6:wait:/etc/init.d/rc 6"],
       "/etc/default/halt": ["# Default behaviour of shutdown -h / halt. Set to \"halt\" or \"poweroff\".", "HALT=poweroff", "# Take down network interfaces during halt/reboot?", "NETDOWN=yes"],
-      "/etc/init.d/udev": ["#!/bin/sh", "case \"$1\" in", "    start)", "        udevadm trigger --type=devices --action=add", "        udevadm settle", "        sleep 9", "        ;;", "esac"],
-      "/etc/init.d/checkroot.sh": ["#!/bin/sh", "case \"$1\" in", "  start|\"\")", "        sleep 3", "        mount -n -o remount,rw /", "        ;;", "esac"],
+      "/etc/init.d/udev": ["#!/bin/sh", "case \"$1\" in", "    start)", "        udevadm trigger --type=devices --action=add", "        udevadm settle", "        usleep 9000000", "        ;;", "esac"],
+      "/etc/init.d/checkroot.sh": ["#!/bin/sh", "case \"$1\" in", "  start|\"\")", "        usleep 3000000", "        mount -n -o remount,rw /", "        ;;", "esac"],
       "/etc/init.d/checkfs.sh": ["#!/bin/sh", "case \"$1\" in", "  start|\"\")", "        fsck -C -R -A -a", "        ;;", "esac"],
       "/etc/init.d/mountall.sh": ["#!/bin/sh", "case \"$1\" in", "  start|\"\")", "        mount -a -t nonfs -O no_netdev", "        ;;", "esac"],
       "/etc/init.d/networking": [
