@@ -74,7 +74,8 @@ extension MachineModel {
       guard let disk = inventory.index(ofName: name), !s.attached.has(disk) else { return false }
       s.attached.put(disk)
       explain("story", "\(name) is plugged in", sets: .disk(disk), .story, to: &out)
-      if s.phase == .up, driven(disk, s) { announce(disk, &s, &out) }
+      // Where its driver is loaded the kernel sees it at once, also during a boot; a driver that comes later finds it.
+      if s.phase != .off, driven(disk, s) { announce(disk, &s, &out) }
       return true
     case .detach(let name):
       guard let disk = inventory.index(ofName: name), s.attached.has(disk) else { return false }
