@@ -14,8 +14,7 @@ setup-lab:
 lab: setup-lab
 	$(BUILD) -c release --product bootsim
 	$(BUILD) -c release --product fuse-lun
-	$(LAB) $(LAB_ONCE)
-	$(LAB) --times 20 $(LAB_OFTEN)
+	@status=0; $(LAB) $(LAB_ONCE) || status=$$?; $(LAB) --times 20 $(LAB_OFTEN) || status=$$?; exit $$status
 
 # What a power cut at each flush of a boot and shutdown would have left.
 lab-crash-points: setup-lab
