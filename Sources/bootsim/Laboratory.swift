@@ -49,6 +49,12 @@ struct Laboratory {
         isBad = true
       }
     }
+    if !again, !work.isEmpty {
+      for lack in folder.missing() {
+        Output.complain("bootsim: error: \(lack)")
+        isBad = true
+      }
+    }
     if isBad { throw .badInput }
     return work
   }

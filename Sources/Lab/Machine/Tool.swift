@@ -60,6 +60,12 @@ final class Tool {
 
   deinit { kill() }
 
+  /// Whether a program is in one of the folders that programs are looked for in.
+  static func exists(_ name: String) -> Bool {
+    let path = environment.last { $0.hasPrefix("PATH=") }?.dropFirst("PATH=".count) ?? ""
+    return path.split(separator: ":").contains { access("\($0)/\(name)", X_OK) == 0 }
+  }
+
   /// Whether it has not ended yet.
   var isRunning: Bool {
     reap(WNOHANG)
