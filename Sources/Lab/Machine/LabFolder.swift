@@ -42,17 +42,21 @@ public struct LabFolder: Sendable {
   /// What this machine lacks for real boots, a sentence each; empty: nothing.
   public func missing() -> [String] {
     var lacks: [String] = []
-    if geteuid() != 0 { lacks.append("real boots need root: for mounts, loop devices and a network of their own") }
+    if geteuid() != 0 {
+      lacks.append("real boots need root: for mounts, loop devices and a network of their own")
+    }
     for device in ["/dev/fuse", "/dev/loop-control", "/dev/net/tun"] where access(device, F_OK) != 0 {
       lacks.append("this kernel has no \(device)")
     }
     let programs = [
-      "qemu-system-x86_64", "tgtd", "tgtadm", "istgt", "dnsmasq", "debootstrap", "ip", "nsenter", "setpriv", "losetup",
+      "qemu-system-x86_64", "tgtd", "tgtadm", "istgt", "dnsmasq", "debootstrap", "ip", "nsenter", "setpriv",
+      "losetup",
       "sfdisk", "e2fsck",
     ]
     let absent = programs.filter { !Tool.exists($0) }
     if !absent.isEmpty {
-      lacks.append("not installed: \(absent.joined(separator: ", ")) (Scripts/setup lab installs what is missing)")
+      lacks.append(
+        "not installed: \(absent.joined(separator: ", ")) (Scripts/setup lab installs what is missing)")
     }
     if access("/usr/lib/ipxe/qemu", F_OK) != 0, access("/usr/share/qemu/pxe-e1000.rom", F_OK) != 0 {
       lacks.append("iPXE's ROMs for QEMU are not installed (the package ipxe-qemu)")
