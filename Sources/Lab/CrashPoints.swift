@@ -2,19 +2,22 @@ import Sim
 
 /// What the file systems would have been after a power cut at each flush of a run, from the write log of its disk.
 public struct CrashPoints: Sendable, Equatable {
-  /// States of the disk that were rebuilt and checked, and those of them that were damaged.
+  /// States of the disk that were rebuilt and checked, and those of them that were damaged: `e2fsck -fn` found something
+  /// after the journal was replayed.
   public struct Count: Sendable, Equatable {
-    /// Flushes of the log.
+    /// Flushes of the log: at each the state that it made durable, with all that was written until then.
     public var flushes: Int
-    /// States that were checked: one at each flush, and the power cuts there.
-    public var states: Int
-    /// States in which `e2fsck -fn` found damage after the journal was replayed.
-    public var damaged: Int
-    /// What it said of the first of them.
-    public var first: String?
+    /// Those of these states that were damaged.
+    public var damagedAtFlushes: Int
+    /// Power cuts: what a flush had made durable is there, every other write is there, lost or torn between blocks.
+    public var powerCuts: Int
+    /// Those of these states that were damaged.
+    public var damagedByPowerCuts: Int
+    /// What e2fsck said of the damaged states, its first line, each once.
+    public var words: [String]
   }
 
-  /// The disk keeps what it acknowledged as flushed: no state may be damaged.
+  /// The disk keeps what it acknowledged as flushed: no state at a flush may be damaged.
   public var honest: Count
   /// The disk drops flushes, and a power cut may lose anything since the beginning: some states are damaged, or this check
   /// could not see damage.
@@ -46,8 +49,15 @@ public struct CrashPoints: Sendable, Equatable {
       let flushes = integer(value["points"]), let states = integer(value["states"]),
       case .array(let failures)? = value["failures"]?.kind
     else { throw LabError("fuse-lun log replay does not answer in JSON: \(text.prefix(200))") }
+    let byCut = failures.count { !($0["cut"]?.isNull ?? true) }
+    var words: [String] = []
+    for failure in failures {
+      let line = failure["output"]?.string?.split(separator: "\n").first.map(String.init) ?? ""
+      if !words.contains(line) { words.append(line) }
+    }
     return Count(
-      flushes: flushes, states: states, damaged: failures.count, first: failures.first?["output"]?.string)
+      flushes: flushes, damagedAtFlushes: failures.count - byCut, powerCuts: states - flushes,
+      damagedByPowerCuts: byCut, words: words)
   }
 }
 
@@ -61,11 +71,12 @@ extension CrashPoints {
 
 extension CrashPoints.Count {
   fileprivate var json: JSONValue {
-    [
-      "flushes": JSONValue(integerLiteral: Int64(flushes)),
-      "states": JSONValue(integerLiteral: Int64(states)),
-      "damaged": JSONValue(integerLiteral: Int64(damaged)),
-      "first": first.map { JSONValue(.string($0)) } ?? JSONValue(.null),
+    func number(_ value: Int) -> JSONValue { JSONValue(integerLiteral: Int64(value)) }
+    return [
+      "flushes": number(flushes), "damagedAtFlushes": number(damagedAtFlushes),
+      "powerCuts": number(powerCuts),
+      "damagedByPowerCuts": number(damagedByPowerCuts),
+      "words": JSONValue(.array(words.map { JSONValue(.string($0)) })),
     ]
   }
 }

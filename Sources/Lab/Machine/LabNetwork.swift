@@ -24,6 +24,8 @@ final class LabNetwork {
     name = "\(Self.prefix)\(getpid())"
     try Self.sweep()
     try Tool.run(["ip", "netns", "add", name])
+    // Connections to a machine that has restarted must not begin with what was learnt of the one before.
+    try Tool.run(inside(["sysctl", "-q", "-w", "net.ipv4.tcp_no_metrics_save=1"]))
     try ip("link", "set", "lo", "up")
     try ip("link", "add", "br0", "type", "bridge")
     try ip("address", "add", "\(Self.host)/24", "dev", "br0")
