@@ -37,13 +37,13 @@ public struct CrashPoints: Sendable, Equatable {
     func integer(_ value: JSONValue?) -> Int? {
       if case .number(let text)? = value?.kind { Int(text) } else { nil }
     }
-    let words =
+    let command =
       [
         folder.fuseLun, "log", folder.store, lun, "replay", "--each-flush", "--power-cut", "\(cuts)",
         "--json",
       ]
       + options + ["--", "\(folder.recipes)/crash-check", "{}"]
-    let text = try Tool.run(words, allowing: [0, 1])
+    let text = try Tool.run(command, allowing: [0, 1])
     guard let start = text.firstIndex(of: "{"),
       let value = JSONParser.parse(Array(text[start...].utf8), file: "log replay").value,
       let flushes = integer(value["points"]), let states = integer(value["states"]),
