@@ -24,9 +24,6 @@ public final class LabRun {
   /// The last end that was seen, and when the console last said anything.
   private var end: BootEnd.Kind?
   private var lastHeard = 0.0
-  private enum Restart { case none, asked, done }
-  /// Whether the machine is to restart, and whether its firmware has started since.
-  private var restart = Restart.none
   private var clue = StageClue()
   /// What happens when a stage of the next boot or shutdown begins.
   var armed: [(stage: Stage, action: () throws(LabError) -> Void)] = []
@@ -132,15 +129,19 @@ public final class LabRun {
 
   /// Boots, and watches until it is up or nothing follows; false: it did not come up.
   func boot() throws(LabError) -> Bool {
+    try switchOn { .powerOn(boot: $0) }
+  }
+
+  /// A machine that restarts is a new QEMU, too: SeaBIOS and iPXE begin alike, and faster than after a reset.
+  private func switchOn(_ event: (_ boot: Int) -> LabEvent) throws(LabError) -> Bool {
     let isFirst = boots == 0
     boots += 1
     begin()
-    machine = try VirtualMachine(plan, network: network, folder: folder.run(variant)) {
-      [disks, folder] disk in
+    machine = try VirtualMachine(plan, network: network, folder: folder.run(variant)) { [disks, folder] disk in
       folder.file(disks.name(disk))
     }
     if isFirst { record.begin() }
-    record.add(.powerOn(boot: boots))
+    record.add(event(boots))
     return try watchBoot()
   }
 
@@ -178,7 +179,6 @@ public final class LabRun {
     shutdowns += 1
     begin()
     record.add(.shutdownAsked(shutdown: shutdowns))
-    restart = restarting ? .asked : .none
     for (index, armed) in armed.enumerated().reversed() where armed.stage == .shutdown {
       self.armed.remove(at: index)
       try armed.action()
@@ -187,24 +187,23 @@ public final class LabRun {
     let usual = shutdowns <= predicted.shutdowns.count ? predicted.shutdowns[shutdowns - 1] : 10
     let began = monotonic()
     try pump(for: .infinity) { [self] in
-      !machine.isOn || isStuck || restart == .done || isHopeless(since: began, usual: usual)
+      !machine.isOn || isStuck || isHopeless(since: began, usual: usual)
     }
-    if !machine.isOn {
-      record.add(.off)
-      self.machine = nil
-      return !restarting
-    }
-    guard restart == .done else {
+    guard !machine.isOn else {
       record.add(.gaveUp(seconds: Int(monotonic() - began)))
       return false
     }
-    return try watchBoot()
+    self.machine = nil
+    guard restarting else {
+      record.add(.off)
+      return true
+    }
+    return try switchOn { .restarted(boot: $0) }
   }
 
   private func begin() {
     watch = BootEnd()
     end = nil
-    restart = .none
     clue = StageClue()
   }
 
@@ -299,12 +298,6 @@ public final class LabRun {
       || line.contains("A stop job is running")
     {
       return
-    }
-    if restart == .asked, line.contains("SeaBIOS (version") {
-      boots += 1
-      begin()
-      restart = .done
-      record.add(.restarted(boot: boots))
     }
     record.add(.console, line)
     seen(line)

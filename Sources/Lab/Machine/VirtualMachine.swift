@@ -48,7 +48,7 @@ final class VirtualMachine {
       "qemu-system-x86_64", "-S", "-machine", "pc", "-accel", "tcg,thread=multi", "-m", "\(plan.memory)",
       "-smp",
       "\(plan.processors)", "-nographic", "-vga", "none", "-rtc", "base=utc", "-boot", "strict=on",
-      "-nodefaults",
+      "-nodefaults", "-no-reboot",
     ]
     words += serial("con") + serial("sh") + ["-qmp", "unix:\(folder)/mon,server=on,wait=off"]
     for adapter in plan.adapters {
