@@ -137,7 +137,8 @@ public final class LabRun {
     let isFirst = boots == 0
     boots += 1
     begin()
-    machine = try VirtualMachine(plan, network: network, folder: folder.run(variant)) { [disks, folder] disk in
+    machine = try VirtualMachine(plan, network: network, folder: folder.run(variant)) {
+      [disks, folder] disk in
       folder.file(disks.name(disk))
     }
     if isFirst { record.begin() }
