@@ -43,12 +43,15 @@ import Testing
     let (away, _) = try Self.boot(try Rig("debian-12", [Self.away(30, at: .`init`), .boot]))
     #expect(away.finding == "boot-held-up" && away.stage == .`init`)
     var rig = try Rig("debian-12-sysv", [.boot])
-    rig.write(
-      "/etc/rcS.d/S12fw", "#!/bin/sh", "iptables -A INPUT -p tcp --sport 3260 -j DROP", "sleep 20",
-      "iptables -F")
+    let rule = "iptables -A INPUT -p tcp --sport 3260 -j DROP"
+    rig.write("/etc/rcS.d/S12fw", "#!/bin/sh", "sleep 0", rule, "sleep 20", "iptables -F")
     let (firewall, late) = try Self.boot(rig)
     #expect(firewall.finding == "firewall-cuts-root")
     #expect((20...30).contains(late ?? 0), "27 s in the lab (s8a)")
+    rig.write("/etc/rcS.d/S12fw", "#!/bin/sh", rule, "sleep 20", "iptables -F")
+    let (stays, _) = try Self.boot(rig)
+    #expect(stays.outcome == .fails, "sleep has to be read from the disk that the rule has cut off (s8h)")
+    #expect(stays.finding == "firewall-cuts-root")
     rig.write("/etc/rcS.d/S12fw", "#!/bin/sh", "sleep 20")
     #expect(try Self.boot(rig).boot.outcome == .boots, "a script that sleeps is no hold-up")
   }
