@@ -64,14 +64,18 @@ public struct LabResult: Sendable, Equatable {
   /// held against another one: this is the first of the new. The same holds for what was booted from other packages.
   public mutating func add(_ run: Run, to latest: LabResult) {
     var latest = latest
-    let isSame =
-      prediction.saysTheSame(as: latest.prediction) && packages.elementsEqual(latest.packages, by: ==)
-    latest.runs = isSame ? runs : []
+    latest.runs = keepsRuns(for: latest) ? runs : []
     self = latest
     runs.append(run)
   }
 
   /// Whether both files would have the same text.
+  /// Whether the runs that are kept are of the latest prediction and packages.
+  public func keepsRuns(for latest: LabResult) -> Bool {
+    prediction.saysTheSame(as: latest.prediction) && packages.elementsEqual(latest.packages, by: ==)
+  }
+
+  /// All of it, the order of the packages too.
   public static func == (left: LabResult, right: LabResult) -> Bool {
     left.scenario == right.scenario && left.title == right.title && left.sources == right.sources
       && left.image == right.image && left.packages.elementsEqual(right.packages, by: ==)

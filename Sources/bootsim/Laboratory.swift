@@ -122,7 +122,7 @@ struct Laboratory {
       image: variant.image,
       packages: packages, prediction: Prediction(variant.prediction))
     guard let path = path(of: variant) else { return result }
-    if let kept = kept(variant), isSame(kept, result) { result.runs = kept.runs }
+    if let kept = kept(variant), kept.keepsRuns(for: result) { result.runs = kept.runs }
     try Output.write(result.text, toFile: path)
     return result
   }
@@ -171,11 +171,6 @@ struct Laboratory {
       return nil
     }
     return LabResult.parse(bytes, file: path).value
-  }
-
-  /// Runs are kept with the prediction that was made before them, and with the packages that they are of.
-  private func isSame(_ kept: LabResult, _ latest: LabResult) -> Bool {
-    kept.prediction.saysTheSame(as: latest.prediction) && kept.packages.elementsEqual(latest.packages, by: ==)
   }
 
   private func runsKept(_ variant: Variant) -> Int {

@@ -80,7 +80,7 @@ struct VerifyCommand: ParsableCommand {
         fuseLun: fuseLun ?? Self.beside), results: results, transcripts: transcripts, again: again)
     let work = try laboratory.plan(loaded, times: times, resume: resume)
     var worst = Status.good
-    if again || work.count == 1, jobs == 1 || work.count < 2 {
+    if again || work.count == 1 {
       for variant in work { worst = max(worst, laboratory.verify(variant, crashPoints: crashPoints)) }
     } else if !work.isEmpty {
       worst = try each(work, laboratory)
@@ -103,9 +103,9 @@ struct VerifyCommand: ParsableCommand {
       if let results { options += ["--results", results] }
       if let transcripts { options += ["--transcripts", transcripts] }
       if let crashPoints { options += ["--crash-points", crashPoints] }
-      let words = work.map { ["/proc/self/exe", "verify", $0.file] + options }
+      let words = work.map { [Self.program, "verify", $0.file] + options }
       var done = 0
-      try LabJobs.run(words.map { [Self.program] + $0.dropFirst() }, lanes: jobs) { job, status, text in
+      try LabJobs.run(words, lanes: jobs) { job, status, text in
         done += 1
         Output.write(text)
         Output.complain("\(done) of \(work.count): \(work[job].name)")

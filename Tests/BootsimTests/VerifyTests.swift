@@ -21,6 +21,15 @@ import Testing
     #expect(result.output.contains("AGREES"))
   }
 
+  @Test func nothingIsBootedAgainHoweverManyAtATime() throws {
+    let scenarios = ["lab-a-base", "lab-c-usb-takes-sda"].map(scenario)
+    let result = try Program.run(
+      ["verify", "--again", "--jobs", "2", "--transcripts", Self.transcripts] + scenarios + Self.recipes,
+      in: try Program.Folder())
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.errors == "")
+  }
+
   @Test func aBootThatWentAnotherWayDiffersAndSaysWhere() throws {
     let folder = try Program.Folder()
     // What a machine did that the stick kept from booting, held against one without a stick.

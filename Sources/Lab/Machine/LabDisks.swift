@@ -47,7 +47,7 @@ struct LabDisks {
     try folder.lun("clone", folder.store, snapshot, base)
     if !plan.edit.isEmpty {
       let place = "\(folder.run(variant))/edit"
-      try plan.edit.write(to: place, disk: folder.file(base))
+      try plan.edit.write(to: place)
       try Tool.run(["\(folder.recipes)/edit", folder.file(base), place])
     }
     for (name, medium, blockSize) in all {
@@ -165,7 +165,7 @@ struct LabDisks {
 
 extension ImageEdit {
   /// Writes it down as the program `edit` reads it.
-  func write(to folder: String, disk: String) throws(LabError) {
+  func write(to folder: String) throws(LabError) {
     try Tool.run(["rm", "-rf", folder])
     try Files.makeFolder("\(folder)/files")
     if !removed.isEmpty { try Files.write(removed.joined(separator: "\n") + "\n", to: "\(folder)/remove") }

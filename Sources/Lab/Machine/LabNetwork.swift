@@ -114,15 +114,10 @@ final class LabNetwork {
     server = try Tool(inside(words + known + silent), log: log)
   }
 
-  /// Is silent from now on.
-  func stopDHCP() {
-    server?.kill()
-    server = nil
-  }
-
   /// Ends the server and removes the namespace.
   func end() {
-    stopDHCP()
+    server?.kill()
+    server = nil
     _ = try? Tool.run(["ip", "netns", "delete", name])
   }
 }

@@ -14,9 +14,7 @@ public struct LabError: Error, CustomStringConvertible, Equatable {
 
 /// A program that runs beside this one and ends with it, however that ends.
 final class Tool {
-  /// Its process number.
-  let process: pid_t
-  private let words: [String]
+  private let process: pid_t
   private var status: Int32?
 
   /// Starts a program found in `PATH`.
@@ -25,7 +23,6 @@ final class Tool {
   ///   - log: The file that its output is appended to; nil: nobody reads it.
   ///   - variables: Environment variables besides this program's own.
   init(_ words: [String], log: String? = nil, variables: [String: String] = [:]) throws(LabError) {
-    self.words = words
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }

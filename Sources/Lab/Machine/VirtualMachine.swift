@@ -79,21 +79,6 @@ final class VirtualMachine {
   /// Takes its power away.
   func cutPower() { qemu.kill() }
 
-  /// The most memory that QEMU has used, in MiB.
-  var peakMemory: Int? {
-    guard let file = fopen("/proc/\(qemu.process)/status", "r") else { return nil }
-    defer { fclose(file) }
-    var line = [CChar](repeating: 0, count: 256)
-    while fgets(&line, 256, file) != nil {
-      let text = line.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-      guard text.hasPrefix("VmHWM:"),
-        let number = text.split(whereSeparator: \.isWhitespace).dropFirst().first
-      else { continue }
-      return Int(number).map { $0 / 1024 }
-    }
-    return nil
-  }
-
   /// Plugs a disk in.
   func attach(_ disk: LabPlan.Disk, file: String) throws(LabError) {
     try monitor.execute(

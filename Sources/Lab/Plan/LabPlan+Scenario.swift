@@ -104,7 +104,7 @@ extension LabPlan {
       }
       return Target(
         iqn: target.iqn, address: String(parts[0]), port: port, chap: target.chap, acl: target.acl,
-        maxSessions: target.maxSessions, dropsDeadSessionsAfter: target.dropsDeadSessionsAfter,
+        maxSessions: target.maxSessions,
         isRunning: target.running,
         units: target.luns.map { unit in
           Unit(

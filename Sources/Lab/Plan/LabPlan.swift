@@ -89,8 +89,6 @@ public struct LabPlan: Sendable, Equatable {
     var acl: [String]?
     /// Sessions at one time; nil: no limit.
     var maxSessions: Int?
-    /// How long the session of an initiator that went away still counts; nil: for ever.
-    var dropsDeadSessionsAfter: Delay?
     var isRunning: Bool
     var units: [Unit]
   }
