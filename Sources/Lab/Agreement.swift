@@ -60,7 +60,7 @@ public struct Agreement: Sendable, Equatable {
   public init(_ prediction: Prediction, _ observation: Observation) {
     var best = Int.max
     for (number, course) in prediction.courses.enumerated() {
-      let comparisons = Self.compare(course, observation)
+      let comparisons = Self.compare(course, observation, alike: prediction.alike)
       let distance = comparisons.reduce(0) { sum, comparison in
         comparison.judgement == .differs ? sum + (comparison.field.isMain ? 100 : 1) : sum
       }
@@ -69,9 +69,13 @@ public struct Agreement: Sendable, Equatable {
     }
   }
 
-  private static func compare(_ course: Prediction.Course, _ observation: Observation) -> [Comparison] {
+  private static func compare(_ course: Prediction.Course, _ observation: Observation, alike: [[String]])
+    -> [Comparison]
+  {
     var all: [Comparison] = []
-    pairs(course.boots, observation.boots, named: "boot", in: &all, compare: compare)
+    pairs(course.boots, observation.boots, named: "boot", in: &all) {
+      compare($0, $1, alike: alike, $2, &$3)
+    }
     pairs(course.shutdowns, observation.shutdowns, named: "shutdown", in: &all, compare: compare)
     return all
   }
@@ -96,7 +100,8 @@ public struct Agreement: Sendable, Equatable {
   }
 
   private static func compare(
-    _ predicted: Prediction.Boot, _ seen: Observation.Boot, _ place: String, _ all: inout [Comparison]
+    _ predicted: Prediction.Boot, _ seen: Observation.Boot, alike: [[String]], _ place: String,
+    _ all: inout [Comparison]
   ) {
     func add(_ field: Field, _ expected: String, _ came: String, _ judgement: Judgement) {
       all.append(
@@ -118,7 +123,10 @@ public struct Agreement: Sendable, Equatable {
     let unseen = seen.rootDevice == nil && seen.disks == nil && predicted.rootDevice != nil
     add(.root, root.0, root.1, unseen ? .notJudged : judged(root.0 == root.1))
     if let disks = seen.disks {
-      add(.disks, listed(predicted.disks), listed(disks), judged(predicted.disks == disks))
+      let possible = ([predicted.disks] + predicted.otherDisks).first {
+        firstOfAlike($0, alike) == firstOfAlike(disks, alike)
+      }
+      add(.disks, listed(possible ?? predicted.disks), listed(disks), judged(possible != nil))
     } else {
       add(.disks, listed(predicted.disks), "not seen", predicted.disks.isEmpty ? .agrees : .notJudged)
     }
@@ -143,6 +151,11 @@ public struct Agreement: Sendable, Equatable {
     } else {
       add(.fileSystem, predicted.fileSystem.rawValue, "not seen", .notJudged)
     }
+  }
+
+  /// sd names, with one name for all the LUs that nothing tells apart.
+  private static func firstOfAlike(_ disks: [String: String], _ alike: [[String]]) -> [String: String] {
+    disks.mapValues { disk in alike.first { $0.contains(disk) }?.first ?? disk }
   }
 
   private static func judge(_ finding: String, among seen: [String], of table: [Signs]) -> Judgement {

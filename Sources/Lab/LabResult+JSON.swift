@@ -19,6 +19,7 @@ extension Prediction {
   fileprivate var json: JSONValue {
     [
       "verdict": string(verdict.rawValue),
+      "alike": JSONValue(.array(alike.map(strings))),
       "courses": JSONValue(
         .array(
           courses.map { course in
@@ -31,6 +32,7 @@ extension Prediction {
                       "outcome": string(boot.outcome.rawValue), "stage": optional(boot.stage?.rawValue),
                       "finding": optional(boot.finding), "at": number(boot.at),
                       "rootDevice": optional(boot.rootDevice), "disks": object(boot.disks),
+                      "otherDisks": JSONValue(.array(boot.otherDisks.map(object))),
                     ]
                   })),
               "shutdowns": JSONValue(

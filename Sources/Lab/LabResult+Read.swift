@@ -43,7 +43,8 @@ private struct ResultReader {
             Prediction.Boot(
               outcome: choice("outcome", of: boot, else: .fails), stage: choice("stage", of: boot),
               finding: optional("finding", of: boot), at: number("at", of: boot),
-              rootDevice: optional("rootDevice", of: boot), disks: disks(boot) ?? [:])
+              rootDevice: optional("rootDevice", of: boot), disks: disks(boot) ?? [:],
+              otherDisks: list("otherDisks", of: boot).map { names($0, "otherDisks") })
           },
           shutdowns: list("shutdowns", of: course).map { shutdown in
             Prediction.Shutdown(
@@ -51,7 +52,8 @@ private struct ResultReader {
               finding: optional("finding", of: shutdown),
               at: number("at", of: shutdown), fileSystem: choice("fileSystem", of: shutdown, else: .clean))
           })
-      })
+      },
+      alike: list("alike", of: value).map { group in elements(group, "alike").map { plain($0) } })
   }
 
   private mutating func run(_ value: JSONValue) -> LabResult.Run {
@@ -100,15 +102,23 @@ private struct ResultReader {
 
   private mutating func list(_ name: String, of value: JSONValue) -> [JSONValue] {
     let member = member(name, of: value)
-    if case .array(let elements) = member.kind { return elements }
-    if value[name] != nil { report("\"\(name)\" is \(member.kindName), not a list", at: member) }
+    return value[name] == nil ? [] : elements(member, name)
+  }
+
+  private mutating func elements(_ value: JSONValue, _ name: String) -> [JSONValue] {
+    if case .array(let elements) = value.kind { return elements }
+    report("\"\(name)\" is \(value.kindName), not a list", at: value)
     return []
   }
 
   private mutating func members(_ name: String, of value: JSONValue) -> [JSONValue.Member] {
     let member = member(name, of: value)
-    if case .object(let members) = member.kind { return members }
-    if value[name] != nil { report("\"\(name)\" is \(member.kindName), not an object", at: member) }
+    return value[name] == nil ? [] : members(member, name)
+  }
+
+  private mutating func members(_ value: JSONValue, _ name: String) -> [JSONValue.Member] {
+    if case .object(let members) = value.kind { return members }
+    report("\"\(name)\" is \(value.kindName), not an object", at: value)
     return []
   }
 
@@ -136,9 +146,13 @@ private struct ResultReader {
   }
 
   private mutating func disks(_ value: JSONValue) -> [String: String]? {
-    if value["disks"]?.isNull == true { return nil }
-    return Dictionary(
-      members("disks", of: value).map { ($0.name, plain($0.value)) }, uniquingKeysWith: { first, _ in first })
+    let disks = member("disks", of: value)
+    return disks.isNull ? nil : names(disks, "disks")
+  }
+
+  private mutating func names(_ value: JSONValue, _ name: String) -> [String: String] {
+    Dictionary(
+      members(value, name).map { ($0.name, plain($0.value)) }, uniquingKeysWith: { first, _ in first })
   }
 
   private mutating func choice<Choice: RawRepresentable & CaseIterable>(

@@ -16,6 +16,8 @@ public struct Prediction: Sendable, Equatable {
     public var rootDevice: String?
     /// sd name to the scenario's name for the disk.
     public var disks: [String: String]
+    /// The other ways in which the names may be given, and the boot goes the same.
+    public var otherDisks: [[String: String]] = []
   }
 
   /// How one shutdown of the story goes.
@@ -44,17 +46,20 @@ public struct Prediction: Sendable, Equatable {
   public var verdict: Verdict
   /// The nominal one first.
   public var courses: [Course]
+  /// LUs that nothing tells apart, by name: where one of them is named, it may be another.
+  public var alike: [[String]] = []
 
   /// What a report says.
   public init(_ report: Report) {
     verdict = report.verdict
+    alike = report.alike
     courses = report.outcomes.map { outcome in
       Course(
         share: outcome.share,
         boots: outcome.boots.map {
           Boot(
             outcome: $0.outcome, stage: $0.stage, finding: $0.finding, at: Double($0.at) / 1e6,
-            rootDevice: $0.rootDevice, disks: $0.disks)
+            rootDevice: $0.rootDevice, disks: $0.disks, otherDisks: $0.otherDisks)
         },
         shutdowns: outcome.shutdowns.map {
           Shutdown(
@@ -74,12 +79,13 @@ public struct Prediction: Sendable, Equatable {
         return course
       }
     }
-    return plain(self) == plain(other)
+    return plain(self) == plain(other) && alike == other.alike
   }
 
   /// What was read from a file.
-  init(verdict: Verdict, courses: [Course]) {
+  init(verdict: Verdict, courses: [Course], alike: [[String]] = []) {
     self.verdict = verdict
     self.courses = courses
+    self.alike = alike
   }
 }

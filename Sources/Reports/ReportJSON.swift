@@ -14,6 +14,7 @@ extension Report {
       "orders": ["states": JSONValue(integerLiteral: Int64(states)), "complete": JSONValue(.bool(complete))],
       "outcomes": JSONValue(.array(outcomes.map(\.json))),
       "fixes": JSONValue(.array(fixes.map(\.json))),
+      "alike": JSONValue(.array(alike.map(strings))),
       "notLookedAt": strings(notLookedAt),
     ]
   }
@@ -38,13 +39,16 @@ extension Outcome {
 
 extension BootReport {
   fileprivate var json: JSONValue {
-    let letters = disks.sorted { ($0.key.utf8.count, $0.key) < ($1.key.utf8.count, $1.key) }
+    func names(_ disks: [String: String]) -> JSONValue {
+      let letters = disks.sorted { ($0.key.utf8.count, $0.key) < ($1.key.utf8.count, $1.key) }
+      return JSONValue(.object(letters.map { .init($0.key, JSONValue(.string($0.value))) }))
+    }
     return [
       "outcome": JSONValue(.string(outcome.rawValue)), "stage": optional(stage?.rawValue),
       "finding": optional(finding), "at": JSONValue(.string(Time.text(at))),
       "because": strings(because),
       "console": strings(console), "rootDevice": optional(rootDevice),
-      "disks": JSONValue(.object(letters.map { .init($0.key, JSONValue(.string($0.value))) })),
+      "disks": names(disks), "otherDisks": JSONValue(.array(otherDisks.map(names))),
       "lateBy": optional(lateBy.map(Time.text)),
     ]
   }

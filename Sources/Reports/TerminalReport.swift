@@ -20,6 +20,8 @@ public struct TerminalReport {
 
   /// How many lines of another outcome are shown from where it differs.
   private static let shownLines = 20
+  /// Of the names that one disk may have, so many are listed.
+  private static let shownNames = 6
 
   /// - Parameters:
   ///   - report: What was found.
@@ -54,6 +56,7 @@ public struct TerminalReport {
     let failing = report.outcomes.first { !$0.isGood }
     if let decisive = failing ?? report.outcomes.first(where: { $0.holdUp != nil }) { why(decisive) }
     for (index, outcome) in report.outcomes.enumerated().dropFirst() { other(outcome, number: index + 1) }
+    changingNames()
     fixes()
     notLookedAt()
   }
@@ -215,6 +218,39 @@ public struct TerminalReport {
     return stage + (failure.finding.map { " (\(Style.safe($0)))" } ?? "")
   }
 
+  // MARK: Names
+
+  /// Which sd names a disk may have where that depends on the order; LUs that nothing tells apart are not listed.
+  private mutating func changingNames() {
+    let boots = report.outcomes.map(\.boots.count).max() ?? 0
+    let lines = (0..<boots).flatMap { index in
+      changingNames(report.outcomes.compactMap { index < $0.boots.count ? $0.boots[index] : nil }).map {
+        boots > 1 ? "boot \(index + 1): \($0)" : $0
+      }
+    }
+    guard !lines.isEmpty else { return }
+    line()
+    line(style.bold("Names that depend on the order"))
+    for text in lines { line("     \(style.wrap(text, indentation: 5))") }
+  }
+
+  private func changingNames(_ boots: [BootReport]) -> [String] {
+    var names: [String: Set<String>] = [:]
+    for disks in boots.flatMap({ [$0.disks] + $0.otherDisks }) {
+      for (name, disk) in disks { names[disk, default: []].insert(name) }
+    }
+    let changing = names.filter { $0.value.count > 1 && !report.alike.joined().contains($0.key) }
+    func isBefore(_ a: String, _ b: String) -> Bool { (a.utf8.count, a) < (b.utf8.count, b) }
+    return changing.keys.sorted(by: isBefore).map { disk in
+      let all = (changing[disk] ?? []).sorted(by: isBefore)
+      let text =
+        all.count > Self.shownNames
+        ? "one of \(all.count), from \(all[0]) to \(all[all.count - 1])"
+        : "\(all.dropLast().joined(separator: ", ")) or \(all[all.count - 1])"
+      return "\(disk) is \(text)"
+    }
+  }
+
   // MARK: Cures
 
   private mutating func fixes() {
@@ -241,7 +277,7 @@ public struct TerminalReport {
   private mutating func notLookedAt() {
     guard !report.notLookedAt.isEmpty else { return }
     line()
-    line(style.bold("Not looked at") + " (could matter, and the simulator does not read it)")
+    line(style.bold("Not looked at") + " (could matter, and was left out)")
     for place in report.notLookedAt { line("     \(style.wrap(place, indentation: 5))") }
   }
 }

@@ -126,6 +126,28 @@ let project = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deleti
     #expect(agreement.comparisons.filter { $0.judgement == .notJudged }.map(\.field) == [.finding])
   }
 
+  @Test("any of the sd names that were predicted will do, and of LUs that are alike any one")
+  func anyOfThePredictedNamesWillDo() {
+    func agrees(_ seen: [String: String]) -> Bool {
+      let boot = Prediction.Boot(
+        outcome: .boots, at: 1, rootDevice: "/dev/sda2", disks: ["sda": "LUN 1", "sdb": "LUN 2", "sdc": "LUN 4"],
+        otherDisks: [["sda": "LUN 1", "sdb": "LUN 4", "sdc": "LUN 2"]])
+      let prediction = Prediction(
+        verdict: .boots, courses: [.init(share: 1, boots: [boot], shutdowns: [])], alike: [["LUN 2", "LUN 3"]])
+      let observation = Observation(
+        boots: [
+          .init(outcome: .boots, at: 1, rootDevice: "/dev/sda2", disks: seen, findings: [], evidence: [])
+        ], shutdowns: [])
+      return Agreement(prediction, observation).holds
+    }
+    #expect(agrees(["sda": "LUN 1", "sdb": "LUN 2", "sdc": "LUN 4"]))
+    #expect(agrees(["sda": "LUN 1", "sdb": "LUN 4", "sdc": "LUN 2"]))
+    #expect(agrees(["sda": "LUN 1", "sdb": "LUN 4", "sdc": "LUN 3"]))
+    #expect(!agrees(["sda": "LUN 4", "sdb": "LUN 1", "sdc": "LUN 2"]))
+    #expect(!agrees(["sda": "LUN 1", "sdb": "LUN 2", "sdc": "LUN 3"]))
+    #expect(!agrees(["sda": "LUN 1", "sdb": "LUN 2"]))
+  }
+
   @Test("side by side: what was predicted, what was seen, and the lines that decide")
   func sideBySide() throws {
     let scenario = try Self.scenario("lab-l3-usb-unbootable-first")

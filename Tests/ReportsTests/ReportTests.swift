@@ -10,7 +10,7 @@ import Testing
     let json = report.json(file: "s.json")
     #expect(
       json.members.map(\.name) == [
-        "scenario", "file", "source", "verdict", "orders", "outcomes", "fixes", "notLookedAt",
+        "scenario", "file", "source", "verdict", "orders", "outcomes", "fixes", "alike", "notLookedAt",
       ])
     #expect(json["orders"]?.text() == #"{"states":214,"complete":true}"#)
     let outcome = json["outcomes"]?.elements[1]
@@ -21,7 +21,7 @@ import Testing
         {"outcome":"fails","stage":"root-mount","finding":"root-device-renamed","at":"12.400s",\
         "because":["The stick was found first.","The kernel opens /dev/sda2."],\
         "console":["ALERT!  /dev/sda2 does not exist."],"rootDevice":null,\
-        "disks":{"sda":"usb0","sdb":"lun1","sdaa":"x"},"lateBy":null}
+        "disks":{"sda":"usb0","sdb":"lun1","sdaa":"x"},"otherDisks":[],"lateBy":null}
         """)
     #expect(
       json["outcomes"]?.elements[0]["shutdowns"]?.elements[0].text() == """
@@ -95,10 +95,43 @@ import Testing
              machine.firmware.bootOrder
              + ["eth0"]
 
-        Not looked at (could matter, and the simulator does not read it)
+        Not looked at (could matter, and was left out)
              /etc/rc.local:3: eval
 
         """)
+  }
+
+  @Test("names that depend on the order are listed, boot by boot, but for LUs that nothing tells apart")
+  func namesThatDependOnTheOrder() {
+    func boot(_ disks: [String: String], _ others: [String: String]...) -> BootReport {
+      var boot = Fixture.boot(.boots)
+      boot.disks = disks
+      boot.otherDisks = others
+      return boot
+    }
+    func names(_ first: [BootReport], _ second: [BootReport]) -> [Substring] {
+      var report = Fixture.report(.boots, [first, second].map { boots in
+        var outcome = Fixture.good
+        outcome.boots = boots
+        return outcome
+      })
+      report.alike = [["e", "f"]]
+      return TerminalReport.text(report, style: .plain).split(separator: "\n")
+        .drop { $0 != "Names that depend on the order" }.dropFirst().prefix { $0.hasPrefix("     ") }
+        .map { $0.dropFirst(5) }
+    }
+    #expect(names([boot(["sda": "a"])], [boot(["sda": "a"])]) == [])
+    #expect(names([boot(["sda": "a"]), boot(["sdb": "a"])], [boot(["sda": "a"])]) == [])
+    #expect(
+      names([boot(["sda": "a", "sdb": "e"])], [boot(["sdb": "a", "sda": "e"], ["sdc": "a"])])
+        == ["a is sda, sdb or sdc"])
+    #expect(
+      names([boot(["sda": "a"]), boot(["sda": "a"])], [boot(["sda": "a"]), boot(["sda": "b", "sdaa": "a"])])
+        == ["boot 2: a is sda or sdaa"])
+    let many = (0..<8).map { [DiskNames.sd($0 + 20): "a"] }
+    var all = boot(many[0])
+    all.otherDisks = Array(many.dropFirst())
+    #expect(names([all], [all]) == ["a is one of 8, from sdu to sdab"])
   }
 
   @Test("each verdict is one line that says what was covered") func eachVerdictIsOneLineThatSays() {

@@ -42,10 +42,11 @@ public struct RandomSource: Sendable {
 
   /// A delay drawn from a window.
   ///
-  /// Between two ends every microsecond is equally likely. Without a latest end the delay is drawn from
+  /// Between two ends every microsecond is equally likely, in a steady window once the nominal delay is not taken. Without a latest end the delay is drawn from
   /// `earliest` up to a bound that doubles with probability 1/2, so that long delays are rare but do occur.
   public mutating func delay(in window: Window) -> SimTime {
     let earliest = window.earliest.microseconds
+    if window.isSteady, next(below: 16) != 0 { return window.nominal }
     if !window.latest.isUnbounded {
       let width = UInt64(window.latest.microseconds - earliest)
       if width == 0 { return window.earliest }

@@ -90,6 +90,8 @@ public struct Window: Hashable, Sendable {
   public let nominal: SimTime
   /// The longest delay; ``SimTime/unbounded`` when nothing forces the event to happen by then.
   public let latest: SimTime
+  /// The delay is nearly always the nominal one: a sampled run takes another one time in 16 only.
+  public private(set) var isSteady = false
 
   /// A window between two delays.
   ///
@@ -111,6 +113,12 @@ public struct Window: Hashable, Sendable {
       let middle = (earliest.microseconds &+ latest.microseconds) / 2
       self.nominal = SimTime(unchecked: middle)
     }
+  }
+
+  /// A window between two delays in which there is hardly ever another than the usual one.
+  public init(_ earliest: SimTime, _ latest: SimTime, seldomElse usual: SimTime) {
+    self.init(earliest, latest, nominal: usual)
+    isSteady = true
   }
 
   /// A window of one possible delay.

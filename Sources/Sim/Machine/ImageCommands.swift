@@ -41,24 +41,32 @@ extension CommandCompiler {
       }
     }
     guard let action else { return fails("You must specify at least one of -c, -u, or -d.") }
-    // The versions it knows of: those whose images it made (their sums are kept), or those that are there.
-    let known = tree.list("/var/lib/initramfs-tools")
+    let setting = ShellVariables.parse(
+      tree.text("/etc/initramfs-tools/update-initramfs.conf") ?? "", file: "update-initramfs.conf"
+    ).value["update_initramfs"]
+    let keepsRecord = model.initramfsToolsIsBefore("0.138", tree)
+    // The versions it knows of: those whose images it made (until 0.138 their sums were kept), or those that are there.
+    let known = keepsRecord ? tree.list("/var/lib/initramfs-tools") : []
     let all = ImageVersions.sorted(known.isEmpty ? versions(in: directory, "initrd.img-") : known)
     let chosen: [String]
-    switch version {
-    case "all": chosen = all
+    switch version ?? (setting == "all" ? "all" : nil) {
+    case "all": chosen = action == "c" && !keepsRecord ? versions(in: "/boot", "vmlinuz-") : all
     case let version?: chosen = [version]
     case nil:
       guard action == "u" else { return fails("Create and delete need a version: -k VERSION") }
       // Until initramfs-tools 0.99 the running kernel's own image came before the highest version.
-      let prefersRunning =
-        model.packageVersion("initramfs-tools", tree).map { $0 < KernelVersion("0.99") } ?? false
       let running = typed?.kernel.flatMap { tree.exists("\(directory)/initrd.img-\($0)") ? $0 : nil }
-      chosen = (prefersRunning ? running : nil).map { [$0] } ?? all.suffix(1)
+      chosen = (model.initramfsToolsIsBefore("0.99", tree) ? running : nil).map { [$0] } ?? all.suffix(1)
     }
+    if action == "u", setting == "no" {
+      ops.add(.say("update-initramfs: Not updating initramfs."))
+      return ShellOutcome(.zero)
+    }
+    // Nothing is said, and all is well: so too where /boot is not mounted (S-49, lab u1).
+    guard keepsRecord || !chosen.isEmpty else { return ShellOutcome(.zero) }
     guard !chosen.isEmpty else { return fails("update-initramfs: there are no images to update") }
     var status = ShellStatus.zero
-    for version in chosen {
+    for version in ImageVersions.sorted(chosen) {
       let path = "\(directory)/initrd.img-\(version)"
       switch action {
       case "d":
@@ -66,10 +74,14 @@ extension CommandCompiler {
           $0.remove(path)
           $0.remove("/var/lib/initramfs-tools/\(version)")
         }
-      case "u" where !tree.exists(path):
+      case "u" where keepsRecord && !tree.exists(path):
         status = fails("\(path) does not exist. Cannot update.").status
       default:
         ops.add(.say("update-initramfs: Generating \(path)"))
+        if let problem = model.compressorProblem(tree) {
+          ops.add(.say(problem))
+          return fails("update-initramfs: failed for \(path) with 2.")
+        }
         buildImage(path, version: version, ["-o", path, version])
       }
     }
@@ -82,6 +94,7 @@ extension CommandCompiler {
       let path = absolute(words[index + 1], directory)
     else { return fails("usage: mkinitramfs [OPTION]... -o outfile [version]") }
     let version = words[(index + 2)...].last { !$0.hasPrefix("-") } ?? typed?.kernel
+    if let problem = model.compressorProblem(tree), !words.contains("-c") { return fails(problem) }
     buildImage(path, version: version, words)
     return ShellOutcome(.zero)
   }

@@ -165,7 +165,7 @@ extension MachineModel {
     } else {
       node = device
     }
-    guard let name = node.dropping("/dev/"), let place = resolve(.node(name), s) else {
+    guard let place = resolve(RootName(node), s) else {
       say(part, "\(node): Not found or not a block device.", &out)
       explain(
         part, "`\(device)` is \(node), which is not there: nothing is written", because: [.story], to: &out)
@@ -180,10 +180,10 @@ extension MachineModel {
     }),
       let part = inventory.disks[disk].content.partitions.first(where: {
         $0.holds == "/boot" || $0.holds == "/"
-      }), let bootNode = deviceName(disk, s)
+      })
     {
       if installation.legacy {
-        let drive = map.entries.first { $0.device == "/dev/\(bootNode)" }?.drive.disk ?? 0
+        let drive = map.entries.first { resolve(RootName($0.device), s)?.disk == disk }?.drive.disk ?? 0
         // Stage 1.5 on the disk that is installed to looks at that same disk when both are one.
         written.prefix = GrubDevice(.disk(disk == place.disk ? 0 : drive), partition: part.number).name(
           .legacy)

@@ -52,10 +52,8 @@ extension MachineModel {
     explain(
       "initiator", "the system logs in to \(iqn) as \(login.initiator ?? "?")", because: [.address, .ibft],
       sets: .session, to: &out)
-    for disk in inventory.lus(of: target) {
-      out.note(.set(.disk(disk)))
-      name(disk, &s, &out)
-    }
+    for disk in inventory.lus(of: target) { out.note(.set(.disk(disk))) }
+    probeLUs(of: target, &s, &out)
     s.targets.danglingSystem.drop(target)
     noteNamesakes(login.initiator, target, &s, &out)
     return .loggedIn
@@ -275,12 +273,6 @@ extension MachineModel {
       s.iscsi.session(target) == .failed || s.iscsi.session(target) == .offline,
       logsInAgain(target, s)
     else { return }
-    guard !isContested(target, s) else {
-      out.cancel(MachineEvent(.recoveryTimeout, target))
-      return explain(
-        "initiator", "logging in again ends the other machine's session, and that one ours: so for ever",
-        because: [.otherMachine, .path], sets: .session, to: &out)
-    }
     s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
     s.network.cut.drop(target)
     s.targets.forgot.drop(target)
@@ -321,6 +313,8 @@ extension MachineModel {
     for target in scenario.targets.indices {
       out.cancel(MachineEvent(.relogin, target))
       out.cancel(MachineEvent(.daemonSync, target))
+      // The other machine has been logged in to for the last time.
+      if isContested(target, s), s.iscsi.session(target) == .loggedIn { namesakesComeAgain(target, &out, s) }
     }
   }
 
@@ -366,7 +360,11 @@ extension MachineModel {
       }
       rootDeviceGone(target, &s, &out)
       s.iscsi.sessions[target] = InitiatorState.Session.none.rawValue
-      for disk in inventory.lus(of: target) { s.scsi.letters[disk] = 0 }
+      for disk in inventory.lus(of: target) {
+        if s.scsi.settling.has(disk) { out.cancel(MachineEvent(.diskReady, disk)) }
+        s.scsi.settling.drop(disk)
+        s.scsi.letters[disk] = 0
+      }
     }
   }
 }

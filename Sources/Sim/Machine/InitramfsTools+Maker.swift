@@ -7,6 +7,9 @@ extension MachineModel {
 
   func madeByInitramfsTools(_ tree: MemoryFileTree) -> InitramfsImage {
     let conf = InitramfsConf.load(from: tree).map(read) ?? InitramfsConf()
+    if let problem = compressorProblem(tree) {
+      library.notLooked("\(problem): the image is taken to be made from these files all the same")
+    }
     let listed = (read(InitramfsModules.self, "\(Self.etc)/modules", tree)?.modules.map(\.name) ?? [])
       .filter(isInMainline)
     var available = InitramfsModuleTable.closure(of: listed)
@@ -48,6 +51,20 @@ extension MachineModel {
     return InitramfsImage(
       maker: .initramfsTools, ordered: listed, available: available + (hook ? initiator : []),
       hasInitiator: hook, files: files)
+  }
+
+  /// Is the system's initramfs-tools older than a version? No, where its version is not known.
+  func initramfsToolsIsBefore(_ version: String, _ tree: MemoryFileTree) -> Bool {
+    packageVersion("initramfs-tools", tree).map { $0 < KernelVersion(version) } ?? false
+  }
+
+  /// What the shell says of a mkinitramfs (0.142) that finds no COMPRESS in its configuration, and ends.
+  func compressorProblem(_ tree: MemoryFileTree) -> String? {
+    let settings = InitramfsConf.load(from: tree)?.value
+    guard !initramfsToolsIsBefore("0.142", tree), let settings, settings.variables["COMPRESS"] == nil else {
+      return nil
+    }
+    return "/usr/sbin/mkinitramfs: 173: COMPRESS: parameter not set"
   }
 
   /// linux-iscsi's and RHEL 4's modules are not in the kernels that initramfs-tools makes images for.

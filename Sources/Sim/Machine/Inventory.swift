@@ -25,6 +25,11 @@ struct Inventory: Sendable {
     var target: Int? { if case .lu(let target, _) = place { target } else { nil } }
     var lun: Int? { if case .lu(_, let lun) = place { lun } else { nil } }
     var bus: DiskSpec.Bus? { if case .local(let bus) = place { bus } else { nil } }
+    /// It has boot code, or something of the system, be it found or not.
+    var isOfTheSystem: Bool {
+      content.bootCode != .none || (content.partitions + misread).contains { $0.holds != nil }
+    }
+    var isEmpty: Bool { content.bootCode == .none && content.partitions.isEmpty && misread.isEmpty }
   }
 
   /// A partition of a device; `partition` nil: the whole device.
@@ -46,6 +51,12 @@ struct Inventory: Sendable {
 
   let disks: [Disk]
 
+  /// For each device the first of those that only their names tell apart from it, itself where there is no other.
+  ///
+  /// LUs of one target are alike that are empty and stay so, and to which neither an option ROM nor another machine is
+  /// sent by their number: whatever happens to one of them could happen to another, and nothing would be different.
+  let alike: [Int]
+
   init(_ scenario: Scenario) {
     var disks = scenario.machine.disks.map {
       Disk(
@@ -63,6 +74,37 @@ struct Inventory: Sendable {
       }
     }
     self.disks = disks
+    alike = Self.alike(disks, scenario)
+  }
+
+  /// The devices that are alike, where there is more than one.
+  var groups: [[Int]] {
+    disks.indices.compactMap { first in
+      let group = disks.indices.filter { alike[$0] == first }
+      return group.count > 1 ? group : nil
+    }
+  }
+
+  private static func alike(_ disks: [Disk], _ scenario: Scenario) -> [Int] {
+    let none = Array(disks.indices)
+    var named = Set(scenario.machine.nics.compactMap { $0.optionROM?.lun })
+    for step in scenario.story.map(\.plain) {
+      switch step {
+      // May write to a disk.
+      case .installer, .install, .run, .rescue: return none
+      case .otherMachine(let other): named.insert(other.lun)
+      default: break
+      }
+    }
+    return none.map { index in
+      let disk = disks[index]
+      guard let target = disk.target, let lun = disk.lun, !named.contains(lun), disk.isEmpty else { return index }
+      let first = none.first { other in
+        disks[other].target == target && disks[other].isEmpty && !named.contains(disks[other].lun ?? lun)
+          && disks[other].writeCache == disk.writeCache && disks[other].blockSize == disk.blockSize
+      }
+      return first ?? index
+    }
   }
 
   /// What is found on a LU: a partition table counts in blocks, so one that was written for blocks of 512 bytes leads

@@ -41,9 +41,11 @@ struct KernelVersion: Comparable, Sendable {
 
 /// The kernel: drivers and what they find.
 extension MachineModel {
+  /// Since Linux 5.3 each disk is probed on its own (commit f049cf1a7b67): letters are drawn by whichever comes first.
+  func probesAsynchronously(_ s: MachineState) -> Bool { !(kernelVersion(s) < KernelVersion("5.3")) }
+
   func kernelVersion(_ s: MachineState) -> KernelVersion {
-    KernelVersion(
-      library.selection(s.firmware.selection)?.kernelVersion ?? scenario.installer.kernel ?? "6.1")
+    library.selection(s.firmware.selection).map { KernelVersion($0.kernelVersion) } ?? installerKernel
   }
 
   /// Until about 2.6.19 IDE disks are the IDE layer's, with names of their own; later libata makes them sd.
@@ -109,14 +111,15 @@ extension MachineModel {
       // What an adapter or a login found before has waited for the disks' own driver.
       if module == "sd_mod" {
         for disk in inventory.disks.indices where isFound(disk, s) { diskReady(disk, &s, &out) }
+        for target in scenario.targets.indices where s.iscsi.session(target) == .loggedIn {
+          probeLUs(of: target, &s, &out)
+        }
       }
     }
   }
 
   private func isFound(_ disk: Int, _ s: MachineState) -> Bool {
-    guard s.scsi.letters[disk] == 0, !s.scsi.settling.has(disk) else { return false }
-    if let target = inventory.disks[disk].target { return s.iscsi.session(target) == .loggedIn }
-    return s.attached.has(disk) && driven(disk, s)
+    s.scsi.letters[disk] == 0 && !s.scsi.settling.has(disk) && s.attached.has(disk) && driven(disk, s)
   }
 
   func drives(_ module: String, _ disk: Int) -> Bool {
@@ -151,12 +154,11 @@ extension MachineModel {
           nominal: .microseconds(nominalSettle(device.settles))))
     } else {
       explain("kernel", "a driver finds the local disk \(device.name)", sets: .disk(disk), to: &out)
-      // Probing is asynchronous, device by device, since Linux 5.3; before, adapters were scanned one after the other.
-      let asynchronous = !(kernelVersion(s) < KernelVersion("5.3"))
+      // Before Linux 5.3 adapters were scanned one after the other.
       let order = Int64(disk) * 100
       out.schedule(
         MachineEvent(.diskReady, disk),
-        asynchronous ? Pace.between(200, 1500, seen: 400 + order) : Window(.milliseconds(300 + order)))
+        probesAsynchronously(s) ? Pace.between(200, 1500, seen: 400 + order) : Window(.milliseconds(300 + order)))
     }
   }
 

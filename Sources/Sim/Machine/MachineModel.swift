@@ -10,18 +10,25 @@ final class MachineModel: Model, @unchecked Sendable {
 
   let scenario: Scenario
   let inventory: Inventory
+  let probeOrder: ProbeOrder
   let steps: [StoryStep]
   let library: Library
   let kernelModules: [String]
+  /// The installation system's; where nothing is said of it, that of the system it belongs to.
+  let installerKernel: KernelVersion
 
   init(_ scenario: Scenario) {
     self.scenario = scenario
     inventory = Inventory(scenario)
+    probeOrder = ProbeOrder(inventory)
     steps = scenario.story.flatMap { $0 == .reboot ? [.shutdown, .boot] : [$0] }
     library = Library(DiskFiles(tree: scenario.files))
     var modules = KernelModules.known
     for nic in scenario.machine.nics where !modules.contains(nic.driver) { modules.append(nic.driver) }
     kernelModules = modules
+    installerKernel =
+      scenario.installer.kernel.map(KernelVersion.init)
+      ?? scenario.files.list("/lib/modules").map(KernelVersion.init).max() ?? KernelVersion("6.1")
   }
 
   func start() -> MachineState {

@@ -4,7 +4,8 @@ extension MachineModel {
   func diskReady(_ disk: Int, _ s: inout MachineState, _ out: inout Out) {
     s.scsi.settling.drop(disk)
     let device = inventory.disks[disk]
-    guard device.target != nil || s.attached.has(disk) else { return }
+    if device.target != nil { return luReady(disk, &s, &out) }
+    guard s.attached.has(disk) else { return }
     if device.bus == .floppy || device.bus == .cd || usesIDENames(disk, s) { return }
     name(disk, &s, &out)
   }

@@ -245,7 +245,8 @@ extension MachineModel {
     result.letters = s.scsi.letters
     let io = rootIO(s)
     let data = dataFinding(s)
-    guard !onlyData && (s.root.aborted || io != .works) || data != nil else {
+    let contested = inventory.disks[Int(s.root.disk) - 1].target.map { isContested($0, s) } ?? false
+    guard !onlyData && (s.root.aborted || io != .works || contested) || data != nil else {
       return record(result, new: false, &s)
     }
     result.outcome = .fails
@@ -254,7 +255,9 @@ extension MachineModel {
     explain(
       "verdict",
       data?.1
-        ?? (io == .works
+        ?? (contested && !s.root.aborted
+          ? "the root is lost and found again, every few seconds"
+          : io == .works
           ? "the disk is back, the file system is not: it stays read-only"
           : "the machine runs without its root"),
       because: data == nil

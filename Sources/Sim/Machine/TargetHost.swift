@@ -200,7 +200,19 @@ extension MachineModel {
   }
 
   /// After our login: a namesake notices that its session is gone and logs in again, in two to three seconds.
+  ///
+  /// Then we do, and so for ever. After the third time the duel is not followed from one login to the next: while somebody
+  /// logs in again for us, the machine gets at its disks every other second, and is slow.
   func namesakesReturn(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+    guard !isContested(target, s) else {
+      return explain(
+        "initiator", "logging in again ends the other machine's session, and that one ours: so for ever",
+        because: [.otherMachine, .path], sets: .session, to: &out)
+    }
+    namesakesComeAgain(target, &out, s)
+  }
+
+  func namesakesComeAgain(_ target: Int, _ out: inout Out, _ s: MachineState) {
     for other in otherMachines where isThere(other.step, at: target, s) && isNamesake(other.step, s) {
       out.schedule(MachineEvent(.namesakeReturns, other.step), Pace.between(200, 3000, seen: 2000))
     }
@@ -213,7 +225,7 @@ extension MachineModel {
     throwOut(target, &s, &out)
   }
 
-  /// The same two things happen again and again: after the third time nothing new is to be learnt.
+  /// Two machines throw each other out, again and again.
   func isContested(_ target: Int, _ s: MachineState) -> Bool {
     s.targets.reinstated >= 3
       && otherMachines.contains { isThere($0.step, at: target, s) && isNamesake($0.step, s) }

@@ -8,7 +8,7 @@ struct Narrator {
     self.run = run
   }
 
-  func outcome(witness: String, share: Double) -> Outcome {
+  func outcome(witness: String, share: Double, letters: Letters = Letters()) -> Outcome {
     let marks = milestones()
     let results = run.end.results
     var boots: [BootReport] = []
@@ -21,6 +21,7 @@ struct Narrator {
           at: span.end - span.start,
           because: reasons(result, span), console: console(span),
           rootDevice: result.rootDevice, disks: disks(result.letters),
+          otherDisks: index < letters.byBoot.count ? others(letters.byBoot[index], than: result.letters) : [],
           lateBy: result.outcome == .degraded ? span.waited : nil))
     }
     var shutdowns: [ShutdownReport] = []
@@ -45,6 +46,15 @@ struct Narrator {
     case .fails: why(span.entry, from: span.first)
     case .degraded: span.late.map { why($0, from: span.first) } ?? []
     }
+  }
+
+  /// In an order of their own: those in which the disks come first in the inventory's order.
+  private func others(_ all: Set<SIMD64<UInt8>>, than shown: SIMD64<UInt8>) -> [[String: String]] {
+    let others = all.filter { $0 != shown }.sorted { a, b in
+      let first = model.inventory.disks.indices.first { a[$0] != b[$0] }
+      return first.map { a[$0] < b[$0] } ?? false
+    }
+    return others.map(disks)
   }
 
   private func disks(_ letters: SIMD64<UInt8>) -> [String: String] {

@@ -41,7 +41,9 @@ public struct Report: Sendable {
   public var outcomes: [Outcome]
   /// Cures, each simulated before it is shown.
   public var fixes: [Fix]
-  /// Lines of the system's files that could matter and that the simulator could not read.
+  /// LUs that are empty and that nothing tells apart, by their names: where one of them is named, it may be another.
+  public var alike: [[String]] = []
+  /// Lines of the system's files that could matter and that the simulator could not read, and orders that were left out.
   public var notLookedAt: [String]
 }
 
@@ -89,6 +91,8 @@ public struct BootReport: Sendable {
   public var rootDevice: String?
   /// sd name to device name, when the boot ended.
   public var disks: [String: String]
+  /// The other ways in which the names may have been given, and the boot gone the same.
+  public var otherDisks: [[String: String]] = []
   /// By how many microseconds it came up late: the time in which it waited for what did not answer; nil unless degraded.
   public var lateBy: Int64? = nil
 }

@@ -42,6 +42,7 @@ public enum Bootsim {
       case .schedule(let witness): single(model, .schedule(witness))
       }
     report.notLookedAt = model.library.notLookedAt.sorted()
+    report.alike = model.inventory.groups.map { $0.map { model.inventory.disks[$0].name } }
     if options.fixes, options.mode == .explore, report.verdict != .boots {
       report.fixes = Cures(scenario, budget: options.budget).verified(for: report)
     }
@@ -55,8 +56,10 @@ public enum Bootsim {
     // Distinct ways to end; the nominal one first, then in the explorer's order, each with its first witness.
     var ends: [(key: Ending, witness: Witness?)] = [(usual, nil)]
     var places: [Ending: Int] = [usual: 0]
+    var letters: [Ending: Letters] = [:]
     for end in exploration.ends {
       let key = Ending(end.state, model.library)
+      letters[key, default: Letters()].add(end.state, model.library)
       if let known = places[key] {
         if ends[known].witness == nil || (known == 0 && end.state == nominal.end) {
           ends[known].witness = end.witness
@@ -71,7 +74,9 @@ public enum Bootsim {
     if ends.count > 1 || !exploration.complete {
       for sample in 0..<options.samples {
         let choice = Simulation.Choice.seed(options.seed &+ UInt64(sample))
-        let key = Ending(Simulation.run(model, choosing: choice).end, model.library)
+        let end = Simulation.run(model, choosing: choice).end
+        let key = Ending(end, model.library)
+        letters[key, default: Letters()].add(end, model.library)
         counts[key, default: 0] += 1
         guard places[key] == nil else { continue }
         places[key] = ends.count
@@ -83,7 +88,8 @@ public enum Bootsim {
       let run = Simulation.run(model, choosing: place == 0 ? .nominal : choice, tracing: true)
       let share = ends.count == 1 ? 1 : Double(counts[end.key] ?? 0) / Double(max(options.samples, 1))
       return Narrator(model, run).outcome(
-        witness: (end.witness ?? Witness(run, model)).description, share: share)
+        witness: (end.witness ?? Witness(run, model)).description, share: share,
+        letters: letters[end.key] ?? Letters())
     }
     return Report(
       title: model.scenario.title, sources: model.scenario.sources, verdict: verdict(outcomes),
@@ -134,8 +140,8 @@ extension Outcome {
 
 /// What of an end state a report tells apart: two ends that agree in this are one way to end.
 ///
-/// Which letters play no part is not told apart, nor how many writes were lost: the report shows them for each
-/// outcome's own witness.
+/// Which letters play no part is not told apart (``Letters`` has them), nor how many writes were lost: the report shows
+/// those of each outcome's own witness.
 struct Ending: Hashable {
   var boots: [BootResult]
   var shutdowns: [ShutdownResult]
@@ -155,6 +161,19 @@ struct Ending: Hashable {
       return result
     }
     up = state.phase == .up
+  }
+}
+
+/// The ways in which disks got their sd names, for each boot of the ends that are one way to end.
+struct Letters {
+  private(set) var byBoot: [Set<SIMD64<UInt8>>] = []
+
+  mutating func add(_ state: MachineState, _ library: Library) {
+    for boot in 0..<Int(state.results.bootCount) {
+      guard let result = library.boot(state.results.boots[boot]) else { continue }
+      while byBoot.count <= boot { byBoot.append([]) }
+      byBoot[boot].insert(result.letters)
+    }
   }
 }
 

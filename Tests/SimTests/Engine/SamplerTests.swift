@@ -24,6 +24,17 @@ struct SamplerTests {
     #expect(abs(secondLast - 10_000) < 310)
   }
 
+  @Test("takes the usual delay of a steady window nearly always, and each other one as often as the rest")
+  func steady() {
+    var random = RandomSource(seed: 5)
+    let window = Window(.zero, .microseconds(9), seldomElse: .microseconds(2))
+    var counts = Array(repeating: 0, count: 10)
+    for _ in 0..<16_000 { counts[Int(random.delay(in: window).microseconds)] += 1 }
+    // One in 16 is drawn from the ten delays: 1,000 and 100 are expected, and 5 sigma allowed.
+    #expect(abs(16_000 - counts[2] - 900) < 150)
+    for (delay, count) in counts.enumerated() where delay != 2 { #expect(abs(count - 100) < 50) }
+  }
+
   @Test("gives the same tally for the same seed, and seeds that replay")
   func deterministic() {
     let (a, b) = (Sampler.sample(Self.race, runs: 50, seed: 7), Sampler.sample(Self.race, runs: 50, seed: 7))

@@ -59,6 +59,86 @@ import Testing
     #expect(outcome.boots[0].disks == ["sda": "LUN 1", "sdb": "LUN 2", "sdc": "LUN 7", "sdd": "LUN 30"])
   }
 
+  /// A machine whose target has more LUs, empty or with a partition each.
+  private func rig(lus more: Int, empty: Bool) throws -> Rig {
+    var rig = try Rig("debian-12", [.boot])
+    for lun in 2..<(2 + more) {
+      rig.scenario.targets[0].luns.append(
+        LUNSpec(
+          lun: lun, size: 1 << 30, writeCache: false,
+          content: DiskContent(bootCode: .none, grub: nil, partitions: empty ? [] : [Rig.plainPartition])))
+    }
+    return rig
+  }
+
+  private func names(_ report: Report) -> Set<[String: String]> {
+    Set(report.outcomes.flatMap { [$0.boots[0].disks] + $0.boots[0].otherDisks })
+  }
+
+  @Test(
+    "since Linux 5.3 the LUs of a target get their letters in any order, before that in the order of their numbers",
+    arguments: [("6.1", 6), ("5.3", 6), ("5.2.21", 1), ("4.19.0", 1), ("2.6.32", 1)])
+  func theLUsOfATargetGetTheirLettersInAnyOrder(_ version: String, _ orders: Int) throws {
+    var rig = try rig(lus: 2, empty: false)
+    try rig.renameKernel(to: version)
+    let report = rig.explored()
+    #expect(report.summary == "boots" && report.complete && report.notLookedAt.isEmpty)
+    #expect(names(report).count == orders)
+    #expect(report.outcomes[0].boots[0].disks == ["sda": "LUN 1", "sdb": "LUN 2", "sdc": "LUN 3"])
+  }
+
+  @Test("a root that is named by its letter may be another LU, which is seldom seen")
+  func aRootThatIsNamedByItsLetterMayBeAnotherLU() throws {
+    var rig = try rig(lus: 1, empty: true)
+    try rig.boot("root=/dev/sda2")
+    let report = Bootsim.simulate(rig.scenario)
+    #expect(report.summary == "may-fail: root-mount root-device-renamed")
+    let failing = report.outcomes.filter { !$0.isGood }.reduce(0) { $0 + $1.share }
+    #expect(failing > 0 && failing < 0.2)
+    #expect(report.fixes.contains { $0.verified })
+  }
+
+  @Test("LUs that nothing tells apart are not told apart: the root among them has one place of as many as there are")
+  func lusThatNothingTellsApart() throws {
+    let report = try rig(lus: 30, empty: true).explored()
+    #expect(report.summary == "boots" && report.complete && report.notLookedAt.isEmpty)
+    #expect(names(report).count == 31)
+    #expect(Set(report.outcomes.map { $0.boots[0].rootDevice }).count == 31)
+    #expect(report.alike == [(2...31).map { "LUN \($0)" }])
+  }
+
+  @Test(
+    "where there are too many orders, LUs that hold nothing of the system keep theirs, and the report says so",
+    arguments: [6, 40])
+  func whereThereAreTooManyOrders(more: Int) throws {
+    let report = try rig(lus: more, empty: false).explored()
+    #expect(report.summary == "boots" && report.complete)
+    #expect(report.notLookedAt.contains { $0.contains("sd names of the \(more + 1) LUs") })
+    #expect(names(report).count == more + 1)
+    #expect(Set(report.outcomes.map { $0.boots[0].rootDevice }).count == more + 1)
+  }
+
+  @Test("many LUs that all hold something of the system move by a place at most")
+  func manyLUsThatAllHoldSomething() throws {
+    var rig = try rig(lus: 6, empty: false)
+    for lun in rig.scenario.targets[0].luns.indices.dropFirst() {
+      rig.scenario.targets[0].luns[lun].content.partitions[0].holds = "/srv\(lun)"
+    }
+    let report = rig.explored()
+    #expect(report.summary == "boots" && report.complete)
+    #expect(report.notLookedAt.contains { $0.contains("moved by one place at most") })
+    #expect(
+      Set(report.outcomes.map { $0.boots[0].rootDevice }) == ["/dev/sda2", "/dev/sdb2", "/dev/sdc2"])
+  }
+
+  @Test("LUs that a command of the story could write to are told apart")
+  func lusThatACommandCouldWriteTo() throws {
+    var rig = try rig(lus: 2, empty: true)
+    #expect(names(rig.explored()).count == 3)
+    rig.scenario.story = [.boot, .run("true"), .shutdown]
+    #expect(names(rig.explored()).count == 6)
+  }
+
   @Test("the twenty-eighth disk is sdab") func theTwentyEighthDiskIsSdab() throws {
     var rig = try Rig("debian-12", [.boot])
     let empty = DiskContent(bootCode: .none, grub: nil, partitions: [])

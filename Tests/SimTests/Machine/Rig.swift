@@ -52,6 +52,16 @@ struct Rig {
     scenario.files.write(lines.joined(separator: "\n"), to: menu)
   }
 
+  /// Debian's kernel is another one: its files, and what the menu loads.
+  mutating func renameKernel(to version: String) throws {
+    let old = "6.1.0-50-amd64"
+    for name in ["vmlinuz", "initrd.img"] {
+      remove("/boot/\(name)-\(old)")
+      write("/boot/\(name)-\(version)")
+      try replace("\(name)-\(old)", "\(name)-\(version)", in: menu)
+    }
+  }
+
   /// Adds arguments to the kernel line of Debian's menu.
   mutating func append(_ arguments: String) throws { try replace(" ro ", " ro \(arguments) ", in: menu) }
 

@@ -197,6 +197,24 @@ import Testing
       (["sed -i d /etc/iscsi/iscsi.initramfs; update-initramfs -u -k all"], .fails),
       (["update-initramfs -u; sed -i d /etc/iscsi/iscsi.initramfs"], .boots),
       (["sed -i d /etc/iscsi/iscsi.initramfs", "update-initramfs -u -k 5.10.0-1-amd64"], .boots),
+      (
+        [
+          "sed -i d /etc/iscsi/iscsi.initramfs",
+          "echo update_initramfs=no > /etc/initramfs-tools/update-initramfs.conf", "update-initramfs -u",
+        ], .boots
+      ),
+      (
+        [
+          "sed -i d /etc/iscsi/iscsi.initramfs", "sed -i /COMPRESS/d /etc/initramfs-tools/initramfs.conf",
+          "update-initramfs -u",
+        ], .boots
+      ),
+      (
+        [
+          "sed -i d /etc/iscsi/iscsi.initramfs", "sed -i /COMPRESS/d /etc/initramfs-tools/initramfs.conf",
+          "echo COMPRESS=gzip > /etc/initramfs-tools/conf.d/gzip", "update-initramfs -u",
+        ], .fails
+      ),
       (["sed -i d /etc/iscsi/iscsi.initramfs", "mkinitramfs -o /boot/other.img 6.1.0-50-amd64"], .boots),
       (
         [
@@ -208,6 +226,22 @@ import Testing
     ])
   func debian(lines: [String], verdict: Verdict) throws {
     #expect(try summary("debian-12", lines) == verdict)
+  }
+
+  @Test(
+    "update-initramfs -u says what it does not do: nothing since 0.138, where there is no image (S-49)",
+    arguments: [
+      ("0.142", "update-initramfs -u", ""), ("0.142", "update-initramfs -u -k all", ""),
+      ("0.142", "update-initramfs -c -k all", ""),
+      ("0.142", "update-initramfs -u -k 6.1.0-50-amd64", "Generating /boot/initrd.img-6.1.0-50-amd64"),
+      ("0.137", "update-initramfs -u -k 6.1.0-50-amd64", "does not exist. Cannot update."),
+    ])
+  func withoutAnImage(version: String, line: String, says: String) throws {
+    var rig = try Rig("debian-12", [.boot, .run("umount /boot"), .run(line), .shutdown])
+    try rig.replace("Version: 0.142", "Version: \(version)", in: "/var/lib/dpkg/status")
+    let outcome = try #require(rig.nominal())
+    let after = outcome.timeline.drop { !$0.text.contains(line) }.filter(\.console).map(\.text)
+    #expect(says.isEmpty ? !after.contains { $0.contains("initr") } : after.contains { $0.contains(says) })
   }
 
   @Test(
