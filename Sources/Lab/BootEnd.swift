@@ -16,7 +16,9 @@ public struct BootEnd: Sendable {
     case grubLegacyError = "grub-legacy-error"
     /// GRUB waits for a key; GRUB 2 goes on by itself after ten seconds, and may boot yet.
     case grubWaits = "grub-waits"
-    /// systemd's or dracut's emergency shell, or sulogin.
+    /// dracut has given up; Enter opens a shell.
+    case dracutShell = "dracut-shell"
+    /// systemd's emergency shell, or sulogin: it wants root's password.
     case emergency
     /// The firmware has nothing left to boot from.
     case noBootableDevice = "no-bootable-device"
@@ -34,7 +36,7 @@ public struct BootEnd: Sendable {
       case .up, .restarting: 0
       case .initramfsShell, .grubRescue, .poweredDown: 1
       case .grubPrompt, .noBootableDevice, .kernelPanic, .frozen: 2
-      case .grubLegacyError, .emergency: 3
+      case .grubLegacyError, .dracutShell, .emergency: 3
       case .initHasNothing: 5
       case .grubWaits: 15
       }
@@ -44,7 +46,7 @@ public struct BootEnd: Sendable {
     private static let signs: [(Kind, [Sign])] = [
       (.up, [.up]), (.initramfsShell, [.initramfsShell]), (.grubRescue, [.grubRescue]),
       (.grubPrompt, [.grubPrompt]), (.grubLegacyError, [.legacyNoDisk, .legacyNoFileSystem, .legacyNoFile]),
-      (.grubWaits, [.grubAnyKey]), (.emergency, [.dracutEmergency, .emergency]),
+      (.grubWaits, [.grubAnyKey]), (.dracutShell, [.dracutEmergency]), (.emergency, [.emergency]),
       (.noBootableDevice, [.nothingBootable]), (.kernelPanic, [.kernelPanic]),
       (.initHasNothing, [.initHasNothing]), (.frozen, [.frozen]), (.poweredDown, [.poweredDown]),
       (.restarting, [.restarting]),

@@ -3,7 +3,7 @@
 /// Answers are known by their form, so that neither the order of the questions nor kernel messages between them
 /// matter.
 struct ShellAnswers {
-  /// What the laboratory asks at the shell of an initramfs, one command a line.
+  /// What the laboratory asks at the shell of an initramfs, initramfs-tools' or dracut's, one command a line.
   static let questions = [
     "cat /proc/cmdline", "cat /proc/partitions", "ls -l /dev/disk/by-path /dev/disk/by-uuid",
     "ls -d /sbin/iscsistart /usr/sbin/iscsistart", "cat /proc/modules", "ip addr",

@@ -62,7 +62,7 @@ struct Signs {
     // Kernel and initramfs.
     Signs(.bootVariablesOverflow, [.kernelPanic], [.tooManyVariables]),
     Signs(
-      .initiatorNotInInitramfs, [.rootNotThere], [.initiatorNotInImage],
+      .initiatorNotInInitramfs, [.rootNotThere, .initqueueTimeout], [.initiatorNotInImage],
       without: [.iscsistartRuns, .sessionUp]),
     // Where nobody asked for the program itself, silence may mean that it is not there or that it knows no target.
     Signs(

@@ -130,10 +130,12 @@ let project = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deleti
   func anyOfThePredictedNamesWillDo() {
     func agrees(_ seen: [String: String]) -> Bool {
       let boot = Prediction.Boot(
-        outcome: .boots, at: 1, rootDevice: "/dev/sda2", disks: ["sda": "LUN 1", "sdb": "LUN 2", "sdc": "LUN 4"],
+        outcome: .boots, at: 1, rootDevice: "/dev/sda2",
+        disks: ["sda": "LUN 1", "sdb": "LUN 2", "sdc": "LUN 4"],
         otherDisks: [["sda": "LUN 1", "sdb": "LUN 4", "sdc": "LUN 2"]])
       let prediction = Prediction(
-        verdict: .boots, courses: [.init(share: 1, boots: [boot], shutdowns: [])], alike: [["LUN 2", "LUN 3"]])
+        verdict: .boots, courses: [.init(share: 1, boots: [boot], shutdowns: [])],
+        alike: [["LUN 2", "LUN 3"]])
       let observation = Observation(
         boots: [
           .init(outcome: .boots, at: 1, rootDevice: "/dev/sda2", disks: seen, findings: [], evidence: [])

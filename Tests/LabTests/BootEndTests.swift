@@ -12,7 +12,7 @@ import Testing
     "lab-v2-boot-lun-4k": .noBootableDevice, "lab-nd1-base": nil, "lab-i8-timeout-30-outage-60": .up,
     "k-chap-none": .noBootableDevice,
     "q-target-down": .noBootableDevice,
-    "d2-no-params": .emergency, "d4-sda2-usb": .emergency, "f1-sda1-stick": .emergency,
+    "d2-no-params": .dracutShell, "d4-sda2-usb": .dracutShell, "f1-sda1-stick": .emergency,
     "g4-root-hd1": .grubLegacyError, "g5-kernel-missing": .grubLegacyError,
     "g8a-boot-lun2-embed": .grubLegacyError, "g8b-boot-lun2-stage1": .grubLegacyError,
     "s8b-fw-150s": .initHasNothing, "s8e-fw-policy-drop-only": .initHasNothing,

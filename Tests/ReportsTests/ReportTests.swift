@@ -110,11 +110,13 @@ import Testing
       return boot
     }
     func names(_ first: [BootReport], _ second: [BootReport]) -> [Substring] {
-      var report = Fixture.report(.boots, [first, second].map { boots in
-        var outcome = Fixture.good
-        outcome.boots = boots
-        return outcome
-      })
+      var report = Fixture.report(
+        .boots,
+        [first, second].map { boots in
+          var outcome = Fixture.good
+          outcome.boots = boots
+          return outcome
+        })
       report.alike = [["e", "f"]]
       return TerminalReport.text(report, style: .plain).split(separator: "\n")
         .drop { $0 != "Names that depend on the order" }.dropFirst().prefix { $0.hasPrefix("     ") }
@@ -126,7 +128,8 @@ import Testing
       names([boot(["sda": "a", "sdb": "e"])], [boot(["sdb": "a", "sda": "e"], ["sdc": "a"])])
         == ["a is sda, sdb or sdc"])
     #expect(
-      names([boot(["sda": "a"]), boot(["sda": "a"])], [boot(["sda": "a"]), boot(["sda": "b", "sdaa": "a"])])
+      names(
+        [boot(["sda": "a"]), boot(["sda": "a"])], [boot(["sda": "a"]), boot(["sda": "b", "sdaa": "a"])])
         == ["boot 2: a is sda or sdaa"])
     let many = (0..<8).map { [DiskNames.sd($0 + 20): "a"] }
     var all = boot(many[0])

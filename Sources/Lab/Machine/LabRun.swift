@@ -155,7 +155,8 @@ public final class LabRun {
       return false
     }
     if end == .up { return true }
-    if end == .initramfsShell { try ask() }
+    if end == .dracutShell { machine?.console.send("\n") }
+    if end == .initramfsShell || end == .dracutShell { try ask() }
     return false
   }
 
@@ -226,7 +227,7 @@ public final class LabRun {
   /// The machine can not go off any more.
   private var isStuck: Bool {
     switch end {
-    case .frozen, .initHasNothing, .kernelPanic, .emergency: isOver
+    case .frozen, .initHasNothing, .kernelPanic, .emergency, .dracutShell: isOver
     default: false
     }
   }
@@ -289,8 +290,15 @@ public final class LabRun {
     }
     // A prompt has no line end.
     guard let prompt = BootEnd.Kind(line: machine.console.unfinished) else { return }
-    end = prompt
+    ends(prompt)
     if isOver, let rest = machine.console.flush() { record.add(.console, rest) }
+  }
+
+  /// The report is the last thing that is waited for; of other ends, one may follow on another. dracut's shell has the
+  /// prompt that systemd's has, without a password behind it.
+  private func ends(_ kind: BootEnd.Kind) {
+    guard end != .up, end != .dracutShell || kind != .emergency else { return }
+    end = kind
   }
 
   private func hear(_ line: String) throws(LabError) {
@@ -303,8 +311,7 @@ public final class LabRun {
     record.add(.console, line)
     seen(line)
     lastHeard = monotonic()
-    // The report is the last thing that is waited for; of other ends, one may follow on another.
-    if end != .up, let kind = watch.see(line + "\n") { end = kind }
+    if let kind = watch.see(line + "\n") { ends(kind) }
     guard let stage = clue.see(line) else { return }
     let due = armed.filter { $0.stage == stage }
     armed.removeAll { $0.stage == stage }

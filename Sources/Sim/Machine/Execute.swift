@@ -83,6 +83,15 @@ extension MachineModel {
         explain(part, why, because: [.program], sets: .path, .address, to: &out)
       }
       return .next(Pace.between(5, 100, seen: 30))
+    case .raiseStatic(let interface, let place, let failTo):
+      return raiseStatic(interface, place, failTo: failTo, part: part, &s, &out)
+    case .unlessRaised(let interface, let target):
+      guard let nic = nic(interface), s.network.notRaised.has(nic) else { return .next(Self.instant) }
+      say(part, "ifdown: interface \(interface) not configured", &out)
+      explain(
+        part, "ifdown leaves \(interface) alone: ifup failed, and has no record of it", because: [.interface],
+        to: &out)
+      return .to(target, Self.instant)
     case .login(let logins, let failTo):
       return executeLogin(logins, failTo: failTo, part: part, &s, &out)
     case .loginFromFirmware(let failTo):

@@ -45,7 +45,8 @@ extension MachineModel {
 
   private func footprint(of op: Op) -> Footprint {
     switch op {
-    case .say, .tell, .pause, .jump, .read, .link, .dropAddress, .setAddress, .noteProblem, .remountRoot,
+    case .say, .tell, .pause, .jump, .read, .link, .dropAddress, .setAddress, .raiseStatic,
+      .unlessRaised, .noteProblem, .remountRoot,
       .startDaemon, .stopDaemon,
       .spareDaemon, .lockFile, .killAll, .firewall, .sync, .write, .writeFiles, .endWriting, .waitInVain,
       .startRootWait,

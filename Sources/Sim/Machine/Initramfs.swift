@@ -146,6 +146,9 @@ extension Op {
     case .findInterface(let name, let place, let to): .findInterface(name, place: place, failTo: map(to))
     case .configure(let interface, let source, let limit, let to):
       .configure(interface: interface, source, limit: limit, failTo: map(to))
+    case .raiseStatic(let interface, let place, let to):
+      .raiseStatic(interface: interface, place: place, failTo: map(to))
+    case .unlessRaised(let interface, let to): .unlessRaised(interface: interface, map(to))
     case .login(let logins, let to): .login(logins, failTo: map(to))
     case .loginFromFirmware(let to): .loginFromFirmware(failTo: map(to))
     case .needsModules(let names, let to): .needsModules(names, failTo: map(to))

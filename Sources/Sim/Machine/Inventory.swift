@@ -98,7 +98,9 @@ struct Inventory: Sendable {
     }
     return none.map { index in
       let disk = disks[index]
-      guard let target = disk.target, let lun = disk.lun, !named.contains(lun), disk.isEmpty else { return index }
+      guard let target = disk.target, let lun = disk.lun, !named.contains(lun), disk.isEmpty else {
+        return index
+      }
       let first = none.first { other in
         disks[other].target == target && disks[other].isEmpty && !named.contains(disks[other].lun ?? lun)
           && disks[other].writeCache == disk.writeCache && disks[other].blockSize == disk.blockSize

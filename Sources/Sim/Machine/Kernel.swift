@@ -158,7 +158,8 @@ extension MachineModel {
       let order = Int64(disk) * 100
       out.schedule(
         MachineEvent(.diskReady, disk),
-        probesAsynchronously(s) ? Pace.between(200, 1500, seen: 400 + order) : Window(.milliseconds(300 + order)))
+        probesAsynchronously(s)
+          ? Pace.between(200, 1500, seen: 400 + order) : Window(.milliseconds(300 + order)))
     }
   }
 

@@ -98,6 +98,8 @@ struct NetworkState: Hashable, Sendable {
   var up: Set64 = []
   /// It has its IPv4 address (and routes).
   var address: Set64 = []
+  /// ifup has failed to raise it, and has no record of it.
+  var notRaised: Set64 = []
   /// Cables that the story pulled.
   var unplugged: Set64 = []
   /// Targets whose packets, or packets to whom, the firewall drops.

@@ -45,6 +45,24 @@ extension MachineModel {
     out.note(.set(.path))
   }
 
+  /// ifupdown's method `static` with a gateway: `ip addr add`, `ip route add default` (ifupdown 0.8; lab h5).
+  func raiseStatic(
+    _ interface: String, _ place: String, failTo: Int, part: String, _ s: inout MachineState, _ out: inout Out
+  ) -> Flow {
+    guard let nic = nic(interface), s.network.present.has(nic) else { return .next(Self.instant) }
+    guard s.network.address.has(nic) else {
+      s.network.notRaised.drop(nic)
+      return .next(Self.instant)
+    }
+    s.network.notRaised.put(nic)
+    say(part, "RTNETLINK answers: File exists", &out)
+    say(part, "ifup: failed to bring up \(interface)", &out)
+    explain(
+      part, "\(place): \(interface) has its address and default route since the initramfs: ifup fails",
+      because: [.address], sets: .interface, to: &out)
+    return .to(failTo, Pace.between(5, 100, seen: 30))
+  }
+
   /// `wait` conditions and instructions of the network.
   func executeConfigure(
     _ interface: String?, _ source: AddressSource, limit: Window, failTo: Int, timedOut: Bool, part: String,

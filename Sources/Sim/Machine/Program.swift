@@ -81,6 +81,10 @@ indirect enum Op: Sendable {
   case link(interface: String?, up: Bool, says: String)
   case dropAddress(interface: String, says: String)
   case setAddress(interface: String, says: String)
+  /// ifup adds a static address and the default route; it fails, and keeps no record, where they are there already.
+  case raiseStatic(interface: String, place: String, failTo: Int)
+  /// Jumps if ifup failed to raise the interface: ifdown knows nothing of it.
+  case unlessRaised(interface: String, Int)
   /// The initramfs's initiator logs in; endless where the peer does not answer.
   case login([Login], failTo: Int)
   case loginFromFirmware(failTo: Int)

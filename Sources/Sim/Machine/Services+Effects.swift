@@ -9,19 +9,21 @@ extension CommandCompiler {
     let all = words.contains("-a") || words.contains("--all")
     for entry in model.interfaces(tree)
     where (all && entry.automatic || wanted.contains(entry.name)) && entry.name != "lo" {
+      let notRaised = ops.label()
       let says =
         "\(place): ifdown takes \(entry.name) down (\(entry.place): iface \(entry.name) inet \(entry.method))"
       switch entry.method {
       case "dhcp":
         ops.add(.say("DHCPRELEASE of \(entry.name)"))
         ops.add(.link(interface: entry.name, up: false, says: says))
-      case "manual" where !model.manualMovesLink(tree):
+      case "manual" where !model.ifupdownUsesIP(tree):
         ops.add(
           .tell(
             "\(place): ifdown of \(entry.name) does nothing: its method is manual (\(entry.place))",
             because: []))
         continue
       default:
+        ops.add(.unlessRaised(interface: entry.name, notRaised))
         ops.add(.link(interface: entry.name, up: false, says: says))
       }
       let end = ops.label()
@@ -31,6 +33,7 @@ extension CommandCompiler {
           says: "run-parts: failed to open directory /etc/network/if-post-down.d: Input/output error",
           failTo: end))
       ops.place(end)
+      ops.place(notRaised)
     }
   }
 
@@ -44,10 +47,15 @@ extension CommandCompiler {
       switch entry.method {
       case "dhcp": dhclient(entry.name, entry.place)
       case "static":
+        let fails = ops.label()
+        if entry.hasGateway, model.ifupdownUsesIP(tree) {
+          ops.add(.raiseStatic(interface: entry.name, place: entry.place, failTo: fails))
+        }
         ops.add(.link(interface: entry.name, up: true, says: "ifup raises \(entry.name)"))
         ops.add(
           .setAddress(interface: entry.name, says: "\(entry.place): \(entry.name) gets its static address"))
-      case "manual" where !model.manualMovesLink(tree): break
+        ops.place(fails)
+      case "manual" where !model.ifupdownUsesIP(tree): break
       default: ops.add(.link(interface: entry.name, up: true, says: "ifup raises \(entry.name)"))
       }
     }

@@ -258,8 +258,8 @@ extension MachineModel {
         ?? (contested && !s.root.aborted
           ? "the root is lost and found again, every few seconds"
           : io == .works
-          ? "the disk is back, the file system is not: it stays read-only"
-          : "the machine runs without its root"),
+            ? "the disk is back, the file system is not: it stays read-only"
+            : "the machine runs without its root"),
       because: data == nil
         ? [.journal, .root, .session, .path] : [.data], to: &out)
     out.note(.mark(.bootFailsLater))

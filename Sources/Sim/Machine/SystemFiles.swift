@@ -9,6 +9,8 @@ extension MachineModel {
     var onBoot: Bool
     /// Known to `ifdown -a`: raised at boot or when it was plugged in.
     var automatic: Bool
+    /// It is to have the default route.
+    var hasGateway: Bool
     var place: String
   }
 
@@ -32,12 +34,13 @@ extension MachineModel {
       Interface(
         name: $0.name, method: $0.method, onBoot: auto.contains($0.name),
         automatic: (auto.contains($0.name) || hotplug.contains($0.name)) && !kept.contains($0.name),
-        place: "\($0.file):\($0.line)")
+        hasGateway: $0.value("gateway") != nil, place: "\($0.file):\($0.line)")
     }
   }
 
-  /// From ifupdown 0.7 on `inet manual` raises and lowers the link; before, it did nothing (S-43; lab h2).
-  func manualMovesLink(_ tree: MemoryFileTree) -> Bool {
+  /// From ifupdown 0.7 on it works with ip(8): `inet manual` raises and lowers the link, where it did nothing before (S-43;
+  /// lab h2), and a static address or default route that is there already is an error, where ifconfig(8) minded nothing.
+  func ifupdownUsesIP(_ tree: MemoryFileTree) -> Bool {
     packageVersion("ifupdown", tree).map { !($0 < KernelVersion("0.7")) } ?? true
   }
 

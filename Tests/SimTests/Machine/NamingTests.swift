@@ -98,7 +98,9 @@ import Testing
     #expect(report.fixes.contains { $0.verified })
   }
 
-  @Test("LUs that nothing tells apart are not told apart: the root among them has one place of as many as there are")
+  @Test(
+    "LUs that nothing tells apart are not told apart: the root among them has one place of as many as there are"
+  )
   func lusThatNothingTellsApart() throws {
     let report = try rig(lus: 30, empty: true).explored()
     #expect(report.summary == "boots" && report.complete && report.notLookedAt.isEmpty)
