@@ -112,13 +112,20 @@ import Testing
     let error = #expect(throws: OutOfReach.self) {
       try plan(
         """
-        "machine": { "nics": [{ "name": "nic0", "interface": "eth0", "driver": "bnx2" }] },
+        "machine": {
+          "nics": [{ "name": "nic0", "interface": "eth0", "driver": "bnx2" }],
+          "usb": [
+            { "name": "rescue", "bootCode": "other" },
+            { "name": "grub", "bootCode": "grub", "grub": { "version": "2", "prefix": "(hd0,msdos1)" } }
+          ]
+        },
         "story": ["installer", "boot"]
         """)
     }
     #expect(
       error?.reasons == [
-        "QEMU has no adapter for the driver bnx2", "no installation system runs here",
+        "QEMU has no adapter for the driver bnx2", "rescue: no other system that boots by itself is here",
+        "grub: GRUB is on clones of the image only", "no installation system runs here",
       ])
   }
 

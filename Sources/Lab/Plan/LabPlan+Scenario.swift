@@ -108,7 +108,9 @@ extension LabPlan {
         isRunning: target.running,
         units: target.luns.map { unit in
           Unit(
-            lun: unit.lun, medium: Medium(unit.content, size: unit.size, profile: profile),
+            lun: unit.lun,
+            medium: Medium(
+              unit.content, of: "\(target.iqn) LUN \(unit.lun)", size: unit.size, profile: profile, &reasons),
             hasWriteCache: unit.writeCache, blockSize: unit.blockSize == 512 ? nil : unit.blockSize)
         })
     }
@@ -121,7 +123,8 @@ extension LabPlan {
         return nil
       }
       return Disk(
-        name: disk.name, bus: disk.bus, medium: Medium(disk.content, size: disk.size, profile: profile),
+        name: disk.name, bus: disk.bus,
+        medium: Medium(disk.content, of: disk.name, size: disk.size, profile: profile, &reasons),
         isAttached: disk.attached, bootIndex: bootIndex(disk.name, scenario.machine))
     }
   }
@@ -129,7 +132,7 @@ extension LabPlan {
 
 extension LabPlan.Medium {
   /// A clone of the image where a partition holds a part of the system, and a disk of its own otherwise.
-  init(_ content: DiskContent, size: Int64, profile: Scenario) {
+  init(_ content: DiskContent, of name: String, size: Int64, profile: Scenario, _ reasons: inout [String]) {
     let image = profile.targets.first?.luns.first?.content.partitions ?? []
     let kept = content.partitions.filter { partition in
       partition.holds != nil
@@ -137,8 +140,12 @@ extension LabPlan.Medium {
     }
     self.init(
       kept: kept.isEmpty ? nil : kept.map(\.number), size: size,
-      made: content.partitions.filter { partition in !kept.contains { $0.number == partition.number } },
-      bootCode: content.bootCode)
+      made: content.partitions.filter { partition in !kept.contains { $0.number == partition.number } })
+    switch content.bootCode {
+    case .other: reasons.append("\(name): no other system that boots by itself is here")
+    case .grub where kept.isEmpty: reasons.append("\(name): GRUB is on clones of the image only")
+    case .grub, .none, .signatureOnly: break
+    }
   }
 }
 

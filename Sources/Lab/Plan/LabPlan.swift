@@ -52,8 +52,6 @@ public struct LabPlan: Sendable, Equatable {
     var size: Int64
     /// Partitions that are made anew, in the order of their numbers.
     var made: [PartitionSpec]
-    /// What is in the first sector.
-    var bootCode: DiskContent.BootCode
   }
 
   /// A disk that is not behind iSCSI.

@@ -105,13 +105,15 @@ struct Conclusion: Hashable, CustomStringConvertible {
 extension Report {
   /// All that is in it as text, for comparing: what has no order is sorted.
   var everything: [String] {
-    var lines = ["\(title) \(sources) \(verdict) \(states) \(complete) \(notLookedAt)"]
+    var lines = ["\(title) \(sources) \(verdict) \(states) \(complete) \(notLookedAt) \(alike)"]
     for outcome in outcomes {
       lines.append("\(outcome.witness) \(outcome.share)")
       for boot in outcome.boots {
         var plain = boot
         plain.disks = [:]
-        lines.append("\(plain) \(boot.disks.sorted { $0.key < $1.key })")
+        plain.otherDisks = []
+        let names = ([boot.disks] + boot.otherDisks).map { $0.sorted { $0.key < $1.key } }
+        lines.append("\(plain) \(names)")
       }
       lines += outcome.shutdowns.map { "\($0)" } + outcome.timeline.map { "\($0)" }
     }
