@@ -68,7 +68,7 @@ public enum AgreementPage {
     }
     let cells = [
       "[\(result.name)](../\(result.scenario)): \(result.title)", result.sources.joined(separator: ", "),
-      predicted.joined(separator: "<br>or "), counted(seen), judgement(result.agreements),
+      listed(predicted), counted(seen), judgement(result.agreements),
     ]
     return "| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n"
   }
@@ -82,6 +82,13 @@ public enum AgreementPage {
       return "**no**: \(differences.isEmpty ? "nothing predicted" : differences.joined(separator: ", "))"
     }
     return agreements.isEmpty ? "not booted" : "yes"
+  }
+
+  /// Each once; of many the first few.
+  private static func listed(_ ways: [String]) -> String {
+    let different = ways.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+    let rest = different.count > 6 ? ["one of \(different.count - 5) other ways"] : []
+    return (different.prefix(rest.isEmpty ? 6 : 5) + rest).joined(separator: "<br>or ")
   }
 
   /// Each once, in the order in which they came, with how often where that was more than once.

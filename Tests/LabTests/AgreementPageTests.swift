@@ -25,6 +25,23 @@ import Testing
     #expect(found == wanted, "UPDATE_AGREEMENT_PAGE=1 swift test --filter AgreementPageTests makes it anew")
   }
 
+  @Test("of many predicted ways the first few are listed, each once")
+  func ofManyPredictedWaysTheFirstFewAreListed() throws {
+    var result = try LabResultTests.result("lab-b-sda2", "b-sda2")
+    let course = result.prediction.courses[0]
+    func page(ways: Int) -> String {
+      result.prediction.courses = (0..<ways).map { way in
+        var course = course
+        course.boots[0].disks = ["sda": "LUN \(way / 2)"]
+        return course
+      }
+      return AgreementPage.text([result], outOfReach: nil)
+    }
+    #expect(page(ways: 12).contains("(sda = LUN 5)") && !page(ways: 12).contains("other ways"))
+    #expect(page(ways: 14).contains("(sda = LUN 4)") && !page(ways: 14).contains("(sda = LUN 5)"))
+    #expect(page(ways: 14).contains("<br>or one of 2 other ways |"))
+  }
+
   @Test("a row says what was predicted, what was seen how often, and whether that is the same")
   func aRowSaysWhetherItIsTheSame() throws {
     var other = try LabResultTests.result("lab-b-sda2", "b-sda2")
