@@ -79,7 +79,8 @@ struct Laboratory {
     let name = TreePath.name(item.file)
     return Variant(
       file: item.file, name: name.hasSuffix(".json") ? String(name.dropLast(5)) : name, image: image,
-      scenario: scenario, profile: profile, prediction: Bootsim.simulate(scenario, options: Self.options))
+      scenario: scenario, profile: profile,
+      prediction: Bootsim.simulate(scenario, options: Self.options).seenInLaboratory(scenario.story))
   }
 
   private static let options: Bootsim.Options = {

@@ -129,6 +129,32 @@ import Testing
       ])
   }
 
+  @Test func whatARescueSystemDoesWithGRUBLegacyIsDoneThroughTheMapAndLeftOutOfTheStory() throws {
+    let path = "/dev/disk/by-path/ip-10.0.2.2:3260-iscsi-iqn.2024-01.lab:disk-lun-"
+    func members(_ map: String...) -> String {
+      let lines = map.map { "\"\($0)\"" }.joined(separator: ", ")
+      return """
+        "targets": [{ "name": "iqn.2024-01.lab:disk", "luns": [{ "lun": 1 }, { "lun": 2, "size": "1GiB" }] }],
+        "system": { "files": { "/boot/grub/menu.lst": [], "/boot/grub/device.map": [\(lines)] } },
+        "story": ["installer", { "run": "grub-install '(hd0)'" }, "shutdown", "boot"]
+        """
+    }
+    let made = try plan(members("(hd0) \(path)2", "(hd1) \(path)1"), profile: "debian-12-sysv")
+    #expect(made.story == [.boot])
+    let unit = { RescueSetup.Unit(iqn: "iqn.2024-01.lab:disk", lun: $0) }
+    #expect(made.rescue?.drives == [unit(2), unit(1)])
+    #expect(made.rescue?.boot == 1 && made.rescue?.onto == "(hd0)")
+    for (map, reason) in [
+      ("(hd0) /dev/sda", "/boot/grub/device.map: /dev/sda is no name by path"),
+      ("(hd0) \(path)2", "/boot/grub/device.map: neither (hd0) nor (hd1) has /boot"),
+    ] {
+      let error = #expect(throws: OutOfReach.self) {
+        _ = try plan(members(map), profile: "debian-12-sysv")
+      }
+      #expect(error?.reasons.count == 1 && error?.reasons[0].hasPrefix(reason) == true)
+    }
+  }
+
   @Test(arguments: ["debian-12", "debian-12-sysv"])
   func aScenarioOfAProfileAloneCanBeBooted(profile: String) throws {
     #expect(try plan("", profile: profile).isSysV == (profile == "debian-12-sysv"))

@@ -69,6 +69,16 @@ struct LabDisks {
       guard !medium.made.isEmpty else { continue }
       try partition(medium, on: name)
     }
+    if let rescue = plan.rescue { try setUp(rescue) }
+  }
+
+  private func setUp(_ rescue: RescueSetup) throws(LabError) {
+    let files = rescue.drives.map { folder.file(name(lun: $0.lun, iqn: $0.iqn)) }
+    var words = ["loader=legacy", "root=(hd\(rescue.boot),0)", "setup=\(rescue.onto)"]
+    for (number, file) in files.enumerated() { words.append("disk\(number)=\(file)") }
+    let place = "\(folder.run(variant))/rescue"
+    try Files.write(words.joined(separator: " ") + "\n", to: "\(place)/grub")
+    try Tool.run(["\(folder.recipes)/edit", files[rescue.boot], place])
   }
 
   /// A partition of the image that is there and holds something else, or nothing.

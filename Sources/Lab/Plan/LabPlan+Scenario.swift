@@ -18,9 +18,10 @@ extension LabPlan {
       hasDHCP: scenario.network.dhcp,
       edit: ImageEdit(scenario, profile, release: release, kernel: kernel, &reasons),
       targets: Self.targets(scenario, profile, &reasons), disks: Self.disks(scenario, profile, &reasons),
-      story: scenario.story,
+      story: Array(scenario.story.dropFirst(RescueSetup.steps(of: scenario.story))),
+      rescue: RescueSetup(scenario, &reasons),
       isSysV: profile.files.exists("/etc/inittab") || profile.files.exists("/etc/rc0.d"))
-    for step in scenario.story { if let reason = step.outOfReach { reasons.append(reason) } }
+    for step in story { if let reason = step.outOfReach { reasons.append(reason) } }
     if scenario.profile == nil { reasons.append("the scenario names no profile, so there is no image") }
     guard reasons.isEmpty else { throw OutOfReach(reasons: reasons) }
   }

@@ -26,6 +26,8 @@ public struct LabPlan: Sendable, Equatable {
   var disks: [Disk]
   /// What is done, in order.
   var story: [StoryStep]
+  /// What a rescue system has done before; nil: nothing.
+  var rescue: RescueSetup?
   /// The system's own shutdown program and service manager are sysvinit's.
   var isSysV: Bool
 

@@ -222,7 +222,7 @@ extension Finding.Code {
     case .rootDeviceRenamed:
       return text(
         "root= names a device that is another one this time",
-        "sd letters are given in the order in which disks are discovered. A stick that comes or goes, a local disk, an IDE disk that became a LU: the name in root= leads elsewhere or nowhere.",
+        "sd letters are given in the order in which disks are discovered. A stick that comes or goes, a local disk, an IDE disk that became a LU, and since Linux 5.3 another LU of the same target: the name in root= leads elsewhere or nowhere.",
         "ALERT!  /dev/sdX2 does not exist. / VFS: Cannot open root device",
         "root=UUID=... or LABEL=..., in the menu and in fstab.", ["S-13", "S-29", "S-32", "lab c", "lab g2"])
     case .partitionTableMisread:
