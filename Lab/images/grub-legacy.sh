@@ -40,7 +40,7 @@ setup_grub_legacy() {
   echo "$said" | grep -v '^ *$'
   # Its exit status is 0 whatever happens; its last word is not.
   case $said in
-  *"/menu.lst\"... succeeded"*) ;;
+  *"/menu.lst\"... succeeded"* | *"/menu.lst \"... succeeded"*) ;;
   *) die "GRUB legacy's setup of $setup with root $root did not succeed: see its output above" ;;
   esac
 }
