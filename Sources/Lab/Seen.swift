@@ -114,6 +114,8 @@ struct Seen {
       if Self.touchesNetworking(step) { note(.networkingTouched, line) }
       if step.holds("iptables") || step.holds("nft ") { note(.firewallTouched, line) }
     case .note("the outage begins"): note(.outageMade, line)
+    case .note(let text) where text.hasPrefix("the other machine is logged in"):
+      note(.otherMachineLogsIn, line)
     default: break
     }
   }

@@ -139,6 +139,9 @@ struct Signs {
     Signs(.outageTooLong, [.recoveryTimedOut], [.outageMade], without: [.loggedOut]),
     Signs(.sessionLoggedOut, [.loggedOut], [.ioErrors, .deviceOffline, .journalAborted, .unreadable]),
     Signs(
+      .initiatorNameTwice, [.otherMachineLogsIn], [.connectionClosed], [.recoveryTimedOut],
+      without: [.outageMade, .loggedOut]),
+    Signs(
       .finalFlushBlocked, [.flushing], [.gaveUp],
       without: [.poweredDown, .restarting, .frozen, .initHasNothing]),
     Signs(

@@ -125,6 +125,8 @@ struct RecordedBoot: CustomTestStringConvertible, Sendable {
     fails("lab-e-boot-on-second-lun-uuid", .bootLoader, .bootFilesNotVisible, disks: nil),
     fails(
       "lab-f2-no-params", .initramfsISCSI, .initiatorNotInInitramfs, .initiatorNotConfigured, disks: [:]),
+    // dracut's emergency shell was asked.
+    fails("lab-d8-dracut-no-iscsi-module", .initramfsISCSI, .initiatorNotInInitramfs, disks: [:]),
     fails("lab-w4-rom-lun-wrong", .optionROM, .optionROMNoLU, disks: nil),
     fails("lab-t1-dhcp-silent", .optionROM, .optionROMNoAddress, disks: nil),
     fails("lab-v2-boot-lun-4k", .optionROM, .optionROMBlockSize, disks: nil),

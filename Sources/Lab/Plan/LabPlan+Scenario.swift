@@ -75,6 +75,8 @@ extension LabPlan {
       lines += [
         "set net0/ip \(address.prefix { $0 != "/" })", "set net0/netmask 255.255.255.0",
         "set net0/gateway \(LabNetwork.host)",
+        // Else the iBFT names the server that gave the script, and the system takes its address for one by DHCP.
+        "set net0/dhcp-server 0.0.0.0",
       ]
     }
     lines.append("set keep-san 1")

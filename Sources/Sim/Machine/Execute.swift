@@ -146,7 +146,7 @@ extension MachineModel {
         say(part, "iscsiadm: initiator reported error (2 - session not found)", &out)
         return .next(Self.instant)
       }
-      logout(of: names, keepRoot: keepRoot, why, &s, &out)
+      logout(of: names, keepRoot: keepRoot, part: part, why, &s, &out)
       return .next(Pace.between(50, 200, seen: 100))
     case .loginNodes(let logins):
       for login in logins {

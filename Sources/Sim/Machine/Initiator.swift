@@ -44,6 +44,7 @@ extension MachineModel {
     s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
     s.iscsi.problem = LoginProblem.none.rawValue
     s.iscsi.watched.set(target, recoversByItself(s))
+    s.iscsi.known.set(target, s.iscsi.daemon)
     let iqn = scenario.targets[target].iqn
     say(
       "initiator",
@@ -274,6 +275,7 @@ extension MachineModel {
       logsInAgain(target, s)
     else { return }
     s.iscsi.sessions[target] = InitiatorState.Session.loggedIn.rawValue
+    s.iscsi.known.set(target, s.iscsi.daemon)
     s.network.cut.drop(target)
     s.targets.forgot.drop(target)
     out.cancel(MachineEvent(.recoveryTimeout, target))
@@ -308,6 +310,7 @@ extension MachineModel {
   func stopDaemon(_ why: String, _ s: inout MachineState, _ out: inout Out) {
     guard s.iscsi.daemon else { return }
     s.iscsi.daemon = false
+    s.iscsi.known = []
     explain("initiator", why, sets: .daemon, to: &out)
     guard !recoversByItself(s) else { return }
     for target in scenario.targets.indices {
@@ -324,6 +327,7 @@ extension MachineModel {
     guard s.iscsi.daemon, s.iscsi.session(target) == .loggedIn else { return }
     if dropsUnknownSession(target, s) { return dropUnknownSession(target, &s, &out) }
     s.iscsi.timersTree = s.tree + 1
+    s.iscsi.known.put(target)
     s.iscsi.watched.set(target, timers(of: target, s).noopInterval > 0)
     say("kernel", "sd \(firstAddress(of: target)): Power-on or device reset occurred", &out)
     explain("initiator", "iscsid takes the session over and redoes its login", because: [.daemon], to: &out)
@@ -345,13 +349,20 @@ extension MachineModel {
   }
 
   /// `iscsiadm --logout`: the devices go at once, whoever uses them.
+  ///
+  /// An iscsid that has just been started knows nothing of a session yet: it refuses (lab i, where the socket starts it).
   func logout(
-    of names: [String]?, keepRoot: Bool, _ why: String, _ s: inout MachineState, _ out: inout Out
+    of names: [String]?, keepRoot: Bool, part: String, _ why: String, _ s: inout MachineState,
+    _ out: inout Out
   ) {
     let rootTarget = s.root.disk > 0 ? inventory.disks[Int(s.root.disk) - 1].target : nil
     for target in scenario.targets.indices where s.iscsi.session(target) != .none {
       if keepRoot && target == rootTarget { continue }
       if let names, !names.contains(scenario.targets[target].iqn) { continue }
+      guard recoversByItself(s) || s.iscsi.known.has(target) else {
+        say(part, "iscsiadm: initiator reported error (2 - session not found)", &out)
+        continue
+      }
       say("kernel", "Logging out of session [sid: 1, target: \(scenario.targets[target].iqn)]", &out)
       explain("initiator", why, because: [.program], sets: .session, .path, to: &out)
       if target == rootTarget { s.iscsi.loss = LossCause.logout.rawValue }

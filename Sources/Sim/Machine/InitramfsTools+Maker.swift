@@ -19,7 +19,9 @@ extension MachineModel {
     default: break
     }
     let hooks = ["\(Self.share)/hooks", "\(Self.etc)/hooks"]
-    guard hooks.contains(where: { !tree.list($0).isEmpty }) else {
+    // From Debian 9's on (0.130) packages and scripts are other ones than those that are interpreted.
+    let isFollowed = initramfsToolsIsBefore("0.130", tree) || packageVersion("initramfs-tools", tree) == nil
+    guard isFollowed, hooks.contains(where: { !tree.list($0).isEmpty }) else {
       return madeByPackagedHook(tree, conf, listed: listed, available: available)
     }
     var shell = InitramfsHookShell(model: self, tree: tree)
@@ -34,13 +36,20 @@ extension MachineModel {
       hasInitiator: shell.files.isFile("/sbin/iscsistart"), files: shell.files, remarks: shell.remarks)
   }
 
-  /// The hook of open-iscsi 2.1.8, for systems whose files do not hold the hooks.
+  /// The hook of open-iscsi 2.1.8.
   private func madeByPackagedHook(
     _ tree: MemoryFileTree, _ conf: InitramfsConf, listed: [String], available: [String]
   ) -> InitramfsImage {
+    for folder in ["hooks", "scripts/local-top", "scripts/local-premount", "scripts/init-premount"] {
+      for name in tree.list("\(Self.etc)/\(folder)") {
+        library.notLooked("\(Self.etc)/\(folder)/\(name): what it does in the image is not followed")
+      }
+    }
     let version = packageVersion("open-iscsi", tree)
     let installed = tree.exists("/sbin/iscsistart") || tree.exists("/usr/sbin/iscsistart") || version != nil
-    let hook = installed && !conf.excludesISCSI
+    // Where the system's files hold the hooks, iSCSI's has to be among them.
+    let hooks = tree.list("\(Self.share)/hooks") + tree.list("\(Self.etc)/hooks")
+    let hook = installed && !conf.excludesISCSI && (hooks.isEmpty || hooks.contains("iscsi"))
     var files = MemoryFileTree()
     if hook {
       for path in ["/etc/iscsi/initiatorname.iscsi", "/etc/iscsi/iscsi.initramfs"] {

@@ -128,6 +128,8 @@ struct InitiatorState: Hashable, Sendable {
   /// Sessions of the boot ROM that the target still counts.
   var romSessions: Set64 = []
   var daemon = false
+  /// Sessions that iscsid has made itself or taken over; it knows of no others.
+  var known: Set64 = []
   /// The files that iscsid last read when it took the sessions over: the version's number + 1; 0: it never did.
   var timersTree: UInt32 = 0
   /// sendsigs leaves the daemon alone (/run/sendsigs.omit.d).

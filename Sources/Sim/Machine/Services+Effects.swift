@@ -185,6 +185,12 @@ extension CommandCompiler {
       }
       return nil
     }
+    // It begins by speaking to iscsid (usr/mgmt_ipc.c), whose socket may be systemd's.
+    if model.hasSystemd(tree) {
+      for command in model.commandsBehindSocket("iscsid.service", tree) {
+        line(command.text, from: command.place)
+      }
+    }
     let named = value("-T", "--targetname", "--target")
     let records = model.nodeRecords(tree).filter { named == nil || $0.login.target == named }
     if let mode = value("-U", "--logoutall") {

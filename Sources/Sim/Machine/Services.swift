@@ -94,6 +94,9 @@ struct CommandCompiler: ShellDelegate {
       return .node(.directory(["session1"]))
     case "/sys/class/iscsi_session/session1", "/run/sendsigs.omit.d", "/sys", "/sys/class", "/run/network":
       return .node(.directory([]))
+    case "/run/systemd", "/run/systemd/system":
+      // sd_booted(3)
+      return model.hasSystemd(tree) ? .node(.directory([])) : .absent
     case "/run/network/ifstate":
       return .node(.file(Array("lo=lo\n".utf8)))
     case "/run/iscsid.pid", "/var/run/iscsid.pid":

@@ -23,7 +23,8 @@ extension MachineModel {
   private func wantedUnits(_ tree: MemoryFileTree) -> [String] {
     var wanted: [String] = []
     var queue = [
-      "sysinit.target", "basic.target", "network-online.target", "remote-fs.target", "multi-user.target",
+      "sysinit.target", "sockets.target", "basic.target", "network-online.target", "remote-fs.target",
+      "multi-user.target",
     ]
     while let target = queue.popLast() {
       var names: [String] = []
@@ -63,8 +64,21 @@ extension MachineModel {
   /// Whether there is a unit of a name that is not masked.
   func unitExists(_ name: String, _ tree: MemoryFileTree) -> Bool { unit(name, tree)?.isMasked == false }
 
+  /// Services that nothing starts but a word to their socket, which is there from the beginning (systemd.socket(5)).
+  private func socketServices(_ tree: MemoryFileTree) -> [String] {
+    let wanted = wantedUnits(tree)
+    return wanted.filter { $0.hasSuffix(".socket") }.map { $0.dropLast(".socket".count) + ".service" }
+      .filter { !wanted.contains($0) && unitExists($0, tree) }
+  }
+
+  /// What is run when somebody speaks to a service's socket; nothing where the service needs no socket for that.
+  func commandsBehindSocket(_ service: String, _ tree: MemoryFileTree) -> [UnitCommand] {
+    socketServices(tree).contains(service) ? unitCommands(service, tree).start : []
+  }
+
   private func units(_ tree: MemoryFileTree) -> [Unit] {
-    let names = wantedUnits(tree)
+    let bySocket = socketServices(tree)
+    let names = wantedUnits(tree) + bySocket
     var units: [Unit] = []
     for name in names where name.hasSuffix(".service") {
       guard let unit = unit(name, tree) else { continue }
@@ -73,7 +87,7 @@ extension MachineModel {
       let (start, stop) = unitCommands(name, tree)
       units.append(
         Unit(
-          name: name, after: after, start: compiled(start, name, tree),
+          name: name, after: after, start: bySocket.contains(name) ? [] : compiled(start, name, tree),
           stop: compiled(stop, name, tree, stopping: true)))
     }
     // Before= of one is After= of the other.

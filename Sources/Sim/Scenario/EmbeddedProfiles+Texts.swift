@@ -126,6 +126,14 @@ extension EmbeddedProfiles {
         "RemainAfterExit=true",
         "TimeoutStartSec=5min"
       ],
+      "/lib/systemd/system/iscsid.socket": [
+        "[Unit]",
+        "Description=Open-iSCSI iscsid Socket",
+        "[Socket]",
+        "ListenStream=@ISCSIADM_ABSTRACT_NAMESPACE",
+        "[Install]",
+        "WantedBy=sockets.target"
+      ],
       "/lib/systemd/system/iscsid.service": [
         "[Unit]",
         "Description=iSCSI initiator daemon (iscsid)",
@@ -169,7 +177,7 @@ extension EmbeddedProfiles {
       ],
       "/etc/systemd/system/multi-user.target.wants/networking.service": { "link": "/lib/systemd/system/networking.service" },
       "/etc/systemd/system/network-online.target.wants/networking.service": { "link": "/lib/systemd/system/networking.service" },
-      "/etc/systemd/system/sysinit.target.wants/iscsid.service": { "link": "/lib/systemd/system/iscsid.service" },
+      "/etc/systemd/system/sockets.target.wants/iscsid.socket": { "link": "/lib/systemd/system/iscsid.socket" },
       "/etc/systemd/system/sysinit.target.wants/open-iscsi.service": { "link": "/lib/systemd/system/open-iscsi.service" }
     }
   }

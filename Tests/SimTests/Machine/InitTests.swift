@@ -216,4 +216,16 @@ import Testing
       #expect(replayed.outcomes.map(Conclusion.parts) == [Conclusion.parts(outcome)])
     }
   }
+
+  @Test("iscsid is started by its socket, when iscsiadm speaks to it; without the socket nobody starts it")
+  func iscsidIsStartedByItsSocket() throws {
+    var rig = try Rig("debian-12")
+    let says = { (rig: Rig) in rig.nominal()?.timeline.contains { $0.text == "iscsid starts" } }
+    #expect(says(rig) == true)
+    rig.remove("/etc/systemd/system/sockets.target.wants/iscsid.socket")
+    #expect(says(rig) == false)
+    rig.scenario.files.link(
+      "/etc/systemd/system/sysinit.target.wants/iscsid.service", to: "/lib/systemd/system/iscsid.service")
+    #expect(says(rig) == true)
+  }
 }

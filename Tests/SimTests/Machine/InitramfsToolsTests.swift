@@ -15,6 +15,23 @@ import Testing
 
   // MARK: - The maker
 
+  @Test("the hooks of a package of today are known, whether the files hold them or not; others are named")
+  func theHooksOfAPackageOfToday() throws {
+    var rig = try Rig("debian-12", [.boot])
+    let summary = rig.explored().summary
+    for name in ["iscsi", "kmod", "udev"] {
+      rig.write("/usr/share/initramfs-tools/hooks/\(name)", "#!/bin/sh", "exit 1")
+    }
+    #expect(image(rig).hasInitiator && rig.explored().summary == summary)
+    #expect(rig.explored().notLookedAt.isEmpty)
+    rig.write("/etc/initramfs-tools/hooks/own", "#!/bin/sh", "rm -f $DESTDIR/sbin/iscsistart")
+    let own = "/etc/initramfs-tools/hooks/own: what it does in the image is not followed"
+    #expect(rig.explored().notLookedAt == [own])
+    rig.remove("/usr/share/initramfs-tools/hooks/iscsi")
+    #expect(!image(rig).hasInitiator)
+    #expect(rig.explored().summary == "fails: initramfs-iscsi initiator-not-in-initramfs")
+  }
+
   @Test("a hook puts into the image what it copies, writes and names") func aHook() throws {
     var rig = try Rig("ubuntu-9.04", [.boot])
     rig.write("/etc/data", "one")
