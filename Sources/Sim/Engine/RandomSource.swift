@@ -42,8 +42,9 @@ public struct RandomSource: Sendable {
 
   /// A delay drawn from a window.
   ///
-  /// Between two ends every microsecond is equally likely, in a steady window once the nominal delay is not taken. Without a latest end the delay is drawn from
-  /// `earliest` up to a bound that doubles with probability 1/2, so that long delays are rare but do occur.
+  /// Between two ends every microsecond is equally likely; from a steady window the nominal delay is drawn 15 times in 16
+  /// before that. Without a latest end the delay is drawn from `earliest` up to a bound that doubles with probability 1/2,
+  /// so that long delays are rare but do occur.
   public mutating func delay(in window: Window) -> SimTime {
     let earliest = window.earliest.microseconds
     if window.isSteady, next(below: 16) != 0 { return window.nominal }

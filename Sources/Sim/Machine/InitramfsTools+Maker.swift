@@ -69,10 +69,9 @@ extension MachineModel {
 
   /// What the shell says of a mkinitramfs (0.142) that finds no COMPRESS in its configuration, and ends.
   func compressorProblem(_ tree: MemoryFileTree) -> String? {
-    let settings = InitramfsConf.load(from: tree)?.value
-    guard !initramfsToolsIsBefore("0.142", tree), let settings, settings.variables["COMPRESS"] == nil else {
-      return nil
-    }
+    guard let version = packageVersion("initramfs-tools", tree), version >= KernelVersion("0.142"),
+      let settings = InitramfsConf.load(from: tree)?.value, settings.variables["COMPRESS"] == nil
+    else { return nil }
     return "/usr/sbin/mkinitramfs: 173: COMPRESS: parameter not set"
   }
 

@@ -41,7 +41,7 @@ struct KernelVersion: Comparable, Sendable {
 
 /// The kernel: drivers and what they find.
 extension MachineModel {
-  /// Since Linux 5.3 each disk is probed on its own (commit f049cf1a7b67): letters are drawn by whichever comes first.
+  /// Since Linux 5.3 each disk is probed on its own (commit f049cf1a; F-79): letters are drawn by whichever comes first.
   func probesAsynchronously(_ s: MachineState) -> Bool { !(kernelVersion(s) < KernelVersion("5.3")) }
 
   func kernelVersion(_ s: MachineState) -> KernelVersion {
