@@ -10,7 +10,9 @@ extension MachineModel {
     switch s.iscsi.session(target) {
     case .none, .offline: return .fails
     case .failed: return .blocked
-    case .loggedIn: return reachableTargets(s).has(target) ? .works : .blocked
+    case .loggedIn:
+      // What was sent into the void comes through when TCP sends it again, not when the path is back.
+      return reachableTargets(s).has(target) && !s.iscsi.errorHandling.has(target) ? .works : .blocked
     }
   }
 
@@ -21,8 +23,40 @@ extension MachineModel {
       s.iscsi.session(target) == .loggedIn, !s.iscsi.watched.has(target), !s.iscsi.errorHandling.has(target),
       s.network.targets.has(target) || s.targets.forgot.has(target), !recoversByItself(s)
     else { return }
+    startErrorHandling(target, Pace.between(77_000, 140_000, seen: 120_000), &s, &out)
+  }
+
+  /// The SCSI layer waits for an answer on a connection that nothing watches, and gives the device up in the end.
+  func startErrorHandling(_ target: Int, _ limit: Window, _ s: inout MachineState, _ out: inout Out) {
     s.iscsi.errorHandling.put(target)
-    out.schedule(MachineEvent(.notice, target), Pace.between(77_000, 140_000, seen: 120_000))
+    s.iscsi.retransmissions[target] = 0
+    out.schedule(MachineEvent(.notice, target), limit)
+    out.schedule(MachineEvent(.retransmit, target), Self.retransmissionTimeout(0))
+  }
+
+  /// TCP's timer: 0.2 s, doubled each time, up to 120 s (include/net/tcp.h, TCP_RTO_MIN and TCP_RTO_MAX).
+  private static func retransmissionTimeout(_ count: UInt8) -> Window {
+    Window(.milliseconds(min(200 << Int64(min(count, 10)), 120_000)))
+  }
+
+  /// TCP sends again: if the path is there, that is answered, and all goes on.
+  func retransmit(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+    guard s.iscsi.errorHandling.has(target) else { return }
+    guard reachableTargets(s).has(target) else {
+      s.iscsi.retransmissions[target] &+= 1
+      return out.schedule(
+        MachineEvent(.retransmit, target), Self.retransmissionTimeout(s.iscsi.retransmissions[target]))
+    }
+    explain("kernel", "TCP sends again what was lost, and it is answered", because: [.path], to: &out)
+    endErrorHandling(target, &s, &out)
+    writingResumes(&s, &out)
+  }
+
+  func endErrorHandling(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
+    s.iscsi.errorHandling.drop(target)
+    s.iscsi.retransmissions[target] = 0
+    out.cancel(MachineEvent(.notice, target))
+    out.cancel(MachineEvent(.retransmit, target))
   }
 
   /// The device under the root is gone for good: what was not written is lost, and a journal that is written to aborts.

@@ -34,7 +34,7 @@ extension MachineModel {
       }
       // The task's end starts others; they are events of their own.
       return whole
-    case .notice, .relogin, .daemonSync, .writeback, .commit, .cacheWritten:
+    case .notice, .retransmit, .relogin, .daemonSync, .writeback, .commit, .cacheWritten:
       return Footprint(reads: Part.machine, writes: Part.machine)
     default:
       return .all

@@ -19,9 +19,8 @@ extension MachineModel {
 
   func dropUnknownSession(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
-    s.iscsi.errorHandling.drop(target)
+    endErrorHandling(target, &s, &out)
     s.iscsi.loss = LossCause.noRecord.rawValue
-    out.cancel(MachineEvent(.notice, target))
     say("iscsid", "iscsid: Could not get record for session to \(scenario.targets[target].iqn)", &out)
     say("kernel", "connection1:0: detected conn error (1011)", &out)
     explain(

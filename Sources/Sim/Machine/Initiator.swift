@@ -194,12 +194,13 @@ extension MachineModel {
     switch s.iscsi.session(target) {
     case .none: break
     case .loggedIn:
-      out.cancel(MachineEvent(.notice, target))
-      s.iscsi.errorHandling.drop(target)
       if s.targets.forgot.has(target) {
+        endErrorHandling(target, &s, &out)
         // The target knows nothing of the connection: the next packet of ours is answered with a reset.
         return out.schedule(MachineEvent(.notice, target), Pace.between(0, 5000, seen: 1000))
       }
+      guard !s.iscsi.errorHandling.has(target) else { return }
+      out.cancel(MachineEvent(.notice, target))
       writingResumes(&s, &out)
     case .failed, .offline:
       if logsInAgain(target, s) {
@@ -211,7 +212,7 @@ extension MachineModel {
   func sessionNotices(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard s.iscsi.session(target) == .loggedIn else { return }
     if s.iscsi.errorHandling.has(target) {
-      s.iscsi.errorHandling.drop(target)
+      endErrorHandling(target, &s, &out)
       say("kernel", "connection1:0: detected conn error (1021)", &out)
       say("kernel", "Device offlined - not ready after error recovery", &out)
       explain(
@@ -336,11 +337,17 @@ extension MachineModel {
       out.cancel(MachineEvent(.notice, target))
       goesOn(target, &s, &out)
     }
-    if reachableTargets(s).has(target) { namesakesReturn(target, &s, &out) }
+    if reachableTargets(s).has(target) {
+      // A new connection has none of the old one's timers.
+      if s.iscsi.errorHandling.has(target) {
+        endErrorHandling(target, &s, &out)
+        writingResumes(&s, &out)
+      }
+      namesakesReturn(target, &s, &out)
+    }
     if !reachableTargets(s).has(target) {
       s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
-      s.iscsi.errorHandling.drop(target)
-      out.cancel(MachineEvent(.notice, target))
+      endErrorHandling(target, &s, &out)
       explain(
         "initiator", "the login cannot be redone: the target is out of reach", because: [.path, .daemon],
         sets: .session, to: &out)
@@ -366,7 +373,8 @@ extension MachineModel {
       say("kernel", "Logging out of session [sid: 1, target: \(scenario.targets[target].iqn)]", &out)
       explain("initiator", why, because: [.program], sets: .session, .path, to: &out)
       if target == rootTarget { s.iscsi.loss = LossCause.logout.rawValue }
-      for event in [MachineEvent.Kind.notice, .recoveryTimeout, .relogin, .daemonSync] {
+      s.iscsi.errorHandling.drop(target)
+      for event in [MachineEvent.Kind.notice, .retransmit, .recoveryTimeout, .relogin, .daemonSync] {
         out.cancel(MachineEvent(event, target))
       }
       rootDeviceGone(target, &s, &out)

@@ -47,6 +47,8 @@ struct MachineEvent: Hashable, Sendable {
     case danglingGone
     /// The other machine of the story's step `a` logs in again with our name.
     case namesakeReturns
+    /// TCP sends again to target `a` what was not acknowledged.
+    case retransmit
   }
 
   var kind: Kind

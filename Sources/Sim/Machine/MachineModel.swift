@@ -73,6 +73,7 @@ final class MachineModel: Model, @unchecked Sendable {
     case .stepBegins: stepBegins(Int(event.a), &s, &out)
     case .danglingGone: danglingGone(Int(event.a), &s, &out)
     case .namesakeReturns: namesakeReturns(Int(event.a), &s, &out)
+    case .retransmit: retransmit(Int(event.a), &s, &out)
     }
     pathsChanged(from: before, &s, &out)
     wakeTasks(&s, &out)

@@ -138,6 +138,8 @@ struct InitiatorState: Hashable, Sendable {
   var problem: UInt8 = 0
   /// Silent sessions without NOPs that the SCSI layer's error handling is working on.
   var errorHandling: Set64 = []
+  /// How often TCP has sent again what they wait for.
+  var retransmissions = SIMD16<UInt8>()
   /// What last took a session's path away: `LossCause` raw value.
   var loss: UInt8 = 0
   /// Other machines whose initiator name our session has: bits for the story's steps.

@@ -32,7 +32,7 @@ extension MachineModel {
   func nothingRunsAnyMore(_ s: inout MachineState, _ out: inout Out) {
     abandonProgram(&s, &out)
     for target in scenario.targets.indices {
-      for kind in [MachineEvent.Kind.notice, .recoveryTimeout, .relogin, .daemonSync] {
+      for kind in [MachineEvent.Kind.notice, .retransmit, .recoveryTimeout, .relogin, .daemonSync] {
         out.cancel(MachineEvent(kind, target))
       }
     }

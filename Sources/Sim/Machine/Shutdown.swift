@@ -71,8 +71,7 @@ extension MachineModel {
 
   private func watchBlockedFlush(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard !s.iscsi.errorHandling.has(target), !recoversByItself(s) else { return }
-    s.iscsi.errorHandling.put(target)
-    out.schedule(MachineEvent(.notice, target), Pace.between(77_000, 140_000, seen: 110_000))
+    startErrorHandling(target, Pace.between(77_000, 140_000, seen: 110_000), &s, &out)
   }
 
   /// The final flush waits for nothing any more.
@@ -84,7 +83,8 @@ extension MachineModel {
       switch s.iscsi.session(target) {
       case .none, .offline: continue
       case .failed: if recoversByItself(s) { return false }
-      case .loggedIn: if !reachableTargets(s).has(target) { return false }
+      case .loggedIn:
+        if !reachableTargets(s).has(target) || s.iscsi.errorHandling.has(target) { return false }
       }
     }
     return true
