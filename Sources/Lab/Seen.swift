@@ -21,6 +21,7 @@ struct Seen {
   /// Whether the marker's report was complete.
   private var isInReport = false
   private var isProbing = false
+  private var isOutageOver = false
   private var isWritten = false
   private var screen = Screen()
 
@@ -70,7 +71,10 @@ struct Seen {
     if line.text.holds("==LAB-REPORT") { isInReport = true }
     if line.text.holds("==BOOT-OK") { isInReport = false }
     if line.text.holds("Booting from Hard Disk...") { note(.localDiskBoots, line) }
-    for sign in Sign.inConsole(line.text) where sign != .localDiskBoots { note(sign, line) }
+    for sign in Sign.inConsole(line.text) where sign != .localDiskBoots {
+      note(sign, line)
+      if sign == .recoveryTimedOut, isOutageOver { note(.timedOutAfterOutage, line) }
+    }
     names.read(kernel: line.text)
     if let rest = line.text.after("ommand line: ") {
       commandLine = rest.split(separator: " ").map(String.init)
@@ -113,7 +117,10 @@ struct Seen {
       if step == "start iscsid" || step == "restart iscsid" { first[.daemonEnded] = nil }
       if Self.touchesNetworking(step) { note(.networkingTouched, line) }
       if step.holds("iptables") || step.holds("nft ") { note(.firewallTouched, line) }
-    case .note("the outage begins"): note(.outageMade, line)
+    case .note("the outage begins"):
+      isOutageOver = false
+      note(.outageMade, line)
+    case .note("the outage is over"): isOutageOver = true
     case .note(let text) where text.hasPrefix("the other machine is logged in"):
       note(.otherMachineLogsIn, line)
     default: break

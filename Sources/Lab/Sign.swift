@@ -26,7 +26,7 @@ enum Sign: String, CaseIterable, Sendable {
   // Shutdown.
   case rootClosed, flushing, poweredDown, restarting, frozen, interfaceTakenAtShutdown
   // What the laboratory itself did, as the story asks.
-  case outageMade, daemonEnded, otherMachineLogsIn, gaveUp, off
+  case outageMade, timedOutAfterOutage, daemonEnded, otherMachineLogsIn, gaveUp, off
   // What follows from several lines: see `Seen.conclude()`.
   case targetDisk, noSession, initiatorInImage, initiatorNotInImage, targetNamedOnCommandLine
   case rootMounted, rootElsewhere, rootNameUnknown, rootDiskAbsent, otherBootCode, sessionDuel

@@ -123,7 +123,11 @@ struct Signs {
     Signs(
       .networkTakenFromRoot, [.initStarts], [.sessionNotBack], [.networkServiceStarts],
       without: [.up, .outageMade, .firewallTouched, .loggedOut]),
-    Signs(.outageTooLong, [.recoveryTimedOut], [.outageMade], without: [.daemonEnded, .loggedOut]),
+    Signs(
+      .outageTooLong, [.recoveryTimedOut], [.outageMade],
+      without: [.daemonEnded, .timedOutAfterOutage, .loggedOut]),
+    // The way was free again, and nobody took it.
+    Signs(.nobodyLogsInAgain, [.timedOutAfterOutage], without: [.loggedOut]),
     Signs(
       .nobodyLogsInAgain, [.pingTimeout, .connectionClosed], [.daemonEnded],
       [.recoveryTimedOut, .rootUnwritable], without: [.loggedOut]),

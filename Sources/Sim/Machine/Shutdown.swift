@@ -71,7 +71,7 @@ extension MachineModel {
 
   private func watchBlockedFlush(_ target: Int, _ s: inout MachineState, _ out: inout Out) {
     guard !s.iscsi.errorHandling.has(target), !recoversByItself(s) else { return }
-    startErrorHandling(target, Pace.between(77_000, 140_000, seen: 110_000), &s, &out)
+    startErrorHandling(target, Pace.between(45_000, 140_000, seen: 110_000), &s, &out)
   }
 
   /// The final flush waits for nothing any more.
