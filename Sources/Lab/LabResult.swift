@@ -69,10 +69,11 @@ public struct LabResult: Sendable, Equatable {
     runs.append(run)
   }
 
-  /// Whether both files would have the same text.
-  /// Whether the runs that are kept are of the latest prediction and packages.
+  /// Whether the runs that are kept are of the latest prediction and packages, and of a scenario that still says what it is by
+  /// the same title.
   public func keepsRuns(for latest: LabResult) -> Bool {
-    prediction.saysTheSame(as: latest.prediction) && packages.elementsEqual(latest.packages, by: ==)
+    title == latest.title && prediction.saysTheSame(as: latest.prediction)
+      && packages.elementsEqual(latest.packages, by: ==)
   }
 
   /// All of it, the order of the packages too.

@@ -175,7 +175,7 @@ struct Laboratory {
   }
 
   private func runsKept(_ variant: Variant) -> Int {
-    guard let kept = kept(variant) else { return 0 }
+    guard let kept = kept(variant), kept.title == variant.scenario.title else { return 0 }
     return kept.prediction.saysTheSame(as: Prediction(variant.prediction)) ? kept.runs.count : 0
   }
 

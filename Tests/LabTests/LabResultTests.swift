@@ -37,7 +37,8 @@ import Testing
   }
 
   @Test(
-    "a run is kept with those before it, unless something else was predicted since, or other software booted")
+    "a run is kept with those before it, unless something else was predicted since, or done, or other software booted"
+  )
   func aRunIsKeptWithThoseBeforeIt() throws {
     let first = try Self.result("lab-c-usb-takes-sda", "c-sda2-usb")
     let run = first.runs[0]
@@ -56,6 +57,10 @@ import Testing
     var upgraded = mended
     upgraded.packages[0].version = "2.1.9-1"
     result.add(run, to: upgraded)
+    #expect(result.runs.count == 1)
+    var another = upgraded
+    another.title = "The link is gone for 40 s"
+    result.add(run, to: another)
     #expect(result.runs.count == 1)
   }
 
