@@ -74,26 +74,29 @@ public enum AgreementPage {
   }
 
   private static func judgement(_ agreements: [Agreement]) -> String {
-    let differences = agreements.flatMap(\.differences).reduce(into: [String]()) { found, difference in
-      let text = "\(difference.field.rawValue) of \(difference.place)"
-      if !found.contains(text) { found.append(text) }
-    }
+    let differences = distinct(
+      agreements.flatMap(\.differences).map { "\($0.field.rawValue) of \($0.place)" })
     guard differences.isEmpty, agreements.allSatisfy(\.holds) else {
       return "**no**: \(differences.isEmpty ? "nothing predicted" : differences.joined(separator: ", "))"
     }
     return agreements.isEmpty ? "not booted" : "yes"
   }
 
+  /// Each once, in the order in which they came.
+  private static func distinct(_ texts: [String]) -> [String] {
+    texts.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+  }
+
   /// Each once; of many the first few.
   private static func listed(_ ways: [String]) -> String {
-    let different = ways.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+    let different = distinct(ways)
     let rest = different.count > 6 ? ["one of \(different.count - 5) other ways"] : []
     return (different.prefix(rest.isEmpty ? 6 : 5) + rest).joined(separator: "<br>or ")
   }
 
   /// Each once, in the order in which they came, with how often where that was more than once.
   private static func counted(_ texts: [String]) -> String {
-    let different = texts.reduce(into: [String]()) { if !$0.contains($1) { $0.append($1) } }
+    let different = distinct(texts)
     return different.map { text in
       let count = texts.count { $0 == text }
       return count > 1 ? "\(text) (\(count) times)" : text

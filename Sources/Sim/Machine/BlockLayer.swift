@@ -17,7 +17,8 @@ extension MachineModel {
   }
 
   /// Something waits for the disk: without NOPs nobody would notice a silent peer, but the SCSI layer's command timer runs
-  /// (30 s, 15 s for the abort, 30 s for each reset; seen: 46 s, 76 s and 137 s until the connection is given up). linux-iscsi waits for ever.
+  /// (30 s, 15 s for the abort, 30 s for each reset; seen: 46 s, 76 s and 137 s until the connection is given up).
+  /// linux-iscsi waits for ever.
   func watchBlockedIO(_ s: inout MachineState, _ out: inout Out) {
     guard s.root.disk > 0, let target = inventory.disks[Int(s.root.disk) - 1].target,
       s.iscsi.session(target) == .loggedIn, !s.iscsi.watched.has(target), !s.iscsi.errorHandling.has(target),

@@ -344,8 +344,7 @@ extension MachineModel {
         writingResumes(&s, &out)
       }
       namesakesReturn(target, &s, &out)
-    }
-    if !reachableTargets(s).has(target) {
+    } else {
       s.iscsi.sessions[target] = InitiatorState.Session.failed.rawValue
       endErrorHandling(target, &s, &out)
       explain(
@@ -374,16 +373,20 @@ extension MachineModel {
       explain("initiator", why, because: [.program], sets: .session, .path, to: &out)
       if target == rootTarget { s.iscsi.loss = LossCause.logout.rawValue }
       s.iscsi.errorHandling.drop(target)
-      for event in [MachineEvent.Kind.notice, .retransmit, .recoveryTimeout, .relogin, .daemonSync] {
-        out.cancel(MachineEvent(event, target))
-      }
+      cancelTimers(of: target, &out)
       rootDeviceGone(target, &s, &out)
       s.iscsi.sessions[target] = InitiatorState.Session.none.rawValue
       for disk in inventory.lus(of: target) {
-        if s.scsi.settling.has(disk) { out.cancel(MachineEvent(.diskReady, disk)) }
-        s.scsi.settling.drop(disk)
+        stopProbing(disk, &s, &out)
         s.scsi.letters[disk] = 0
       }
+    }
+  }
+
+  /// Whatever was to happen to a session by itself.
+  func cancelTimers(of target: Int, _ out: inout Out) {
+    for event in [MachineEvent.Kind.notice, .retransmit, .recoveryTimeout, .relogin, .daemonSync] {
+      out.cancel(MachineEvent(event, target))
     }
   }
 }

@@ -31,14 +31,8 @@ extension MachineModel {
   /// Power off, reset or a halt without an end: memory is lost, timers stop, sessions stay at the targets.
   func nothingRunsAnyMore(_ s: inout MachineState, _ out: inout Out) {
     abandonProgram(&s, &out)
-    for target in scenario.targets.indices {
-      for kind in [MachineEvent.Kind.notice, .retransmit, .recoveryTimeout, .relogin, .daemonSync] {
-        out.cancel(MachineEvent(kind, target))
-      }
-    }
-    for disk in inventory.disks.indices where s.scsi.settling.has(disk) {
-      out.cancel(MachineEvent(.diskReady, disk))
-    }
+    for target in scenario.targets.indices { cancelTimers(of: target, &out) }
+    for disk in inventory.disks.indices { stopProbing(disk, &s, &out) }
     out.cancel(MachineEvent(.writeback))
     out.cancel(MachineEvent(.coldplugged))
     out.cancel(MachineEvent(.heldUp))

@@ -49,12 +49,16 @@ extension MachineModel {
     return "\(disk):0:0:0"
   }
 
+  /// A disk that has been noticed and has no name yet will have none.
+  func stopProbing(_ disk: Int, _ s: inout MachineState, _ out: inout Out) {
+    guard s.scsi.settling.has(disk) else { return }
+    s.scsi.settling.drop(disk)
+    out.cancel(MachineEvent(.diskReady, disk))
+  }
+
   /// The device goes: its letter is free again (nothing of ours holds an unplugged stick open).
   func removeDisk(_ disk: Int, _ s: inout MachineState, _ out: inout Out) {
-    if s.scsi.settling.has(disk) {
-      s.scsi.settling.drop(disk)
-      out.cancel(MachineEvent(.diskReady, disk))
-    }
+    stopProbing(disk, &s, &out)
     if s.scsi.letters[disk] > 0 {
       say(
         "kernel",
