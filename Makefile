@@ -24,7 +24,7 @@ test: setup-test lint
 	$(BUILD) --build-tests
 	$(BOOTSIM) test Scenarios
 	Lab/quick $(BOOTSIM)
-	$(SWIFT) test
+	Scripts/run-tests $(SWIFT) test
 
 setup:
 	@Scripts/setup build

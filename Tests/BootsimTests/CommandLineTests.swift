@@ -194,13 +194,14 @@ struct Program {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/sh")
     process.arguments = [
-      "-c", "{ sleep 0.3; \"$0\" schema; echo $? >status; } | exec 0<&-", Program.executable.path,
+      "-c",
+      """
+      { until [ -e gone ]; do sleep 0.01; done; "$0" schema; echo $? >status; } | { exec 0<&-; : >gone; }
+      """, Program.executable.path,
     ]
     process.currentDirectoryURL = folder.url
     try process.run()
     process.waitUntilExit()
-    for _ in 0..<100 where folder.names.isEmpty { usleep(50_000) }
-    usleep(50_000)
     #expect(try String(contentsOf: folder.url.appendingPathComponent("status"), encoding: .utf8) == "0\n")
   }
 

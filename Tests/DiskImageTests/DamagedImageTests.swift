@@ -5,7 +5,7 @@ import Testing
 
 @testable import DiskImage
 
-@Suite("A damaged disk image", .timeLimit(.minutes(3)))
+@Suite("A damaged disk image", .timeLimit(.minutes(60)))
 struct DamagedImageTests {
   private let folder = TemporaryFolder()
 

@@ -11,7 +11,7 @@ private let haveTools = hasTools("sfdisk", "mkfs.ext4", "mkfs.xfs", "mkswap", "b
 @Suite(
   "A disk image",
   .enabled(if: haveTools, "needs sfdisk, mkfs.ext4, mkfs.xfs, mkfs.vfat, mkswap and blkid"),
-  .timeLimit(.minutes(3)))
+  .timeLimit(.minutes(60)))
 struct DiskImageTests {
   private let folder = TemporaryFolder()
 

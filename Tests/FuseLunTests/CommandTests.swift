@@ -3,7 +3,7 @@ import LUNStore
 import TestSupport
 import Testing
 
-@Suite("The command line", .timeLimit(.minutes(20)))
+@Suite("The command line", .timeLimit(.minutes(60)))
 struct CommandTests {
   private let folder = TemporaryFolder()
   private var store: String { folder("store") }

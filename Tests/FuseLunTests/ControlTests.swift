@@ -19,7 +19,7 @@ private struct EchoRequest: StoreRequest {
   }
 }
 
-@Suite("Commands to a mount", .timeLimit(.minutes(20)))
+@Suite("Commands to a mount", .timeLimit(.minutes(60)))
 struct ControlTests {
   private let folder = TemporaryFolder()
 

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "Exports", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")), .timeLimit(.minutes(20)))
+  "Exports", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")), .timeLimit(.minutes(60)))
 struct ExportTests {
   /// A store with a LUN `disk` of 16 MiB that has data in its second and its last MiB, and a snapshot `disk@old` from
   /// when the last one was not there yet.

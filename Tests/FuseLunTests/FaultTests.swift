@@ -43,7 +43,7 @@ private func readError(_ file: File, _ offset: Int, _ count: Int = 4096) -> Int3
 
 @Suite(
   "Faults of a mounted LUN", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .timeLimit(.minutes(10)))
+  .timeLimit(.minutes(60)))
 struct FaultTests {
   @Test("error: fails what the rule names, on files that are open already, until it is cleared")
   func error() throws {

@@ -6,7 +6,7 @@ import Testing
 @Suite(
   "A file system on a mounted LUN",
   .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .enabled(if: hasTools("mkfs.ext4", "e2fsck", "debugfs"), "needs e2fsprogs"), .timeLimit(.minutes(20)))
+  .enabled(if: hasTools("mkfs.ext4", "e2fsck", "debugfs"), "needs e2fsprogs"), .timeLimit(.minutes(60)))
 struct FileSystemTests {
   private func check(_ path: String) {
     let outcome = run("e2fsck", "-f", "-n", path)

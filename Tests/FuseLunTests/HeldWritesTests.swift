@@ -11,7 +11,7 @@ let whyNoLoop: String? = {
 
 @Suite(
   "A snapshot has what clients wrote", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .timeLimit(.minutes(20)))
+  .timeLimit(.minutes(60)))
 struct HeldWritesTests {
   /// What the Glibc overlay hides (`_GNU_SOURCE`).
   private static let direct: Int32 = 0o40000

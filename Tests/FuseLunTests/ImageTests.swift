@@ -4,7 +4,7 @@ import LUNStore
 import TestSupport
 import Testing
 
-@Suite("Images become LUNs", .timeLimit(.minutes(20)))
+@Suite("Images become LUNs", .timeLimit(.minutes(60)))
 struct ImageTests {
   private let folder = TemporaryFolder()
   private var store: String { folder("store") }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite(
   "A lazy copy of an image", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .timeLimit(.minutes(20)))
+  .timeLimit(.minutes(60)))
 struct LazyImageTests {
   /// A mount's store with a lazy copy `lazy` of an image of 16 MiB, and beside it a LUN `other`.
   private func lazyStore(_ from: (String) throws -> String = { $0 }) throws -> (mount: Mount, image: String) {

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(
   "A mounted store", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .timeLimit(.minutes(20)))
+  .timeLimit(.minutes(60)))
 struct LiveTests {
   private let old = pattern(1, 64 << 10)
   private let new = pattern(2, 64 << 10)

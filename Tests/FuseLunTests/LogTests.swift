@@ -50,7 +50,7 @@ private func volumes(_ mount: Mount) throws -> Set<String> {
 
 @Suite(
   "The log of a LUN", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .timeLimit(.minutes(20)))
+  .timeLimit(.minutes(60)))
 struct LogTests {
   private func recorded(_ size: String = "1M") throws -> Mount {
     let mount = try Mount(("disk", size))

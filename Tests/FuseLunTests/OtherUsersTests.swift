@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite(
-  "Users", .enabled(if: whyNoUser == nil, Comment(rawValue: whyNoUser ?? "")), .timeLimit(.minutes(20)))
+  "Users", .enabled(if: whyNoUser == nil, Comment(rawValue: whyNoUser ?? "")), .timeLimit(.minutes(60)))
 struct OtherUsersTests {
   @Test("other than the owner see nothing of a mount")
   func hidden() throws {

@@ -16,7 +16,7 @@ let whyNoPassthrough: String? = {
 
 @Suite(
   "Passthrough", .enabled(if: whyNoPassthrough == nil, Comment(rawValue: whyNoPassthrough ?? "")),
-  .timeLimit(.minutes(20)))
+  .timeLimit(.minutes(60)))
 struct PassthroughTests {
   private func mode(_ mount: Mount) -> String {
     let line = mount.command("info", "a").output.split(separator: "\n").first { $0.hasPrefix("open") }

@@ -101,12 +101,16 @@ struct PowerCutTests {
         disks.cut, from: recording.reader(from: position), to: .init(point: point, cut: cut))
       let state = recording.states.last { $0.after <= point }!
       var model = state.model
-      let found = try disks.withMountedCut { folder in try volumes(in: folder, checked: number % 8 == 0) }
-      let problem = model.recover(found)
+      var problem: String?
+      do {
+        let found = try disks.withMountedCut { folder in try volumes(in: folder, checked: number % 8 == 0) }
+        problem = model.recover(found)
+      } catch { problem = "\(error)" }
       try #require(
         problem == nil,
         """
-        cut \(number) after entry \(point), FUSE_LUN_CRASH_SEED=\(seed): \(problem ?? "")
+        cut \(number) after entry \(point) (all up to \(durable) is durable, the session begins at \(first)), \
+        FUSE_LUN_CRASH_SEED=\(seed): \(problem ?? "")
         \(recording.story.prefix(state.story).suffix(60).joined(separator: "\n"))
         """)
     }
@@ -170,6 +174,11 @@ private final class Disks {
     let folder = "\(folder)/mnt"
     let mounted = run("mount", "-o", "loop", try Self.file(of: cut), folder)
     try #require(mounted.status == 0, "\(mounted)")
+    // What is found must not be taken for what is lost if it is another disk.
+    let device = run("losetup", "-nO", "NAME", "-j", try Self.file(of: cut)).output.filter { $0 != "\n" }
+    let mounts = String(decoding: contents(of: "/proc/self/mountinfo") ?? [], as: UTF8.self)
+      .split(separator: "\n").filter { $0.contains(" \(folder) ") }
+    try #require(mounts.count == 1 && mounts[0].contains(" \(device) "), "\(mounts) is not on \(device)")
     let result: Result
     do { result = try body(folder) } catch {
       _ = unmounted(folder)

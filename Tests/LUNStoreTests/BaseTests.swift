@@ -3,7 +3,7 @@ import LUNStore
 import TestSupport
 import Testing
 
-@Suite("A base image", .timeLimit(.minutes(2)))
+@Suite("A base image", .timeLimit(.minutes(60)))
 struct BaseTests {
   private let folder = TemporaryFolder()
 

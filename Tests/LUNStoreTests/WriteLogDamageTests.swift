@@ -4,7 +4,7 @@ import Testing
 
 @testable import LUNStore
 
-@Suite("A damaged write log", .timeLimit(.minutes(5)))
+@Suite("A damaged write log", .timeLimit(.minutes(60)))
 struct WriteLogDamageTests {
   /// A log of some entries, where each begins, and up to which of them it has been flushed.
   private struct Log {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import LUNStore
 
-@Suite("A write log", .timeLimit(.minutes(5)))
+@Suite("A write log", .timeLimit(.minutes(60)))
 struct WriteLogTests {
   @Test("rebuilds the LUN exactly as it was after each entry", arguments: 1...5 as ClosedRange<UInt64>)
   func everyPoint(seed: UInt64) throws {

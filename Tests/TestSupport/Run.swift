@@ -111,15 +111,28 @@ public func pathOfTool(_ name: String) -> String? {
 /// Whether all of these are installed.
 public func hasTools(_ names: String...) -> Bool { names.allSatisfy { pathOfTool($0) != nil } }
 
-/// Waits until something holds, at most for ten seconds.
+/// Waits until something holds, at most for five minutes: hundreds of tests run beside this one and make the disk
+/// durable, and a limit is there to end a test that hangs, not to measure.
 ///
 /// - Returns: whether it came to hold.
 public func eventually(_ condition: () -> Bool) -> Bool {
-  for _ in 0..<1000 {
+  let limit = ContinuousClock.now + .seconds(300)
+  while ContinuousClock.now < limit {
     if condition() { return true }
     usleep(10_000)
   }
   return condition()
+}
+
+/// Whether a process that is not a child of this one has ended, though nobody may have asked for its status yet.
+public func hasEnded(_ process: pid_t) -> Bool {
+  guard let file = fopen("/proc/\(process)/stat", "r") else { return true }
+  defer { fclose(file) }
+  var line = [CChar](repeating: 0, count: 1024)
+  guard fgets(&line, Int32(line.count), file) != nil else { return true }
+  // The state follows the name, which is in parentheses and may have any character in it.
+  let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  return ["Z", "X"].contains(text[text.index(after: text.lastIndex(of: ")")!)...].dropFirst().first)
 }
 
 /// The error that `body` throws, if it throws one of this type; `#expect(throws:)` gives it back only from

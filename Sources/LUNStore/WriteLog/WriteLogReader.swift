@@ -47,10 +47,15 @@ extension WriteLog {
       let isGrowing = file.isLockedByAnother
       let size = Int64(try file.status().st_size)
       let offset = position.offset
-      guard let (head, payload) = try entry(at: offset, size: size), head.number == position.number + 1 else {
-        if let later = try firstEntry(after: offset, size: size, provingDurable: offset) {
-          throw damaged("cannot be read, although entry \(later) proves that it was durable")
-        }
+      var found = try next(at: offset, size: size)
+      var later: UInt64?
+      if found == nil {
+        later = try firstEntry(after: offset, size: size, provingDurable: offset)
+        // While the log grows the entry may have become whole, and durable, between the two looks.
+        if later != nil, isGrowing { found = try next(at: offset, size: Int64(try file.status().st_size)) }
+      }
+      guard let (head, payload) = found else {
+        if let later { throw damaged("cannot be read, although entry \(later) proves that it was durable") }
         ending = isGrowing ? .recording : .cutOff(strayBytes: max(0, size - offset))
         return nil
       }
@@ -70,10 +75,11 @@ extension WriteLog {
         remedy: "the entries before it are good: replay up to entry \(position.number)")
     }
 
-    /// A whole entry with the right checksums; `nil` if there is none.
-    private func entry(at offset: Int64, size: Int64) throws(StoreError) -> (EntryHead, payload: [UInt8])? {
+    /// The entry that has the next number, whole and with the right checksums; `nil` if there is none.
+    private func next(at offset: Int64, size: Int64) throws(StoreError) -> (EntryHead, payload: [UInt8])? {
       let bytes = try file.bytes(at: offset, count: EntryHead.length)
       guard let head = bytes.withUnsafeBytes({ EntryHead(decoding: $0, log: log) }),
+        head.number == position.number + 1,
         head.payloadLength <= UInt64(max(0, size - offset - Int64(EntryHead.length)))
       else { return nil }
       let payload = try file.bytes(at: offset + Int64(EntryHead.length), count: Int(head.payloadLength))

@@ -3,7 +3,7 @@ import Testing
 
 @Suite(
   "An iSCSI target on a mounted LUN", .enabled(if: whyNoTarget == nil, Comment(rawValue: whyNoTarget ?? "")),
-  .timeLimit(.minutes(20)))
+  .timeLimit(.minutes(60)))
 struct ISCSITests {
   @Test("is found, inquired and measured by initiators")
   func initiators() throws {
@@ -57,7 +57,7 @@ struct ISCSITests {
     var result = Conformance()
     for family in families.sorted() {
       let outcome = run(
-        "timeout", "120", "iscsi-test-cu", "--dataloss", "--normal", "--test", "ALL.\(family)",
+        "timeout", "1200", "iscsi-test-cu", "--dataloss", "--normal", "--test", "ALL.\(family)",
         "\(target.portal)/iqn.2004-10.org.example:suite/1")
       for line in outcome.output.split(separator: "\n") {
         let words = line.split(separator: " ")

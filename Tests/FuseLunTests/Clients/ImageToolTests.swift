@@ -4,7 +4,7 @@ import Testing
 
 @Suite(
   "Programs that know disk images", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .timeLimit(.minutes(20)))
+  .timeLimit(.minutes(60)))
 struct ImageToolTests {
   @Test(
     "qemu-io writes patterns, zeros and discards, and reads them back",

@@ -4,7 +4,7 @@ import Testing
 
 @Suite(
   "Target configurations", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
-  .timeLimit(.minutes(20)))
+  .timeLimit(.minutes(60)))
 struct TargetTests {
   private func disks() throws -> Mount {
     let mount = try Mount()

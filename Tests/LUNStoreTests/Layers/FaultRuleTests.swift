@@ -4,7 +4,7 @@ import Testing
 
 @testable import LUNStore
 
-@Suite("Fault rules", .timeLimit(.minutes(10)))
+@Suite("Fault rules", .timeLimit(.minutes(60)))
 struct FaultRuleTests {
   /// Reads and writes of block 0, 1, 2, … in turn, then a flush; the numbers of those that the rule hits.
   private func hits(_ options: [String], size: String = "1M", blockSize: String = "512") throws -> [Int] {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import LUNStore
 
-@Suite("A stack of layers", .timeLimit(.minutes(10)))
+@Suite("A stack of layers", .timeLimit(.minutes(60)))
 struct LayerStackTests {
   @Test("lets requests go straight to the LUN while no layer is armed")
   func direct() throws {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import LUNStore
 
-@Suite("The volatile write cache", .timeLimit(.minutes(10)))
+@Suite("The volatile write cache", .timeLimit(.minutes(60)))
 struct PowerLayerTests {
   @Test("is what clients read, and reaches the disk with a flush, in order")
   func flush() throws {

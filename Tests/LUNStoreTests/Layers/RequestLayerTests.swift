@@ -4,7 +4,7 @@ import Testing
 
 @testable import LUNStore
 
-@Suite("Layers that decide about requests", .timeLimit(.minutes(10)))
+@Suite("Layers that decide about requests", .timeLimit(.minutes(60)))
 struct RequestLayerTests {
   @Test("delay makes each kind wait its own time")
   func delay() throws {
