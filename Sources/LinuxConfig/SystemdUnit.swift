@@ -125,7 +125,7 @@ public struct SystemdUnit: ConfigurationFile, Hashable {
   ///
   /// Drop-ins of all directories are read in the order of their file names; of two with one name, the one in the
   /// earlier directory counts, and a link to `/dev/null` takes a drop-in away. For `name@instance.service` the
-  /// template `name@.service` is read.
+  /// template `name@.service` is read. Specifiers such as `%i` are replaced.
   public static func load(_ name: String, from tree: some FileTree) -> Parsed<SystemdUnit>? {
     guard !name.utf8.contains(0x2F) else { return nil }
     let names = [name, template(of: name)].compactMap { $0 }
@@ -161,6 +161,7 @@ public struct SystemdUnit: ConfigurationFile, Hashable {
       unit.value.files.append(path)
       unit.problems += parsed.problems
     }
+    unit.value.expandSpecifiers(of: name)
     unit.value.wantedBy = pulled(name, by: ".wants", in: tree)
     unit.value.requiredBy = pulled(name, by: ".requires", in: tree)
     return unit

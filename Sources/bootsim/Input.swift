@@ -62,13 +62,17 @@ enum Input {
   /// Programs are only looked for by name; what is short enough to be a script is read.
   private static let scriptLimit = 64 << 10
 
-  /// Where a system keeps what the simulator looks at. The rest of a real root (homes, packages, kernel modules, what the
-  /// running kernel shows) is not walked.
-  private static let looked = [
-    "/etc", "/boot", "/sbin", "/bin", "/usr/sbin", "/usr/bin", "/lib/systemd", "/usr/lib/systemd", "/lib/lsb",
-    "/usr/lib/lsb", "/lib/init", "/lib/open-iscsi", "/usr/lib/open-iscsi", "/usr/share/initramfs-tools",
-    "/var/lib/dpkg/status", "/var/lib/iscsi",
-  ]
+  /// Where a system keeps what the simulator looks at; what is in /lib may be in /usr/lib. The rest of a real root (homes,
+  /// packages, kernel modules, what the running kernel shows) is not walked.
+  private static let looked =
+    [
+      "/etc", "/boot", "/sbin", "/bin", "/usr/sbin", "/usr/bin", "/usr/share/initramfs-tools",
+      "/var/lib/dpkg/status",
+      "/var/lib/initramfs-tools", "/var/lib/iscsi", "/var/log/rpmpkgs",
+    ]
+    + ["systemd", "lsb", "init", "open-iscsi", "dracut/dracut.conf.d"].flatMap {
+      ["/lib/\($0)", "/usr/lib/\($0)"]
+    }
 
   private static func isLookedAt(_ path: String) -> Bool {
     looked.contains { path == $0 || path.hasPrefix($0 + "/") || $0.hasPrefix(path + "/") }

@@ -150,6 +150,13 @@ import Testing
     try folder.write(text, "machine/s.json")
     let result = try Program.run(["run", "machine/s.json"], in: folder)
     #expect(result.status == 0, "\(result.errors)")
+    // Since /lib is a link to usr/lib, what is in it has to be looked for there.
+    let unit = "[Service]\nExecStart=/usr/lib/init/cut.sh\n"
+    try folder.write(unit, "machine/root/etc/systemd/system/cut.service")
+    try folder.write(unit, "machine/root/etc/systemd/system/multi-user.target.wants/cut.service")
+    try folder.write("#!/bin/sh\nip link set ens3 down\n", "machine/root/usr/lib/init/cut.sh")
+    let cut = try Program.run(["run", "machine/s.json"], in: folder)
+    #expect(cut.status == 1 && cut.output.contains("/usr/lib/init/cut.sh:2"), "\(cut.output)")
   }
 
   private static let mke2fs = ["/sbin/mke2fs", "/usr/sbin/mke2fs"].first {

@@ -310,6 +310,26 @@ import Testing
   }
 
   @Test(
+    "Specifiers are replaced by what the unit is called",
+    arguments: [
+      ("modprobe@dm_mod.service", "/sbin/modprobe -abq %i", "/sbin/modprobe -abq dm_mod"),
+      ("fsck@dev-disk-by\\x2duuid-a.service", "%p %P %I", "fsck fsck dev/disk/by-uuid/a"),
+      ("fsck@dev-disk-by\\x2duuid-a.service", "%i", "dev-disk-by\\x2duuid-a"),
+      ("a.b.service", "%n %N", "a.b.service a.b"), ("a.service", "[%i] %t/x %%i %S", "[] /run/x %i /var/lib"),
+      ("a.service", "%H %? 50% %", "%H %? 50% %"), ("a@%p.service", "%i", "%p"),
+      ("a@\\xé.service", "%I", "\\xé"),
+    ])
+  func specifiers(name: String, value: String, expanded: String) {
+    let file = name.contains("@") ? "\(name.prefix { $0 != "@" })@.service" : name
+    let tree = MemoryFileTree([
+      "/lib/systemd/system/\(file)": "[Unit]\nAfter=x.target\n[Service]\nExecStart=\(value)\n"
+    ])
+    let unit = SystemdUnit.load(name, from: tree)
+    #expect(unit?.value.execStart == [expanded])
+    #expect(unit?.value.after == ["x.target"])
+  }
+
+  @Test(
     "Damage is reported on its line",
     arguments: [
       ("After=x\n", 1), ("[Unit\n", 1), ("[Unit]\nAfter\n", 2), ("[]\n", 1),

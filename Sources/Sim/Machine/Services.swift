@@ -234,8 +234,10 @@ struct CommandCompiler: ShellDelegate {
     case "kudzu": effect(call) { $0.kudzu(place) }
     case "halt", "poweroff", "reboot": effect(call) { $0.halt(name, words, call.text) }
     case "modprobe", "insmod":
+      // Others drive nothing of this machine, and need nothing but to be read.
       let modules = words.filter { !$0.hasPrefix("-") }.map { TreePath.name($0) }
-      ops.add(.modules(modules))
+        .filter { model.moduleBit($0) != nil }
+      if modules.isEmpty { effect(call) { _ in } } else { ops.add(.modules(modules)) }
     case "udevadm", "udevtrigger", "hotplug":
       if words.first == "trigger" || name != "udevadm" {
         ops.add(.modules(model.hardwareDrivers))

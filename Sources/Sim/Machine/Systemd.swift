@@ -205,7 +205,10 @@ extension MachineModel {
       // The devices have to come through the real root's udev first.
       nodes.append((name, [.pause(Pace.about(9000)), .mountEntries(group)]))
     }
-    for unit in units { nodes.append((unit.name, unit.start)) }
+    // The two that are modelled as a whole may be there as files, too.
+    for unit in units where !nodes.contains(where: { $0.name == unit.name }) {
+      nodes.append((unit.name, unit.start))
+    }
     nodes.append(
       (
         "multi-user.target",

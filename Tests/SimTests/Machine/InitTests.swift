@@ -32,6 +32,48 @@ import Testing
     if waits { #expect(report.outcomes.allSatisfy { $0.boots[0].at > 110_000_000 }) }
   }
 
+  /// Debian's own files have seven such units: 5040 orders of nothing.
+  @Test(
+    "units of a real system that load nothing this machine has, or that are modelled as a whole, add no orders"
+  )
+  func unitsThatLoadNothingAddNoOrders() throws {
+    var rig = try Rig("debian-12", [.boot, .shutdown])
+    let before = rig.explored()
+    let modules = ["configfs", "dm_mod", "drm", "efi_pstore", "fuse", "loop"]
+    rig.write(
+      "/lib/systemd/system/modprobe@.service", "[Unit]", "DefaultDependencies=no", "Before=sysinit.target",
+      "[Service]", "Type=oneshot", "ExecStart=-/sbin/modprobe -abq %i")
+    rig.write(
+      "/lib/systemd/system/sys.service", "[Unit]", "DefaultDependencies=no",
+      "Wants=\(modules.map { "modprobe@\($0).service" }.joined(separator: " "))", "[Service]",
+      "ExecStart=/bin/true")
+    rig.scenario.files.link(
+      "/etc/systemd/system/sysinit.target.wants/sys.service", to: "/lib/systemd/system/sys.service")
+    for unit in ["systemd-udev-trigger", "systemd-remount-fs"] {
+      rig.write(
+        "/lib/systemd/system/\(unit).service", "[Unit]", "DefaultDependencies=no", "[Service]",
+        "ExecStart=udevadm trigger --type=all --action=add")
+      rig.scenario.files.link(
+        "/etc/systemd/system/sysinit.target.wants/\(unit).service", to: "/lib/systemd/system/\(unit).service")
+    }
+    let after = rig.explored()
+    #expect(after.summary == before.summary)
+    #expect(after.states == before.states)
+  }
+
+  @Test("a unit's modprobe of the instance that it is called by loads a driver of this machine")
+  func aUnitsModprobeLoadsTheInstance() throws {
+    var rig = try Rig("debian-12", [.boot])
+    let before = rig.explored().states
+    rig.write(
+      "/lib/systemd/system/modprobe@.service", "[Unit]", "DefaultDependencies=no", "[Service]",
+      "ExecStart=-/sbin/modprobe -abq %i")
+    rig.scenario.files.link(
+      "/etc/systemd/system/sysinit.target.wants/modprobe@usb_storage.service",
+      to: "/lib/systemd/system/modprobe@.service")
+    #expect(rig.explored().states > before)
+  }
+
   @Test(
     "a stick with the name of /boot stops systemd at once, but not where the line is nofail or of the network",
     arguments: [("defaults", renamed), ("nofail", "boots"), ("_netdev", "boots")])
