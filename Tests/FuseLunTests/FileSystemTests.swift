@@ -47,8 +47,7 @@ struct FileSystemTests {
     let inside = mount.folder.folder("inside")
     try mount.mount()
     try #require(run("mkfs.ext4", "-q", mount("disk")).status == 0)
-    let mounted = run("mount", "-o", "loop", mount("disk"), inside)
-    try #require(mounted.status == 0, "\(mounted)")
+    let disk = try LoopMount(mount("disk"), at: inside)
     for index in 0..<40 { write(pattern(index, 1 << 20), to: "\(inside)/file\(index)") }
     run("sync", "-f", inside)
     let full = try File(mount("disk")).status.st_blocks
@@ -57,13 +56,13 @@ struct FileSystemTests {
     run("sync", "-f", inside)
     #expect(run("fstrim", inside).status == 0)
     #expect(try File(mount("disk")).status.st_blocks < full - 25 * 2048)
-    try #require(run("umount", inside).status == 0)
+    try disk.unmount()
     try mount.unmount()
     try mount.mount()
     check(mount("disk"))
-    try #require(run("mount", "-o", "loop,ro", mount("disk"), inside).status == 0)
+    let again = try LoopMount(mount("disk"), at: inside, options: "ro")
     for index in 30..<40 { #expect(contents(of: "\(inside)/file\(index)") == pattern(index, 1 << 20)) }
-    try #require(run("umount", inside).status == 0)
+    try again.unmount()
   }
 
   @Test(
@@ -79,14 +78,13 @@ struct FileSystemTests {
     func log(_ words: String...) -> Outcome { run([fuseLun, "log", mount.store, "disk"] + words) }
     try #require(run("mkfs.ext4", "-q", "-b", "4096", mount("disk")).status == 0)
     try #require(log("record").status == 0)
-    let mounted = run("mount", "-o", "loop", mount("disk"), inside)
-    try #require(mounted.status == 0, "\(mounted)")
+    let disk = try LoopMount(mount("disk"), at: inside)
     for index in 0..<3 {
       write(pattern(index, 100_000), to: "\(inside)/file\(index)")
       run("sync", "-f", inside)
       if index % 2 == 1 { unlink("\(inside)/file\(index - 1)") }
     }
-    try #require(run("umount", inside).status == 0)
+    try disk.unmount()
     try #require(log("record", "--stop").status == 0)
     // The journal is replayed first, as a mount does it: then nothing may be wrong.
     let check = ["--", "sh", "-c", "e2fsck -y -E journal_only {} >/dev/null; e2fsck -fn {}"]

@@ -94,9 +94,12 @@ final class Mount: Sendable {
   /// The process that serves the store, if there is one.
   func server() throws -> pid_t? { try Store.open(store).holder()?.process }
 
-  var isMounted: Bool {
-    String(decoding: contents(of: "/proc/self/mountinfo") ?? [], as: UTF8.self).contains(" \(point) ")
-  }
+  var isMounted: Bool { isMountpoint(point) }
+}
+
+/// Whether something is mounted at a path.
+func isMountpoint(_ path: String) -> Bool {
+  String(decoding: contents(of: "/proc/self/mountinfo") ?? [], as: UTF8.self).contains(" \(path) ")
 }
 
 /// A store of the user `nobody` with a LUN `a`, mounted by that user; unmounted and removed when the last reference goes.

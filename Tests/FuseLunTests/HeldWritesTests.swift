@@ -2,13 +2,6 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Why a file cannot be put under a loop device here, or `nil`.
-let whyNoLoop: String? = {
-  if let whyNoMount { return whyNoMount }
-  guard isRoot, hasTools("losetup", "mount") else { return "loop devices need root, losetup and mount" }
-  return run("losetup", "-f").status == 0 ? nil : "there is no free loop device"
-}()
-
 @Suite(
   "A snapshot has what clients wrote", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")),
   .timeLimit(.minutes(60)))
@@ -153,17 +146,4 @@ struct HeldWritesTests {
       #expect(run(asNobody(fuseLun, "list", mount.store)).output.contains("a@1"))
     }
   }
-}
-
-/// A loop device over a file, detached when the last reference goes.
-final class LoopDevice: Sendable {
-  let path: String
-
-  init(_ file: String, direct: String) throws {
-    let outcome = run("losetup", "--find", "--show", "--direct-io=\(direct)", file)
-    try #require(outcome.status == 0, "\(outcome)")
-    path = String(outcome.output.prefix { $0 != "\n" })
-  }
-
-  deinit { run("losetup", "-d", path) }
 }

@@ -160,8 +160,7 @@ struct LayerTests {
     try mount.mount()
     try #require(run("mkfs.ext4", "-q", mount("disk")).status == 0)
     try mount.arm("layer", "disk", "power")
-    let mounted = run("mount", "-o", "loop,errors=remount-ro", mount("disk"), inside)
-    try #require(mounted.status == 0, "\(mounted)")
+    let disk = try LoopMount(mount("disk"), at: inside, options: "errors=remount-ro")
     for index in 0..<10 { write(pattern(index, 100_000), to: "\(inside)/kept\(index)") }
     run("sync", "-f", inside)
     for index in 0..<10 {
@@ -170,16 +169,16 @@ struct LayerTests {
     }
     // Down for good: nothing that is still in memory reaches the disk afterwards.
     try mount.arm("fault", "disk", "power-cut", "--seed", "\(seed)", "--down", "1h")
-    run("umount", inside)
+    try disk.unmount()
     try mount.clear("fault", "disk")
     let recovered = run("e2fsck", "-f", "-y", mount("disk"))
     #expect(recovered.status <= 1, "\(recovered)")
     let checked = run("e2fsck", "-f", "-n", mount("disk"))
     #expect(checked.status == 0, "\(checked)")
-    try #require(run("mount", "-o", "loop,ro", mount("disk"), inside).status == 0)
+    let again = try LoopMount(mount("disk"), at: inside, options: "ro")
     for index in stride(from: 0, to: 10, by: 2) {
       #expect(contents(of: "\(inside)/kept\(index)") == pattern(index, 100_000), "kept\(index)")
     }
-    try #require(run("umount", inside).status == 0)
+    try again.unmount()
   }
 }

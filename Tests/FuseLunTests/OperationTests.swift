@@ -142,14 +142,15 @@ struct OperationTests {
 
   @Test(
     "that has no room any more keeps store, snapshots and what was written whole",
-    .enabled(if: isRoot && hasTools("mkfs.ext4", "losetup"), "needs root and e2fsprogs"))
+    .enabled(if: whyNoLoop == nil, Comment(rawValue: whyNoLoop ?? "")),
+    .enabled(if: hasTools("mkfs.ext4"), "needs e2fsprogs"))
   func noSpace() throws {
     let mount = try Mount()
     makeSparse(mount.folder("host"), 64 << 20)
     mkdir(mount.store, 0o700)
     #expect(run("mkfs.ext4", "-q", mount.folder("host")).status == 0)
-    try #require(run("mount", "-o", "loop", mount.folder("host"), mount.store).status == 0)
-    defer { run("umount", "-l", mount.store) }
+    let host = try LoopMount(mount.folder("host"), at: mount.store)
+    defer { withExtendedLifetime(host) {} }
     rmdir("\(mount.store)/lost+found")
     try mount.create("a", "256M")
     try mount.mount()

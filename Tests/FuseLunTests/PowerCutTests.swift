@@ -48,9 +48,7 @@ struct PowerCutTests {
 
     let inner = try Mount()
     mkdir(inner.store, 0o700)
-    try #require(run("mount", "-o", "loop", outer("disk"), inner.store).status == 0)
-    var isMounted = true
-    defer { if isMounted { run("umount", "-l", inner.store) } }
+    let disk = try LoopMount(outer("disk"), at: inner.store)
     try inner.create("a", "\(CrashClient.sectors * DiskModel.sectorSize)")
     let client = try CrashClient(inner, "a", seed: seed)
     try inner.mount()
@@ -71,8 +69,7 @@ struct PowerCutTests {
     try inner.unmount()
     try #require(eventually { (try? inner.server()) == .some(nil) })
     try note()
-    try #require(unmounted(inner.store))
-    isMounted = false
+    try disk.unmount()
     try #require(run(fuseLun, "log", outer.store, "disk", "record", "--stop").status == 0)
     try outer.unmount()
     (recording.states, recording.story, recording.last) = (states, client.story, end.number)
@@ -171,25 +168,9 @@ private final class Disks {
   func copy() throws { try Self.copy(Self.file(of: base), to: Self.file(of: cut)) }
 
   func withMountedCut<Result>(_ body: (String) throws -> Result) throws -> Result {
-    let folder = "\(folder)/mnt"
-    let mounted = run("mount", "-o", "loop", try Self.file(of: cut), folder)
-    try #require(mounted.status == 0, "\(mounted)")
-    // What is found must not be taken for what is lost if it is another disk.
-    let device = run("losetup", "-nO", "NAME", "-j", try Self.file(of: cut)).output.filter { $0 != "\n" }
-    let mounts = String(decoding: contents(of: "/proc/self/mountinfo") ?? [], as: UTF8.self)
-      .split(separator: "\n").filter { $0.contains(" \(folder) ") }
-    try #require(mounts.count == 1 && mounts[0].contains(" \(device) "), "\(mounts) is not on \(device)")
-    let result: Result
-    do { result = try body(folder) } catch {
-      _ = unmounted(folder)
-      throw error
-    }
-    try #require(unmounted(folder), "cannot unmount \(folder)")
+    let mount = try LoopMount(try Self.file(of: cut), at: "\(folder)/mnt")
+    let result = try body("\(folder)/mnt")
+    try mount.unmount()
     return result
   }
-}
-
-/// Unmounts, once the programs that tests beside this one start have let go of what they inherit.
-private func unmounted(_ folder: String) -> Bool {
-  eventually { run("umount", folder).status == 0 }
 }
