@@ -138,25 +138,58 @@ import Testing
     #expect(folder.names == ["out.json", "s.json"])
   }
 
-  @Test("a system's files can be a folder on this machine") func aSystemSFilesCanBeA() throws {
+  /// What a fresh Debian 12 has, as files of this machine.
+  private static func writeSystem(to root: URL) throws {
+    let text = "{\"version\": 1, \"title\": \"t\", \"profile\": \"debian-12\"}"
+    let loaded = try #require(ScenarioDecoder().load(Array(text.utf8), file: "t.json").value)
+    let files = loaded.scenario.files
+    for path in files.paths {
+      let url = root.appendingPathComponent(path)
+      try FileManager.default.createDirectory(
+        at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+      switch files[path] {
+      case .file(let bytes): try Data(bytes).write(to: url)
+      case .link(let target):
+        try FileManager.default.createSymbolicLink(atPath: url.path, withDestinationPath: target)
+      default: break
+      }
+    }
+  }
+
+  @Test("a system's files can be a root folder on this machine; the profile's do not count then")
+  func aSystemSFilesCanBeARootFolder() throws {
     let folder = try Program.Folder()
-    try folder.write("root=/dev/sda2 comes from here\n", "machine/root/etc/motd")
-    try FileManager.default.createSymbolicLink(
-      atPath: folder.url.appendingPathComponent("machine/root/etc/link").path,
-      withDestinationPath: "/etc/motd")
-    let more = "\"story\": [\"boot\"],"
-    let text = Self.scenario(stick: false, expecting: "boots", more: more).replacing(
-      "\"system\": {", with: "\"system\": { \"root\": \"root\",")
-    try folder.write(text, "machine/s.json")
-    let result = try Program.run(["run", "machine/s.json"], in: folder)
-    #expect(result.status == 0, "\(result.errors)")
+    try Self.writeSystem(to: folder.url.appendingPathComponent("machine/root"))
+    func run(_ files: String = "{}") throws -> Program.Result {
+      try folder.write(
+        """
+        {"version": 1, "title": "t", "profile": "debian-12", "system": {"root": "root", "files": \(files)}}
+        """, "machine/s.json")
+      return try Program.run(["run", "machine/s.json"], in: folder)
+    }
+    let fresh = try run()
+    #expect(fresh.status == 0, "\(fresh.output)")
+
     // Since /lib is a link to usr/lib, what is in it has to be looked for there.
+    let units = "machine/root/etc/systemd/system"
     let unit = "[Service]\nExecStart=/usr/lib/init/cut.sh\n"
-    try folder.write(unit, "machine/root/etc/systemd/system/cut.service")
-    try folder.write(unit, "machine/root/etc/systemd/system/multi-user.target.wants/cut.service")
+    for place in ["", "/multi-user.target.wants"] { try folder.write(unit, "\(units)\(place)/cut.service") }
     try folder.write("#!/bin/sh\nip link set ens3 down\n", "machine/root/usr/lib/init/cut.sh")
-    let cut = try Program.run(["run", "machine/s.json"], in: folder)
+    let cut = try run()
     #expect(cut.status == 1 && cut.output.contains("/usr/lib/init/cut.sh:2"), "\(cut.output)")
+    let masked = try run("{\"/etc/systemd/system/cut.service\": {\"link\": \"/dev/null\"}}")
+    #expect(masked.status == 0, "\(masked.output)")
+
+    // The profile has this file too, and the machine comes up with it.
+    try folder.write("auto ens3\niface ens3 inet dhcp\n", "machine/root/etc/network/interfaces")
+    let configured = try run("{\"/etc/systemd/system/cut.service\": null}")
+    #expect(configured.output.contains("network-down-at-shutdown"), "\(configured.output)")
+
+    // What the machine has not, the profile does not add.
+    try FileManager.default.removeItem(
+      at: folder.url.appendingPathComponent("machine/root/boot/grub/grub.cfg"))
+    let menuless = try run()
+    #expect(menuless.status == 1 && menuless.output.contains("ends in boot-loader"), "\(menuless.output)")
   }
 
   private static let mke2fs = ["/sbin/mke2fs", "/usr/sbin/mke2fs"].first {

@@ -129,6 +129,14 @@ import Testing
       ])
   }
 
+  @Test func anotherSystemsRootFolderIsNotPutOntoAnImage() throws {
+    let error = #expect(throws: OutOfReach.self) { try plan("", root: "/mnt/backup") }
+    #expect(
+      error?.reasons == [
+        "the system's files are those of /mnt/backup; the laboratory boots images of its own"
+      ])
+  }
+
   @Test func whatARescueSystemDoesWithGRUBLegacyIsDoneThroughTheMapAndLeftOutOfTheStory() throws {
     let path = "/dev/disk/by-path/ip-10.0.2.2:3260-iscsi-iqn.2024-01.lab:disk-lun-"
     func members(_ map: String...) -> String {
@@ -161,15 +169,15 @@ import Testing
   }
 
   private func plan(
-    _ members: String, profile: String = "debian-12", kernel: String = "6.1.0-50-amd64"
+    _ members: String, profile: String = "debian-12", kernel: String = "6.1.0-50-amd64", root: String? = nil
   ) throws -> LabPlan {
     func scenario(_ text: String) throws -> Scenario {
       let parsed = ScenarioDecoder(.embedded).load(Array(text.utf8), file: "x.json")
       return try #require(parsed.value, "\(parsed.problems)").scenario
     }
     let head = "{ \"version\": 1, \"title\": \"x\", \"profile\": \"\(profile)\""
-    return try LabPlan(
-      try scenario("\(head)\(members.isEmpty ? "" : ", ")\(members) }"), profile: try scenario("\(head) }"),
-      kernel: kernel)
+    var planned = try scenario("\(head)\(members.isEmpty ? "" : ", ")\(members) }")
+    planned.root = root
+    return try LabPlan(planned, profile: try scenario("\(head) }"), kernel: kernel)
   }
 }

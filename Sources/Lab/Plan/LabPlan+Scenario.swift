@@ -10,6 +10,12 @@ extension LabPlan {
   ///   - kernel: The release of the image's kernel. Where the profile's files name another one, this is meant.
   /// - Throws: all that the laboratory cannot do.
   public init(_ scenario: Scenario, profile: Scenario, kernel: String) throws(OutOfReach) {
+    // Nothing else could be said: every file of it differs from the image's.
+    if let root = scenario.root {
+      throw OutOfReach(reasons: [
+        "the system's files are those of \(root); the laboratory boots images of its own"
+      ])
+    }
     var reasons: [String] = []
     let release = KernelRelease(in: profile.files)
     self.init(

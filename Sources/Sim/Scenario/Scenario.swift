@@ -17,7 +17,9 @@ public struct Scenario: Sendable {
   public var network: NetworkSpec
   /// The iSCSI targets.
   public var targets: [TargetSpec]
-  /// The system's files: the profile's, overridden by the scenario's.
+  /// The folder that the system's files came from in place of the profile's; nil: the profile's.
+  public var root: String?
+  /// The system's files: the profile's or the root folder's, overridden by the scenario's.
   public var files: MemoryFileTree
   /// What is to be put into or left out of an initramfs image beyond what its maker would do, by path of the
   /// image.

@@ -27,7 +27,7 @@ struct ScenarioBuilder {
     return Scenario(
       title: draft.title, sources: draft.sources, profile: draft.profile, machine: machine,
       network: draft.network,
-      targets: targets, files: files(), initrds: draft.system.initrds,
+      targets: targets, root: draft.system.root?.value, files: files(), initrds: draft.system.initrds,
       packages: draft.system.packages, installer: draft.system.installer?.value ?? InstallerSpec(),
       story: story, vary: [],
       expect: draft.expect)

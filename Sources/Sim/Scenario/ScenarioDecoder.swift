@@ -192,9 +192,15 @@ public struct ScenarioDecoder: Sendable {
     var base = JSONValue(.object([]), place: written.place)
     for document in chain.reversed() {
       let members = document.members.filter { ScenarioFormat.profileMembers.contains($0.name) }
-      base = base.overlaid(
-        with: JSONValue(.object(members), place: document.place), shape: ScenarioFormat.shape)
+      base = Self.laid(JSONValue(.object(members), place: document.place), over: base)
     }
-    return base.overlaid(with: written, shape: ScenarioFormat.shape)
+    return Self.laid(written, over: base)
+  }
+
+  private static func laid(_ document: JSONValue, over base: JSONValue) -> JSONValue {
+    var base = base
+    // A root folder has all files of a system. A profile's would hide what the machine really has, and add what it has not.
+    if document["system"]?["root"] != nil { base["system"]?["files"] = nil }
+    return base.overlaid(with: document, shape: ScenarioFormat.shape)
   }
 }

@@ -59,7 +59,9 @@ extension ScenarioFormat {
 
   static let system = Format<SystemDraft>.object("system", "The machine's own files.") { object in
     let root = object.optional(
-      "root", nonEmpty.located, "A folder whose files the system has, below \"files\".")
+      "root", nonEmpty.located,
+      "The root folder of a real system: the system has its files, with \"files\" laid over them, and none of the profile's."
+    )
     let files = object.value(
       "files", fileEntry.map(pattern: "^/", name: wrongPath), "Files by path; null: not there.", default: [],
       "{}")
