@@ -200,7 +200,7 @@ public struct ScenarioDecoder: Sendable {
   private static func laid(_ document: JSONValue, over base: JSONValue) -> JSONValue {
     var base = base
     // A root folder has all files of a system. A profile's would hide what the machine really has, and add what it has not.
-    if document["system"]?["root"] != nil { base["system"]?["files"] = nil }
+    if document["system"]?["root"]?.string != nil { base["system"]?["files"] = nil }
     return base.overlaid(with: document, shape: ScenarioFormat.shape)
   }
 }

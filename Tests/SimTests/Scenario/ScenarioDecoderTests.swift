@@ -296,6 +296,21 @@ import Testing
       """)
     #expect(scenario.files.text("/etc/a") == "mine")
     #expect(!scenario.files.exists("/etc/b"))
+    #expect(scenario.root == "root")
+  }
+
+  @Test(
+    "a folder takes the place of the files of the profiles below it",
+    arguments: [
+      ("{\"root\": \"root\"}", ["/etc/a", "/etc/b"]), ("{\"root\": null}", ["/a", "/b", "/c"]),
+      ("{\"root\": \"root\", \"files\": {\"/d\": \"d\", \"/etc/a\": null}}", ["/d", "/etc/b"]),
+    ]) func aFolderTakesThePlaceOfTheFiles(system: String, paths: [String]) throws
+  {
+    let scenario = try scenario(
+      "{\"version\": 1, \"title\": \"t\", \"profile\": \"child\", \"system\": \(system)}",
+      profiles: Self.profiles)
+    #expect(scenario.files.paths.filter { scenario.files.text($0) != nil } == paths)
+    #expect(scenario.machine.memoryMiB == 512)
   }
 
   @Test("an image and a folder that are not there are errors at their place") func anImageAndAFolderThatAre()
