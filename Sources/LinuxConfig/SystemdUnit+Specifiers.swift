@@ -4,7 +4,8 @@ extension SystemdUnit {
   /// Those that ask the running machine (`%H`, `%m`, `%b` …) stay as they are.
   mutating func expandSpecifiers(of name: String) {
     guard settings.contains(where: { $0.value.utf8.contains(0x25) }) else { return }
-    let (whole, _) = Self.splitSuffix(name)
+    // Without its type.
+    let whole = name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name
     let (prefix, instance) = whole.split(at: 0x40) ?? (whole, "")
     // What the system's manager has; a user's has others.
     let known: [Character: String] = [
@@ -31,12 +32,6 @@ extension SystemdUnit {
       rest = rest.dropFirst()
     }
     return result + rest
-  }
-
-  /// The name of a unit without its type.
-  private static func splitSuffix(_ name: String) -> (stem: String, type: String) {
-    guard let dot = name.lastIndex(of: ".") else { return (name, "") }
-    return (String(name[..<dot]), String(name[dot...]))
   }
 
   /// What systemd-escape(1) was given: `-` stands for `/`, `\x2d` for the character with that number.

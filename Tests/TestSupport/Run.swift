@@ -126,12 +126,9 @@ public func eventually(_ condition: () -> Bool) -> Bool {
 
 /// Whether a process that is not a child of this one has ended, though nobody may have asked for its status yet.
 public func hasEnded(_ process: pid_t) -> Bool {
-  guard let file = fopen("/proc/\(process)/stat", "r") else { return true }
-  defer { fclose(file) }
-  var line = [CChar](repeating: 0, count: 1024)
-  guard fgets(&line, Int32(line.count), file) != nil else { return true }
+  guard let line = contents(of: "/proc/\(process)/stat"), !line.isEmpty else { return true }
   // The state follows the name, which is in parentheses and may have any character in it.
-  let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  let text = String(decoding: line, as: UTF8.self)
   return ["Z", "X"].contains(text[text.index(after: text.lastIndex(of: ")")!)...].dropFirst().first)
 }
 

@@ -32,7 +32,7 @@ import Testing
     if waits { #expect(report.outcomes.allSatisfy { $0.boots[0].at > 110_000_000 }) }
   }
 
-  /// Debian's own files have seven such units: 5040 orders of nothing.
+  /// Debian's own files have six such modprobe units and a second udev trigger: 5040 orders of nothing.
   @Test(
     "units of a real system that load nothing this machine has, or that are modelled as a whole, add no orders"
   )
