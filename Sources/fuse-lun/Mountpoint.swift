@@ -69,10 +69,13 @@ struct Mountpoint {
   /// The type of our file systems in the kernel's table of mounts.
   static let type = "fuse.fuse-lun"
 
-  /// Whether anything is mounted exactly here; taken for so where that cannot be known.
-  static func isMounted(_ path: String) -> Bool {
-    guard let table = MountTable.read() else { return true }
-    return table.top(at: path) != nil
+  /// Whether a store is mounted exactly here; taken for so where that cannot be known.
+  ///
+  /// A daemon whose mount was taken away still holds the store, and still answers commands, until everything is
+  /// durable: only the kernel knows that its files are gone.
+  static func isMounted(_ store: String, at path: String) -> Bool {
+    guard let table = MountTable.read(), let source = resolvedPath(store) else { return true }
+    return table.top(at: path)?.isOurs(of: source) ?? false
   }
 
   /// Where a store is still mounted by a daemon that is gone: everything there fails with `ENOTCONN`.
@@ -80,9 +83,15 @@ struct Mountpoint {
     guard let table = MountTable.read(), let path = resolvedPath(store) else { return [] }
     return table.entries.filter { entry in
       var status = stat()
-      return entry.type == type && entry.source.utf8.elementsEqual(path.utf8)
-        && stat(entry.point, &status) == -1 && errno == ENOTCONN
+      return entry.isOurs(of: path) && stat(entry.point, &status) == -1 && errno == ENOTCONN
     }.map(\.point)
+  }
+}
+
+extension MountTable.Entry {
+  /// Whether this is a mount of the store that is at a path without links.
+  fileprivate func isOurs(of store: String) -> Bool {
+    type == Mountpoint.type && source.utf8.elementsEqual(store.utf8)
   }
 }
 

@@ -25,9 +25,15 @@ func withMountedStore<Result>(
 /// Where the store is mounted by a mount that answers, if it is.
 private func mountedAt(_ store: String) throws -> String? {
   guard let holder = try Store.open(store).holder(), !holder.mountpoint.isEmpty,
-    try StoreClient(store: store).ask(PingRequest()) != nil
+    try isServed(store, at: holder.mountpoint)
   else { return nil }
   return holder.mountpoint
+}
+
+/// Whether clients can open the files there.
+private func isServed(_ store: String, at point: String) throws -> Bool {
+  // Where it is mounted nobody else answers: a mount begins when the one before it has ended.
+  try Mountpoint.isMounted(store, at: point) && StoreClient(store: store).ask(PingRequest()) != nil
 }
 
 /// Is answered as soon as clients can open the files.
@@ -48,7 +54,9 @@ private struct PrivateMount {
     guard mkdtemp(&template) != nil else {
       throw StoreError(.system(errno), at: parent, "cannot make a folder to mount at: \(errorText(errno))")
     }
-    point = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    // As the kernel will call it.
+    point = resolvedPath(folder) ?? folder
     let words = ["fuse-lun", "mount", "--foreground", "--ends-with", "\(getpid())", "--", store, point]
     var arguments = words.map { strdup($0) } + [nil]
     defer { arguments.forEach { free($0) } }
@@ -59,8 +67,8 @@ private struct PrivateMount {
       throw StoreError(.system(failure), at: "fuse-lun mount", "cannot be started: \(errorText(failure))")
     }
     self.process = process
-    // Answered once it is mounted; until it listens, and if it has failed, there is nobody to answer.
-    while try StoreClient(store: store).ask(PingRequest()) == nil {
+    // Until it listens, and if it has failed, there is nobody to answer.
+    while try !isServed(store, at: point) {
       var status: Int32 = 0
       guard waitpid(process, &status, WNOHANG) == 0 else {
         rmdir(point)

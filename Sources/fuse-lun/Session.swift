@@ -62,11 +62,23 @@ struct Session {
         guard error.kind == .busy else { throw error }
         guard let holder = try store.holder() else { continue }
         let isInUse =
-          holder.process != nil && !holder.mountpoint.isEmpty && Mountpoint.isMounted(holder.mountpoint)
-        if isInUse || time(nil) > deadline { throw error }
+          holder.process != nil && !holder.mountpoint.isEmpty
+          && Mountpoint.isMounted(store.path, at: holder.mountpoint)
+        if isInUse { throw error }
+        if time(nil) > deadline { throw Self.stillHeld(by: holder, at: store.path) ?? error }
         usleep(20_000)
       }
     }
+  }
+
+  /// - Returns: `nil` if the holder is a command, and not a mount that was taken away.
+  private static func stillHeld(by holder: StoreHolder, at store: String) -> StoreError? {
+    guard let process = holder.process, !holder.mountpoint.isEmpty else { return nil }
+    return StoreError(
+      .busy, at: store,
+      "was unmounted from '\(printable(holder.mountpoint))', but process \(process) has not ended: a client still "
+        + "has a file of it open, or it is making everything durable",
+      remedy: "try again when the process has ended; 'fuse-lun info STORE NAME' counts the clients of a LUN")
   }
 
   private func prepareProcess() {

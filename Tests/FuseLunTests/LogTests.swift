@@ -304,10 +304,7 @@ struct LogTests {
     try #require(eventually { access(begun, F_OK) == 0 })
     // As the terminal does it: to the replay and to the command.
     kill(replay.process, SIGINT)
-    let children = contents(of: "/proc/\(replay.process)/task/\(replay.process)/children") ?? []
-    for child in String(decoding: children, as: UTF8.self).split(separator: " ") {
-      kill(Int32(child) ?? 0, SIGINT)
-    }
+    for child in children(of: replay.process) { kill(child, SIGINT) }
     #expect(replay.wait().status == 128 + SIGINT)
     #expect(try volumes(mount) == ["disk", "disk@log-1"])
   }

@@ -134,6 +134,25 @@ struct OperationTests {
     #expect(try mount.server() == nil)
   }
 
+  @Test("that was taken away while a client has a file open is waited for: its folder is not the store")
+  func privateMountWaits() throws {
+    let mount = try Mount(("a", "1M"))
+    try mount.mount()
+    #expect(mount.command("log", "a", "record").status == 0)
+    var file: File? = try File(mount("a"))
+    #expect(file?.write(0, [1, 2, 3]) == 3)
+    #expect(run("fusermount3", "-u", "-z", mount.point).status == 0)
+    #expect(!mount.isMounted)
+    let replay = try #require(
+      start([fuseLun, "log", mount.store, "a", "replay", "--at", "1", "--", "test", "-s", "{}"]))
+    // It mounts the store itself now: that is its first child. Only then the old mount's daemon may end.
+    #expect(eventually { !children(of: replay.process).isEmpty || hasEnded(replay.process) })
+    withExtendedLifetime(file) {}
+    file = nil
+    let outcome = replay.wait()
+    #expect(outcome.status == 0 && outcome.output == "1 points: none failed\n", "\(outcome)")
+  }
+
   @Test("of nothing is an error of the mount itself")
   func privateMountFails() throws {
     let folder = TemporaryFolder()

@@ -132,6 +132,12 @@ public func hasEnded(_ process: pid_t) -> Bool {
   return ["Z", "X"].contains(text[text.index(after: text.lastIndex(of: ")")!)...].dropFirst().first)
 }
 
+/// The processes that the first thread of a process has started and not yet waited for.
+public func children(of process: pid_t) -> [pid_t] {
+  let line = contents(of: "/proc/\(process)/task/\(process)/children") ?? []
+  return String(decoding: line, as: UTF8.self).split(separator: " ").compactMap { pid_t($0) }
+}
+
 /// The error that `body` throws, if it throws one of this type; `#expect(throws:)` gives it back only from
 /// Swift 6.1 on.
 public func thrown<Failure: Error, Result>(_: Failure.Type, _ body: () throws -> Result) -> Failure? {
