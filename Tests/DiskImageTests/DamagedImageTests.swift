@@ -36,9 +36,7 @@ struct DamagedImageTests {
     patch(
       path, at: (2048 + 4096) * 512 + 446,
       table(entry(type: 0x83, start: 63, count: 1000), entry(type: 5, start: 0, count: 4096)))
-    let begin = ContinuousClock.now
     let image = try DiskImage.open(path: path)
-    #expect(ContinuousClock.now - begin < .seconds(10))
     #expect(image.partitions.contains { $0.role == .extended })
     #expect(image.partitions.count <= 256)
   }

@@ -127,9 +127,11 @@ public func eventually(_ condition: () -> Bool) -> Bool {
 /// Whether a process that is not a child of this one has ended, though nobody may have asked for its status yet.
 public func hasEnded(_ process: pid_t) -> Bool {
   guard let line = contents(of: "/proc/\(process)/stat"), !line.isEmpty else { return true }
-  // The state follows the name, which is in parentheses and may have any character in it.
+  // What follows the name, which is in parentheses and may have any character in it: the state is the first, the
+  // number of threads the 18th (proc(5)). A first thread that has ended may leave others, and they what is open.
   let text = String(decoding: line, as: UTF8.self)
-  return ["Z", "X"].contains(text[text.index(after: text.lastIndex(of: ")")!)...].dropFirst().first)
+  let fields = text[text.index(after: text.lastIndex(of: ")")!)...].split(separator: " ")
+  return ["Z", "X"].contains(fields[0]) && (Int(fields[17]) ?? 0) <= 1
 }
 
 /// The processes that the first thread of a process has started and not yet waited for.
