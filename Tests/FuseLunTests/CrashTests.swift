@@ -68,7 +68,6 @@ struct CrashTests {
       }
     }
     try mount.unmount()
-    #expect(eventually { (try? mount.server()) == .some(nil) })
     let check = run(fuseLun, "check", mount.store)
     #expect(check.status == 0, "\(check)")
   }

@@ -64,8 +64,6 @@ final class Mount: Sendable {
 
   /// A part of what a LUN or a snapshot has in the store, past any mount.
   func stored(_ name: String, _ offset: Int64, _ count: Int) throws -> [UInt8] {
-    // A daemon that has just been unmounted is still making everything durable.
-    try #require(eventually { (try? Store.open(store).holder()) == .some(nil) })
     let volume = try Store.open(store).open(VolumeName(name))
     var bytes = [UInt8](repeating: 0xEE, count: count)
     let length = try bytes.withUnsafeMutableBytes { buffer in
@@ -79,7 +77,15 @@ final class Mount: Sendable {
     try #require(outcome.status == 0, "\(outcome)")
   }
 
+  /// Unmounts, and waits for the daemon: it makes everything durable after the mount is gone, and only then says
+  /// in logs that it ended and gives the store back.
   func unmount() throws {
+    try detach()
+    try #require(eventually { (try? Store.open(store).holder()) == .some(nil) })
+  }
+
+  /// Unmounts as users do it, who wait for nothing.
+  func detach() throws {
     // Tests that run beside this one start programs: until such a child has called exec it holds a copy of every
     // descriptor of this process, and the mount is busy for that moment.
     var outcome = run("fusermount3", "-u", point)

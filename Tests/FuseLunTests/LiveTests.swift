@@ -39,7 +39,6 @@ struct LiveTests {
     #expect(mount.command("snapshot", "a@then").errors.contains("already has a snapshot 'a@then'"))
     #expect(mount.command("list").output.contains("a@then  1 MiB"))
     try mount.unmount()
-    #expect(eventually { (try? mount.server()) == .some(nil) })
     #expect(try mount.stored("a@then", 4096, old.count) == old)
     #expect(try mount.stored("a", 4096, new.count) == new)
     try mount.mount()

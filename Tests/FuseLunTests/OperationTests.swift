@@ -197,7 +197,6 @@ struct OperationTests {
       #expect(file.flush() == 0)
     }
     try mount.unmount()
-    #expect(eventually { (try? mount.server()) == .some(nil) })
     try mount.mount()
     let file = try File(mount("a"))
     for block in 0..<written {

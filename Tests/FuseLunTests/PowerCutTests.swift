@@ -67,7 +67,6 @@ struct PowerCutTests {
     try #require(problem == nil && failure == nil, "\(problem ?? "") \(failure.map { "\($0)" } ?? "")")
     client.whenBegun = {}
     try inner.unmount()
-    try #require(eventually { (try? inner.server()) == .some(nil) })
     try note()
     try disk.unmount()
     try #require(run(fuseLun, "log", outer.store, "disk", "record", "--stop").status == 0)
