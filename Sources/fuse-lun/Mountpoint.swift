@@ -75,7 +75,9 @@ struct Mountpoint {
   /// durable: only the kernel knows that its files are gone.
   static func isMounted(_ store: String, at path: String) -> Bool {
     guard let table = MountTable.read(), let source = resolvedPath(store) else { return true }
-    return table.top(at: path)?.isOurs(of: source) ?? false
+    guard let top = table.top(at: path) else { return false }
+    // The kernel keeps the name that the store had, and it may have been renamed since.
+    return top.isOurs(of: source) || top.type == type && access(top.source, F_OK) != 0
   }
 
   /// Where a store is still mounted by a daemon that is gone: everything there fails with `ENOTCONN`.

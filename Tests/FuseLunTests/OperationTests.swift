@@ -123,8 +123,8 @@ struct OperationTests {
     #expect(mount.command("log", "a", "record").status == 0)
     #expect(try File(mount("a")).write(0, [1, 2, 3]) == 3)
     try mount.unmount()
-    let server = mount.folder("server")
-    let check = "cat \(mount.store)/lock >\(server); kill -9 $PPID"
+    let (server, place) = (mount.folder("server"), mount.folder("place"))
+    let check = "dirname $0 | tr -d '\\n' >\(place); cat \(mount.store)/lock >\(server); kill -9 $PPID"
     let replay = run(
       fuseLun, "log", mount.store, "a", "replay", "--each-write", "--", "sh", "-c", check, "{}")
     #expect(replay.status == 128 + SIGKILL, "\(replay)")
@@ -132,6 +132,25 @@ struct OperationTests {
     let process = try #require(pid_t(text.prefix { $0 != "\n" }))
     #expect(eventually { hasEnded(process) })
     #expect(try mount.server() == nil)
+    let point = String(decoding: try #require(contents(of: place)), as: UTF8.self)
+    #expect(point.contains("/fuse-lun-") && access(point, F_OK) == -1, "\(point)")
+  }
+
+  @Test("is found by commands that need its files also when the store has another name by now")
+  func renamed() throws {
+    let mount = try Mount(("a", "1M"))
+    try mount.mount()
+    #expect(mount.command("log", "a", "record").status == 0)
+    #expect(try File(mount("a")).write(0, [1, 2, 3]) == 3)
+    let now = mount.folder("renamed")
+    try #require(rename(mount.store, now) == 0)
+    defer { rename(now, mount.store) }
+    let place = mount.folder("place")
+    let replay = run(
+      fuseLun, "log", now, "a", "replay", "--at", "1", "--", "sh", "-c", "dirname $0 >\(place)", "{}")
+    #expect(replay.status == 0, "\(replay)")
+    #expect(contents(of: place) == Array("\(mount.point)\n".utf8))
+    #expect(run(fuseLun, "target", now, "a").output.contains(mount("a")))
   }
 
   @Test("that was taken away while a client has a file open is waited for: its folder is not the store")
