@@ -46,7 +46,7 @@ struct MountCommand: ParsableCommand {
     if let endsWith { linux_end_with_parent(endsWith, SIGTERM) }
     let options = try MountOptions(options)
     let place = try Mountpoint(mountpoint)
-    // Its place is there for it alone; the command may have been killed and cannot remove it.
+    // Its folder is there for it alone, and the command that made it may have been killed by then.
     defer { if endsWith != nil { rmdir(place.path) } }
     guard !foreground else {
       return try Session(store: store, at: place, options: options).run {}

@@ -69,11 +69,13 @@ struct Mountpoint {
   /// The type of our file systems in the kernel's table of mounts.
   static let type = "fuse.fuse-lun"
 
-  /// Whether a store is mounted exactly here; taken for so where that cannot be known.
+  /// Whether a store is mounted exactly here; taken for so where that cannot be known. Nothing is at an empty path, which
+  /// is what a command that holds the store gives for its place.
   ///
   /// A daemon whose mount was taken away still holds the store, and still answers commands, until everything is
   /// durable: only the kernel knows that its files are gone.
   static func isMounted(_ store: String, at path: String) -> Bool {
+    guard !path.isEmpty else { return false }
     guard let table = MountTable.read(), let source = resolvedPath(store) else { return true }
     guard let top = table.top(at: path) else { return false }
     // The kernel keeps the name that the store had, and it may have been renamed since.

@@ -24,9 +24,9 @@ func withMountedStore<Result>(
 
 /// Where the store is mounted by a mount that answers, if it is.
 private func mountedAt(_ store: String) throws -> String? {
-  guard let holder = try Store.open(store).holder(), !holder.mountpoint.isEmpty,
-    try isServed(store, at: holder.mountpoint)
-  else { return nil }
+  guard let holder = try Store.open(store).holder(), try isServed(store, at: holder.mountpoint) else {
+    return nil
+  }
   return holder.mountpoint
 }
 
@@ -43,7 +43,7 @@ struct PingRequest: StoreRequest {
   func perform(on server: StoreServer, progress: @escaping Progress) throws -> Done { Done() }
 }
 
-/// A mount at a temporary folder, by a process of its own that ends with it.
+/// A mount at a temporary folder, by a process of its own that ends with it and removes the folder.
 private struct PrivateMount {
   let point: String
   private let process: pid_t
@@ -71,7 +71,6 @@ private struct PrivateMount {
     while try !isServed(store, at: point) {
       var status: Int32 = 0
       guard waitpid(process, &status, WNOHANG) == 0 else {
-        rmdir(point)
         throw StoreError(.system(EIO), at: store, "cannot be mounted; the line above says why")
       }
       usleep(5_000)
@@ -83,7 +82,6 @@ private struct PrivateMount {
     kill(process, SIGTERM)
     var status: Int32 = 0
     while waitpid(process, &status, 0) == -1 && errno == EINTR {}
-    rmdir(point)
     if status != 0 { throw StoreError(.system(EIO), at: point, "the mount failed; the line above says why") }
   }
 }

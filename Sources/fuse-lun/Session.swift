@@ -61,10 +61,7 @@ struct Session {
       } catch {
         guard error.kind == .busy else { throw error }
         guard let holder = try store.holder() else { continue }
-        let isInUse =
-          holder.process != nil && !holder.mountpoint.isEmpty
-          && Mountpoint.isMounted(store.path, at: holder.mountpoint)
-        if isInUse { throw error }
+        if Mountpoint.isMounted(store.path, at: holder.mountpoint) { throw error }
         if time(nil) > deadline { throw Self.stillHeld(by: holder, at: store.path) ?? error }
         usleep(20_000)
       }

@@ -40,7 +40,7 @@ struct TargetCommand: ParsableCommand {
     var problems: [StoreError] = []
     if let problem = Self.problem(ofName: iqn) { problems.append(problem) }
     let mountpoint = try opened.holder()?.mountpoint ?? ""
-    if mountpoint.isEmpty || !Mountpoint.isMounted(store, at: mountpoint) {
+    if !Mountpoint.isMounted(store, at: mountpoint) {
       problems.append(
         StoreError(
           .invalidInput, at: store, "is not mounted, and a target needs the files of a mount",

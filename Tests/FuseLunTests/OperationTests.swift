@@ -116,11 +116,17 @@ struct OperationTests {
     }
   }
 
-  @Test("at a place of its own ends with the command that made it, also if that is killed")
-  func privateMountEnds() throws {
+  /// Mounted, and what clients write is recorded.
+  private func recorded() throws -> Mount {
     let mount = try Mount(("a", "1M"))
     try mount.mount()
-    #expect(mount.command("log", "a", "record").status == 0)
+    try #require(mount.command("log", "a", "record").status == 0)
+    return mount
+  }
+
+  @Test("at a place of its own ends with the command that made it, also if that is killed")
+  func privateMountEnds() throws {
+    let mount = try recorded()
     #expect(try File(mount("a")).write(0, [1, 2, 3]) == 3)
     try mount.unmount()
     let (server, place) = (mount.folder("server"), mount.folder("place"))
@@ -138,9 +144,7 @@ struct OperationTests {
 
   @Test("is found by commands that need its files also when the store has another name by now")
   func renamed() throws {
-    let mount = try Mount(("a", "1M"))
-    try mount.mount()
-    #expect(mount.command("log", "a", "record").status == 0)
+    let mount = try recorded()
     #expect(try File(mount("a")).write(0, [1, 2, 3]) == 3)
     let now = mount.folder("renamed")
     try #require(rename(mount.store, now) == 0)
@@ -155,9 +159,7 @@ struct OperationTests {
 
   @Test("that was taken away while a client has a file open is waited for: its folder is not the store")
   func privateMountWaits() throws {
-    let mount = try Mount(("a", "1M"))
-    try mount.mount()
-    #expect(mount.command("log", "a", "record").status == 0)
+    let mount = try recorded()
     var file: File? = try File(mount("a"))
     #expect(file?.write(0, [1, 2, 3]) == 3)
     #expect(run("fusermount3", "-u", "-z", mount.point).status == 0)
