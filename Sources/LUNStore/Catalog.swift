@@ -126,6 +126,14 @@ struct Catalog {
 }
 
 extension Store {
+  /// Whether somebody is about to make a LUN with a layer.
+  func isBeingMade(_ layer: Identifier) throws(StoreError) -> Bool {
+    guard let folder = try layers.openIfPresent(layer.description, O_RDONLY | O_DIRECTORY) else {
+      return false
+    }
+    return !folder.tryLock()
+  }
+
   /// Removes the folder of a layer, unless somebody is about to make a LUN with it.
   fileprivate func removeUnlessLocked(_ name: String) {
     guard let folder = try? layers.openIfPresent(name, O_RDONLY | O_DIRECTORY), folder.tryLock() else {

@@ -132,6 +132,21 @@ public final class LUN: @unchecked Sendable {
     }
   }
 
+  /// What the medium has of the head by now, while it goes on being written: its record as it is there, and its map's
+  /// file with the extent that is whole and durable. What is longer, or has another name, is work under way.
+  ///
+  /// - Returns: `nil` for the map of a head that is flat.
+  func headOnMedium() -> (record: LayerRecord, layer: Layer, map: (file: Descriptor, extent: MapLog.Extent)?)
+  {
+    gate.shared {
+      flushing.withLock { flushing in
+        var record = chain.headRecord
+        if flushing.mapIsOpen { record.map = .open }
+        return (record, chain.head, chain.log.map { ($0.file, $0.extent) })
+      }
+    }
+  }
+
   /// Returns 0 or the error number.
   private func flush(_ flushing: inout Flushing) -> Int32 {
     guard access == .readWrite else { return 0 }

@@ -32,8 +32,10 @@ final class MapLog: @unchecked Sendable {
   private let folder: Descriptor
   private let name: String
   private let layer: Identifier
-  private var file: Descriptor
+  private(set) var file: Descriptor
   private(set) var extent: Extent
+  /// The file has its name since a moment ago, and that may not be durable.
+  private var nameIsNew = false
 
   /// Makes the file of a map, durably but for the folder's entry.
   ///
@@ -66,6 +68,8 @@ final class MapLog: @unchecked Sendable {
   /// - Parameter leaves: how many leaves the map has by now; tells when the file is mostly outdated.
   /// - Throws: the host's error; the file is then as it was.
   func append(_ entries: [Entry], leaves: Int) throws(StoreError) {
+    // What is appended to a file that a power cut takes back would go with it.
+    if nameIsNew { try settleName() }
     var writer = Writer(file: file, extent: extent)
     do throws(StoreError) {
       for entry in entries { try writer.add(entry) }
@@ -110,14 +114,20 @@ final class MapLog: @unchecked Sendable {
       unlinkat(folder.raw, temporary, 0)
       throw error
     }
-    (file, extent) = (writer.file, writer.extent)
+    (file, extent, nameIsNew) = (writer.file, writer.extent, true)
+    try settleName()
+  }
+
+  private func settleName() throws(StoreError) {
     try folder.synchronize()
+    nameIsNew = false
   }
 
   /// Reads a map's file into `map`.
   ///
   /// - Parameter frames: how many frames it has, when whoever wrote it last said so. Otherwise what follows
-  ///   the last whole frame is what a crash cut off, unless more whole frames follow: that is damage.
+  ///   the last whole frame is what a crash cut off, unless a whole frame of a later append follows: that one
+  ///   was begun when all before it was durable, so there is damage.
   /// - Returns: how far it is whole.
   @discardableResult
   static func read(
@@ -128,6 +138,25 @@ final class MapLog: @unchecked Sendable {
         .damaged, at: folder.path, "has no file '\(name)'", remedy: "restore it from a backup of the store")
     }
     let extent = try scan(file, layer) { leaf, words in map.load(leaf, words) }
+    try requireWhole(file, extent, frames)
+    return extent
+  }
+
+  /// Sees that what a file holds up to the extent that its owner knows is whole. Frames that are there are never
+  /// changed, and what follows them is being appended.
+  static func requireWhole(_ file: Descriptor, layer: Identifier, upTo known: Extent) throws(StoreError) {
+    let found = try scan(file, layer, upTo: known.frames) { _, _ in }
+    guard found == known else {
+      throw StoreError(
+        .damaged, at: file.path,
+        "has \(found.frames) whole frames in its first \(known.length) bytes, and \(known.frames) were written"
+      )
+    }
+  }
+
+  private static func requireWhole(
+    _ file: Descriptor, _ extent: Extent, _ frames: UInt64?
+  ) throws(StoreError) {
     let size = Int64(try file.status().st_size)
     let remedy = "restore this file from a backup of the store"
     if let frames {
@@ -137,19 +166,19 @@ final class MapLog: @unchecked Sendable {
           "has \(extent.frames) whole frames in its \(size) bytes, and \(frames) were written",
           remedy: remedy)
       }
-    } else if size > extent.length, try wholeFrameFollows(file, extent, size) {
+    } else if size > extent.length, try laterAppendFollows(file, extent, size) {
       throw StoreError(
         .damaged, at: file.path, "has a damaged frame at byte \(extent.length), before others that are whole",
         remedy: remedy)
     }
-    return extent
   }
 
   /// Calls `body` with each leaf, in the order in which they were written, up to the first frame that is not
-  /// whole.
+  /// whole, or the number of one.
   @discardableResult
   private static func scan(
-    _ file: Descriptor, _ layer: Identifier, _ body: (Int, UnsafeBufferPointer<UInt64>) -> Void
+    _ file: Descriptor, _ layer: Identifier, upTo end: UInt64 = .max,
+    _ body: (Int, UnsafeBufferPointer<UInt64>) -> Void
   ) throws(StoreError) -> Extent {
     guard try file.bytes(at: 0, count: headerLength) == header(layer) else {
       throw StoreError(
@@ -157,7 +186,7 @@ final class MapLog: @unchecked Sendable {
         remedy: "restore this file from a backup of the store")
     }
     var extent = Extent(length: Int64(headerLength), frames: 0)
-    while let frame = try frame(of: file, at: extent.length, number: extent.frames) {
+    while extent.frames < end, let frame = try frame(of: file, at: extent.length, number: extent.frames) {
       frame.withUnsafeBytes { bytes in
         for start in stride(from: frameHeaderLength, to: bytes.count, by: entryLength) {
           let leaf = Int(truncatingIfNeeded: bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self))
@@ -194,7 +223,9 @@ final class MapLog: @unchecked Sendable {
     return leavesAreNumbers ? bytes : nil
   }
 
-  private static func wholeFrameFollows(
+  /// Whether a whole frame is behind the end of an extent that was written when what ought to be between them
+  /// was durable. Frames of one append come to the medium in any order.
+  private static func laterAppendFollows(
     _ file: Descriptor, _ extent: Extent, _ size: Int64
   ) throws(StoreError) -> Bool {
     // Frames begin at multiples of eight.
@@ -205,7 +236,10 @@ final class MapLog: @unchecked Sendable {
       where bytes.integer(at: index, UInt32.self) == frameMagic
         && bytes.integer(at: index + 8, UInt64.self) > extent.frames
       {
-        if try frame(of: file, at: offset + Int64(index), number: nil) != nil { return true }
+        guard let frame = try frame(of: file, at: offset + Int64(index), number: nil) else { continue }
+        let (first, isOff) = frame.integer(at: 8, UInt64.self).subtractingReportingOverflow(
+          UInt64(frame.integer(at: 20, UInt32.self)))
+        if !isOff, first > extent.frames { return true }
       }
       offset += Int64(max(8, (bytes.count - frameHeaderLength) / 8 * 8))
     }
@@ -225,6 +259,8 @@ final class MapLog: @unchecked Sendable {
     var extent = Extent(length: 0, frames: 0)
     private var pending: [UInt8] = []
     private var count: UInt32 = 0
+    /// How many frames it has written.
+    private var written: UInt32 = 0
 
     init(file: Descriptor, extent: Extent = Extent(length: 0, frames: 0)) {
       (self.file, self.extent) = (file, extent)
@@ -255,13 +291,15 @@ final class MapLog: @unchecked Sendable {
       header.append(integer: frameMagic)
       header.append(integer: count)
       header.append(integer: extent.frames)
-      header.append(integer: UInt64(0))
+      header.append(integer: UInt32(0))
+      header.append(integer: written)
       pending.replaceSubrange(0..<frameHeaderLength, with: header)
       let checksum = CRC32C.checksum(pending)
       withUnsafeBytes(of: checksum.littleEndian) { pending.replaceSubrange(16..<20, with: $0) }
       try file.writeAll(pending, at: extent.length)
       extent.length += Int64(pending.count)
       extent.frames += 1
+      written += 1
       (pending, count) = ([], 0)
     }
   }

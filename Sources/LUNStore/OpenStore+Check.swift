@@ -6,16 +6,15 @@ extension OpenStore {
   /// The bytes of LUNs have no checksums: a disk has none that its clients see either. What is found is damage
   /// to what says where the bytes are, and files that have lost their end.
   ///
+  /// Clients may read, write and flush meanwhile: a layer that is being written to is what its LUN says of it, and
+  /// nothing of it is cut or removed.
+  ///
   /// - Parameter repair: whether to mend what can be mended.
   /// - Returns: what was found, worst first; nothing for a sound store.
   public func check(repair: Bool, progress: Progress = { _, _ in }) throws(StoreError) -> [CheckFinding] {
     try change { () throws(StoreError) in
-      // What is in use says on disk what it is.
-      for lun in openVolumes where lun.access == .readWrite {
-        try lun.alone { () throws(StoreError) in try lun.seal() }
-      }
       let catalog = try store.turn { () throws(StoreError) in try Catalog(store) }
-      var check = Check(store: store, catalog: catalog, repair: repair)
+      var check = Check(openStore: self, catalog: catalog, repair: repair)
       check.lookAtRecords()
       try check.lookAtEntries()
       let layers = catalog.layers.values.sorted { $0.identifier.description < $1.identifier.description }
@@ -33,13 +32,18 @@ extension OpenStore {
 
 /// One look at everything in a store.
 private struct Check {
-  let store: Store
+  let openStore: OpenStore
   let catalog: Catalog
   let repair: Bool
+  /// The LUNs that write to a layer, once they are open; there is one where all is well.
+  private let writers: [Identifier: [LUNName]]
   var findings: [CheckFinding] = []
 
-  init(store: Store, catalog: Catalog, repair: Bool) {
-    (self.store, self.catalog, self.repair) = (store, catalog, repair)
+  var store: Store { openStore.store }
+
+  init(openStore: OpenStore, catalog: Catalog, repair: Bool) {
+    (self.openStore, self.catalog, self.repair) = (openStore, catalog, repair)
+    writers = Dictionary(grouping: catalog.luns, by: \.head).mapValues { $0.map(\.name) }
   }
 
   private mutating func note(
@@ -63,6 +67,9 @@ private struct Check {
       if next != nil {
         note(.damage, place(layer), "is on top of itself: layers must not go in a circle", users(layer))
       }
+      if let several = writers[layer.identifier], several.count > 1 {
+        note(.damage, place(layer), "would be written to by several LUNs", users(layer))
+      }
     }
   }
 
@@ -76,7 +83,9 @@ private struct Check {
     for record in catalog.luns {
       guard let folder = try store.openFolder(record.name) else { continue }
       try lookAtRights(of: folder, folder: true)
-      for entry in try folder.entries() where entry != LUNRecord.fileName && !entry.hasPrefix("@") {
+      // What begins with `.new-` is being made, by whoever begins a log right now.
+      for entry in try folder.entries()
+      where entry != LUNRecord.fileName && !entry.hasPrefix("@") && !entry.hasPrefix(".new-") {
         if let number = Store.logNumber(entry) {
           try lookAtLog(number, of: record.name, in: folder)
         } else {
@@ -94,6 +103,8 @@ private struct Check {
     do throws(StoreError) {
       var reader = try store.log(number, of: lun).reader
       while try reader.next() != nil {}
+      // Where a log has just begun its snapshot is about to be taken.
+      if reader.ending == .recording { return }
       guard try folder.openIfPresent("@\(reader.header.base)", O_RDONLY) == nil else { return }
       note(
         .leftover, reader.path,
@@ -116,57 +127,61 @@ private struct Check {
 
   /// A layer's files.
   mutating func lookAt(_ record: LayerRecord) throws(StoreError) {
+    // Nobody writes to what no LUN begins with, and only changes of structure change it.
+    guard let writer = writers[record.identifier]?.first else { return try lookAtFiles(of: record) }
+    try openStore.withLUNIfOpen(writer) { lun throws(StoreError) in
+      guard let lun, lun.access == .readWrite else { return try lookAtFiles(of: record) }
+      try lookAtFiles(of: record, writtenBy: lun)
+    }
+  }
+
+  private mutating func lookAtFiles(of recorded: LayerRecord, writtenBy lun: LUN? = nil) throws(StoreError) {
+    // In this order: what the LUN says is on the medium, and what is found there later is no less.
+    let head = lun?.headOnMedium()
+    let mends = repair && lun == nil
+    let record: LayerRecord
     let folder: Descriptor
     let data: Descriptor
     do throws(StoreError) {
-      folder = try store.layerRecord(record.identifier).folder
-      data = try folder.part(record.dataName, O_RDWR)
+      // Since the catalogue was read the LUN may have been opened, written to, and closed.
+      let found = try store.layerRecord(recorded.identifier)
+      (record, folder) = (head?.record ?? found.record, found.folder)
+      data = try folder.part(record.dataName, mends ? O_RDWR : O_RDONLY)
     } catch {
       return note(
-        .damage, error.place, "\(error.problem); restore it from a backup of the store", users(record))
+        .damage, error.place, "\(error.problem); restore it from a backup of the store", users(recorded))
     }
     try lookAtRights(of: data, folder: false)
     let length = Int64(try data.status().st_size)
     if length < record.size {
-      let isMended = repair && ftruncate(data.raw, off_t(record.size)) == 0
+      let isMended = mends && ftruncate(data.raw, off_t(record.size)) == 0
       note(
         .damage, data.path,
         "has \(length) bytes, and \(record.size) were there"
           + (isMended ? "; what is lost reads as zeros now" : "; --repair puts zeros there"),
         users(record), isMended ? .mendedWithLoss : .stays)
-    } else if length > record.size {
-      let isMended = repair && ftruncate(data.raw, off_t(record.size)) == 0
+    } else if length > record.size, lun == nil {
+      let isMended = mends && ftruncate(data.raw, off_t(record.size)) == 0
       note(
         .leftover, data.path,
         "has \(length) bytes, and \(record.size) count"
           + (isMended ? "; the rest is gone" : ""), [], isMended ? .mended : .stays)
     }
+    // A record or a map that is about to take its place has a name with `.new-`.
     for entry in try folder.entries()
-    where ![LayerRecord.fileName, record.dataName, record.mapName].contains(entry) {
+    where ![LayerRecord.fileName, record.dataName, record.mapName].contains(entry)
+      && !(lun != nil && entry.hasPrefix(".new-"))
+    {
       let isMended = repair && unlinkat(folder.raw, entry, 0) == 0
       note(
         .leftover, "\(folder.path)/\(printable(entry))",
         "is not a part of the layer" + (isMended ? "; it is gone" : ""), [], isMended ? .mended : .stays)
     }
-    if !record.isFlat { lookAtMap(record, Layer(record: record, folder: folder, data: data)) }
-    if let base = record.base {
-      do throws(StoreError) { _ = try base.open() } catch {
-        note(.unreachable, error.place, error.problem + (error.remedy.map { "; \($0)" } ?? ""), users(record))
-      }
-    }
-  }
-
-  private mutating func lookAtMap(_ record: LayerRecord, _ layer: Layer) {
     do throws(StoreError) {
-      let extent = try layer.readMap().extent
-      let file = try layer.folder.part(record.mapName, O_RDWR)
-      let length = Int64(try file.status().st_size)
-      if length > extent.length {
-        let isMended = repair && ftruncate(file.raw, off_t(extent.length)) == 0
-        note(
-          .leftover, file.path,
-          "ends in \(length - extent.length) bytes that no flush had made durable"
-            + (isMended ? "; they are gone" : ""), [], isMended ? .mended : .stays)
+      if let map = head?.map {
+        try MapLog.requireWhole(map.file, layer: record.identifier, upTo: map.extent)
+      } else if !record.isFlat {
+        try lookAtMap(record, Layer(record: record, folder: folder, data: data))
       }
     } catch {
       note(
@@ -174,13 +189,30 @@ private struct Check {
         "\(error.problem); where the blocks are cannot be guessed: restore it from a backup of the store",
         users(record))
     }
+    if let base = record.base {
+      do throws(StoreError) { _ = try base.open() } catch {
+        note(.unreachable, error.place, error.problem + (error.remedy.map { "; \($0)" } ?? ""), users(record))
+      }
+    }
+  }
+
+  private mutating func lookAtMap(_ record: LayerRecord, _ layer: Layer) throws(StoreError) {
+    let extent = try layer.readMap().extent
+    let file = try layer.folder.part(record.mapName, repair ? O_RDWR : O_RDONLY)
+    let length = Int64(try file.status().st_size)
+    guard length > extent.length else { return }
+    let isMended = repair && ftruncate(file.raw, off_t(extent.length)) == 0
+    note(
+      .leftover, file.path,
+      "ends in \(length - extent.length) bytes that no flush had made durable"
+        + (isMended ? "; they are gone" : ""), [], isMended ? .mended : .stays)
   }
 
   /// Layers that nothing needs. With a record that cannot be read one of them may be the LUN's.
   mutating func lookAtUnused() throws(StoreError) {
     let parents = Set(catalog.layers.values.compactMap(\.parent))
     for identifier in catalog.unused.sorted(by: { $0.description < $1.description }) {
-      guard let record = catalog.layers[identifier] else { continue }
+      guard let record = catalog.layers[identifier], try !store.isBeingMade(identifier) else { continue }
       if catalog.problems.isEmpty {
         note(
           .leftover, place(record), "belongs to no LUN and no snapshot" + (repair ? "; it is gone" : ""), [],

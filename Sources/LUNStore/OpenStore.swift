@@ -123,6 +123,18 @@ public final class OpenStore: Sendable {
   /// The LUNs and snapshots that are open.
   var openVolumes: [LUN] { table.withLock { Array($0.luns.values) + Array($0.views.values) } }
 
+  /// Runs `body` with a LUN that is open, or with `nil`, and then nobody opens it meanwhile.
+  func withLUNIfOpen(
+    _ name: LUNName, _ body: (LUN?) throws(StoreError) -> Void
+  ) throws(StoreError) {
+    let lun = try table.withLock { table throws(StoreError) -> LUN? in
+      if let lun = table.luns[name] { return lun }
+      try body(nil)
+      return nil
+    }
+    if let lun { try body(lun) }
+  }
+
   func forget(_ name: VolumeName) -> LUN? {
     table.withLock { table in
       switch name {

@@ -1,4 +1,6 @@
+import Dispatch
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -135,6 +137,76 @@ struct CheckTests {
     #expect(try check() == [])
     let lun = try Store.open(path).openLUN(LUNName("a"), .readOnly)
     #expect(try contents(lun)[4096..<12288].allSatisfy { $0 == 7 })
+  }
+
+  /// A client that flushes again and again, with an empty map's file rewritten now and then, while `body` runs.
+  private func whileFlushing(_ store: OpenStore, _ body: () throws -> Void) throws -> [Int64] {
+    let lun = try store.lun(LUNName("a"))
+    let isOver = Atomic(false)
+    let written = Mutex<[Int64]>([])
+    let group = DispatchGroup()
+    DispatchQueue.global().async(group: group) {
+      let bytes = [UInt8](repeating: 9, count: 4096)
+      while !isOver.load(ordering: .relaxed) {
+        let offset = Int64.random(in: 0..<256) << 12
+        guard let count = try? bytes.withUnsafeBytes({ try lun.write($0, at: offset) }), count == 4096,
+          (try? lun.flush()) != nil
+        else { return }
+        written.withLock { $0.append(offset) }
+      }
+    }
+    defer {
+      isOver.store(true, ordering: .relaxed)
+      group.wait()
+    }
+    while written.withLock({ $0.isEmpty }) { sched_yield() }
+    try body()
+    isOver.store(true, ordering: .relaxed)
+    group.wait()
+    return written.withLock { $0 }
+  }
+
+  @Test("of a store that is written to finds nothing, mends nothing, and nothing that was flushed is lost")
+  func live() throws {
+    try makeStore()
+    let store = try OpenStore(path, at: "")
+    let written = try whileFlushing(store) {
+      for round in 0..<200 {
+        let found = try store.check(repair: round % 2 == 0)
+        #expect(found == [])
+      }
+    }
+    // As after the death of this process: nothing more is flushed.
+    let left = folder("left")
+    #expect(run("cp", "-a", path, left).status == 0)
+    let lun = try Store.open(left).openLUN(LUNName("a"), .readOnly)
+    let bytes = try contents(lun)
+    #expect(written.allSatisfy { bytes[Int($0)] == 9 })
+    try store.release()
+  }
+
+  @Test("leaves what is being written next to a layer in use, and a layer that a LUN is about to be made of")
+  func underWay() throws {
+    try makeStore()
+    let store = try OpenStore(path, at: "")
+    _ = try store.lun(LUNName("a"))
+    write([1], to: file(".new-map"))
+    let layer = try store.store.makeLayer(LayerRecord(size: 4096))
+    #expect(try store.check(repair: true) == [])
+    #expect(contents(of: file(".new-map")) == [1])
+    #expect(try store.store.layerRecord(layer.record.identifier).record == layer.record)
+    try store.release()
+  }
+
+  @Test("names a layer that two LUNs would write to")
+  func sharedHead() throws {
+    try makeStore()
+    let store = try Store.open(path)
+    var record = try store.lunRecord(LUNName("b")).record
+    record.head = try store.lunRecord(LUNName("a")).record.head
+    write(record.encoded, to: "\(path)/luns/b/lun")
+    let found = try check().filter { $0.severity == .damage }
+    #expect(found.map(\.volumes) == [["a", "b"]])
   }
 
   @Test("has nothing to say of a file that an interrupted merge left: opening the store removes it")

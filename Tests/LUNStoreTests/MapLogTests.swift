@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -130,6 +131,55 @@ struct MapLogTests {
     try make([entries([0], 1), entries([1], 2)])
     patch(path, at: length, frame)
     #expect(try read().extent.frames == 2)
+  }
+
+  @Test(
+    "lacks what a crash cut out of the append that was under way, wherever, and no append before it",
+    // Which of the three frames of one append are on the medium.
+    arguments: 0..<8)
+  func anyOrder(kept: Int) throws {
+    try make([entries(0..<3, 1), entries(0..<5000, 2)])
+    let whole = try #require(contents(of: path))
+    let frame = 24 + 2048 * Self.entry
+    let begin = Self.header + 24 + 3 * Self.entry
+    for lost in 0..<3 where kept >> lost & 1 == 0 {
+      // Its first page; the end of a file may be there before what is in it.
+      patch(path, at: begin + lost * frame, [UInt8](repeating: 0, count: 4096))
+    }
+    let found = try read().extent
+    #expect(found.frames == UInt64(1 + (~kept).trailingZeroBitCount))
+    // What comes next is another append: nothing before it may be missing.
+    let log = try MapLog(in: open(), "map.0", layer: layer, after: found)
+    try log.append(entries([1], 3), leaves: 5000)
+    #expect(try read().extent == log.extent)
+    if found.frames == 4 {
+      patch(path, at: begin + frame, [UInt8](repeating: 0, count: 4096))
+      #expect(isDamaged())
+      write(whole, to: path)
+      patch(path, at: Self.header, [UInt8](repeating: 0, count: 64))
+      #expect(isDamaged(), "the append before")
+    }
+  }
+
+  @Test("whose flush of its new name failed has the name flushed before anything more is appended")
+  func renamedWithoutFlush() throws {
+    try make([entries([0], 1)])
+    let log = try MapLog(in: open(), "map.0", layer: layer, after: read().extent)
+    let probe = SyncProbe(folder.path)
+    defer { probe.stop() }
+    let folders = Mutex(0)
+    probe.start { file in
+      var status = stat()
+      guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else { return 0 }
+      return folders.withLock { count in
+        count += 1
+        return count == 1 ? EIO : 0
+      }
+    }
+    let many = (0..<2100).flatMap { entries([7], UInt64($0)) }
+    #expect(thrown(StoreError.self) { try log.append(many, leaves: 1) }?.kind == .system(EIO))
+    try log.append(entries([8], 1), leaves: 2)
+    #expect(folders.withLock { $0 } == 2)
   }
 
   @Test("takes a frame of leaves that no LUN can have for none")
