@@ -7,6 +7,10 @@ struct Catalog {
   var layers: [Identifier: LayerRecord] = [:]
   /// Records that could not be read, and layers that are named and not there.
   var problems: [StoreError] = []
+  /// Those of the problems that are a snapshot's record.
+  var damagedSnapshots: [(name: SnapshotName, problem: StoreError)] = []
+  /// Files of LUNs' folders that somebody is making, or was.
+  private var unfinished: [(folder: Descriptor, entry: String)] = []
 
   init(_ store: Store) throws(StoreError) {
     func note<Value>(_ read: () throws(StoreError) -> Value) -> Value? {
@@ -19,12 +23,17 @@ struct Catalog {
         continue
       }
       luns.append(record)
-      for entry in try folder.entries().sorted() where entry.hasPrefix("@") {
+      for entry in try folder.entries().sorted() {
+        if entry.hasPrefix(".new-") { unfinished.append((folder, entry)) }
+        guard entry.hasPrefix("@") else { continue }
         let snapshot = note { () throws(StoreError) in
-          let label = try LUNName(String(entry.dropFirst()))
-          return try store.snapshotRecord(SnapshotName(lun: name, label: label), in: folder)
+          try SnapshotName(lun: name, label: LUNName(String(entry.dropFirst())))
         }
-        if let snapshot { snapshots.append(snapshot) }
+        guard let snapshot else { continue }
+        do throws(StoreError) { snapshots.append(try store.snapshotRecord(snapshot, in: folder)) } catch {
+          problems.append(error)
+          damagedSnapshots.append((snapshot, error))
+        }
       }
     }
     for entry in try store.layers.entries() where !entry.hasPrefix(".") {
@@ -86,6 +95,23 @@ struct Catalog {
     return lowest.map { ($0.key, $0.value[0]) }
   }
 
+  /// The one layer that a snapshot of a LUN, the record of which is damaged, can have been of: nothing but a snapshot
+  /// keeps a layer that has another one on top of it from becoming one with that.
+  func layer(ofDamaged snapshot: SnapshotName) -> Identifier? {
+    guard damagedSnapshots.count(where: { $0.name.lun == snapshot.lun }) == 1,
+      damagedSnapshots.count == problems.count,
+      let head = luns.first(where: { $0.name == snapshot.lun })?.head
+    else { return nil }
+    let (named, children) = (named, children)
+    var found: [Identifier] = []
+    var next = layers[head]?.parent
+    while let identifier = next, found.count < 2 {
+      if !named.contains(identifier), children[identifier]?.count == 1 { found.append(identifier) }
+      next = layers[identifier]?.parent
+    }
+    return found.count == 1 ? found[0] : nil
+  }
+
   private func depth(_ identifier: Identifier) -> Int {
     var depth = 0
     var next = layers[identifier]?.parent
@@ -107,6 +133,9 @@ struct Catalog {
     }
     for entry in try store.layers.entries() where entry.hasPrefix(".new-") {
       store.removeUnlessLocked(entry)
+    }
+    if isFresh {
+      for (folder, entry) in unfinished { unlinkat(folder.raw, entry, 0) }
     }
     guard problems.isEmpty else { return }
     // The topmost first: one whose parent is gone would be damage, and not a leftover, if the power went in between.

@@ -64,8 +64,10 @@ final class Chain: @unchecked Sendable {
   var isFlat: Bool { presence == nil }
 
   /// Where a head finds the blocks that it does not have.
-  static func owners(of layers: some Sequence<Layer>, below head: LayerRecord) throws(StoreError) -> OwnerMap
-  {
+  static func owners(
+    of layers: some Sequence<Layer>, below head: LayerRecord,
+    map: (Layer) throws(StoreError) -> PresenceMap = { layer throws(StoreError) in try layer.readMap().map }
+  ) throws(StoreError) -> OwnerMap {
     var owners: OwnerMap?
     for (index, layer) in layers.enumerated() {
       let record = layer.record
@@ -75,7 +77,7 @@ final class Chain: @unchecked Sendable {
         owners = OwnerMap(size: record.size, owner: record.base == nil ? 0 : OwnerMap.base)
         owners?.cut(at: record.limit)
       }
-      if !record.isFlat { owners?.overlay(try layer.readMap().map, owner: OwnerMap.Owner(index)) }
+      if !record.isFlat { owners?.overlay(try map(layer), owner: OwnerMap.Owner(index)) }
     }
     guard let owners else {
       let owners = OwnerMap(size: head.size, owner: OwnerMap.base)

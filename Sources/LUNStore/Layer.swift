@@ -87,7 +87,7 @@ extension Store {
       }
       let layer =
         if let cache, identifier != head || access == .readOnly {
-          try cache.layer(identifier) { () throws(StoreError) in try openLayer(identifier, .readWrite) }
+          try cache.layer(identifier) { () throws(StoreError) in try openLayer(identifier, cache.access) }
         } else {
           try openLayer(identifier, access)
         }

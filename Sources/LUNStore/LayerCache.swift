@@ -6,7 +6,11 @@ final class LayerCache: Sendable {
     weak var layer: Layer?
   }
 
+  /// What the layers may be opened for: merging writes to layers below heads as well.
+  let access: LUN.Access
   private let entries = Mutex<[Identifier: Entry]>([:])
+
+  init(_ access: LUN.Access) { self.access = access }
 
   /// The open layer, or what `open` returns.
   func layer(_ identifier: Identifier, _ open: () throws(StoreError) -> Layer) throws(StoreError) -> Layer {

@@ -180,12 +180,23 @@ final class MapLog: @unchecked Sendable {
     _ file: Descriptor, _ layer: Identifier, upTo end: UInt64 = .max,
     _ body: (Int, UnsafeBufferPointer<UInt64>) -> Void
   ) throws(StoreError) -> Extent {
-    guard try file.bytes(at: 0, count: headerLength) == header(layer) else {
+    guard try hasHeader(file, layer) else {
       throw StoreError(
         .damaged, at: file.path, "does not begin as the map of layer \(layer) does",
         remedy: "restore this file from a backup of the store")
     }
-    var extent = Extent(length: Int64(headerLength), frames: 0)
+    return try scanFrames(file, upTo: end, body)
+  }
+
+  private static func hasHeader(_ file: Descriptor, _ layer: Identifier) throws(StoreError) -> Bool {
+    try file.bytes(at: 0, count: headerLength) == header(layer)
+  }
+
+  private static func scanFrames(
+    _ file: Descriptor, from start: Extent = Extent(length: Int64(headerLength), frames: 0),
+    upTo end: UInt64 = .max, _ body: (Int, UnsafeBufferPointer<UInt64>) -> Void
+  ) throws(StoreError) -> Extent {
+    var extent = start
     while extent.frames < end, let frame = try frame(of: file, at: extent.length, number: extent.frames) {
       frame.withUnsafeBytes { bytes in
         for start in stride(from: frameHeaderLength, to: bytes.count, by: entryLength) {
@@ -228,6 +239,20 @@ final class MapLog: @unchecked Sendable {
   private static func laterAppendFollows(
     _ file: Descriptor, _ extent: Extent, _ size: Int64
   ) throws(StoreError) -> Bool {
+    var place = extent
+    while let next = try nextWholeFrame(file, after: place, size) {
+      let before = try file.bytes(at: next.length + 20, count: 4).integer(at: 0, UInt32.self)
+      let (first, isOff) = next.frames.subtractingReportingOverflow(UInt64(before))
+      if !isOff, first > extent.frames { return true }
+      place.length = next.length
+    }
+    return false
+  }
+
+  /// Where the next whole frame with a higher number begins behind the end of an extent, and its number.
+  private static func nextWholeFrame(
+    _ file: Descriptor, after extent: Extent, _ size: Int64
+  ) throws(StoreError) -> Extent? {
     // Frames begin at multiples of eight.
     var offset = extent.length + 8
     while offset + Int64(frameHeaderLength) <= size {
@@ -236,14 +261,51 @@ final class MapLog: @unchecked Sendable {
       where bytes.integer(at: index, UInt32.self) == frameMagic
         && bytes.integer(at: index + 8, UInt64.self) > extent.frames
       {
-        guard let frame = try frame(of: file, at: offset + Int64(index), number: nil) else { continue }
-        let (first, isOff) = frame.integer(at: 8, UInt64.self).subtractingReportingOverflow(
-          UInt64(frame.integer(at: 20, UInt32.self)))
-        if !isOff, first > extent.frames { return true }
+        let place = offset + Int64(index)
+        guard try frame(of: file, at: place, number: nil) != nil else { continue }
+        return Extent(length: place, frames: bytes.integer(at: index + 8, UInt64.self))
       }
       offset += Int64(max(8, (bytes.count - frameHeaderLength) / 8 * 8))
     }
-    return false
+    return nil
+  }
+
+  /// Writes a header anew that is damaged, where all frames behind it are whole: it says nothing but whose map this is,
+  /// which the name of the folder says too.
+  ///
+  /// - Parameters:
+  ///   - frames: how many there are, when whoever wrote the file last said so.
+  ///   - writes: whether to write it, or only to see whether that is what is wrong.
+  /// - Returns: whether that is what is wrong.
+  static func mendHeader(
+    of file: Descriptor, layer: Identifier, frames: UInt64?, writes: Bool
+  ) throws(StoreError) -> Bool {
+    guard try !hasHeader(file, layer), try file.status().st_size >= headerLength else { return false }
+    let extent = try scanFrames(file) { _, _ in }
+    // An open map without a frame may have had one.
+    guard extent.frames > 0 || frames == 0 else { return false }
+    do throws(StoreError) { try requireWhole(file, extent, frames) } catch { return false }
+    guard writes else { return true }
+    try file.writeAll(header(layer))
+    try file.synchronize()
+    return true
+  }
+
+  /// Reads what is whole in a damaged file: also frames behind one that is not.
+  ///
+  /// - Returns: how many frames there must have been up to the last one that is whole, and how many of them are not:
+  ///   what they said of their leaves is lost.
+  static func salvage(
+    _ file: Descriptor, into map: PresenceMap
+  ) throws(StoreError) -> (frames: UInt64, lost: UInt64) {
+    let load = { (leaf: Int, words: UnsafeBufferPointer<UInt64>) in map.load(leaf, words) }
+    var extent = try scanFrames(file, load)
+    var lost: UInt64 = 0
+    while let next = try nextWholeFrame(file, after: extent, Int64(try file.status().st_size)) {
+      lost += next.frames - extent.frames
+      extent = try scanFrames(file, from: next, load)
+    }
+    return (extent.frames, lost)
   }
 
   private static func header(_ layer: Identifier) -> [UInt8] {

@@ -12,21 +12,25 @@ extension OpenStore {
   /// - Parameter repair: whether to mend what can be mended.
   /// - Returns: what was found, worst first; nothing for a sound store.
   public func check(repair: Bool, progress: Progress = { _, _ in }) throws(StoreError) -> [CheckFinding] {
-    try change { () throws(StoreError) in
-      let catalog = try store.turn { () throws(StoreError) in try Catalog(store) }
-      var check = Check(openStore: self, catalog: catalog, repair: repair)
-      check.lookAtRecords()
-      try check.lookAtEntries()
-      let layers = catalog.layers.values.sorted { $0.identifier.description < $1.identifier.description }
-      for (index, layer) in layers.enumerated() {
-        try check.lookAt(layer)
-        progress(Int64(index + 1), Int64(layers.count))
-      }
-      try check.lookAtUnused()
-      if repair, catalog.problems.isEmpty { try tidy { _, _ in } }
-      let order: [CheckFinding.Severity] = [.damage, .unreachable, .leftover]
-      return order.flatMap { severity in check.findings.filter { $0.severity == severity } }
+    if repair { return try change { () throws(StoreError) in try look(repair: true, progress) } }
+    return try betweenChanges { () throws(StoreError) in try look(repair: false, progress) }
+  }
+
+  private func look(repair: Bool, _ progress: Progress) throws(StoreError) -> [CheckFinding] {
+    let catalog = try store.turn { () throws(StoreError) in try Catalog(store) }
+    var check = Check(openStore: self, catalog: catalog, repair: repair)
+    check.lookAtRecords()
+    try check.lookAtSnapshots()
+    try check.lookAtEntries()
+    let layers = catalog.layers.values.sorted { $0.identifier.description < $1.identifier.description }
+    for (index, layer) in layers.enumerated() {
+      try check.lookAt(layer)
+      progress(Int64(index + 1), Int64(layers.count))
     }
+    try check.lookAtUnused()
+    if repair, catalog.problems.isEmpty { try tidy { _, _ in } }
+    let order: [CheckFinding.Severity] = [.damage, .unreachable, .leftover]
+    return order.flatMap { severity in check.findings.filter { $0.severity == severity } }
   }
 }
 
@@ -56,7 +60,8 @@ private struct Check {
 
   /// Records that cannot be read, or that contradict one another.
   mutating func lookAtRecords() {
-    for problem in catalog.problems {
+    let snapshots = catalog.damagedSnapshots
+    for problem in catalog.problems where !snapshots.contains(where: { $0.problem == problem }) {
       let remedy = problem.remedy.map { "; \($0)" } ?? ""
       note(.damage, problem.place, "\(problem.problem)\(remedy)")
     }
@@ -70,6 +75,31 @@ private struct Check {
       if let several = writers[layer.identifier], several.count > 1 {
         note(.damage, place(layer), "would be written to by several LUNs", users(layer))
       }
+    }
+  }
+
+  /// Snapshots the records of which are damaged.
+  mutating func lookAtSnapshots() throws(StoreError) {
+    for (name, problem) in catalog.damagedSnapshots {
+      let wayOut = "'fuse-lun delete STORE \(name)' gives the snapshot up, and all else is whole again"
+      guard let layer = catalog.layer(ofDamaged: name) else {
+        note(.damage, problem.place, "\(problem.problem); \(wayOut)", [name.description])
+        continue
+      }
+      guard repair else {
+        note(
+          .damage, problem.place,
+          "\(problem.problem); --repair makes it anew, without its time and UUID; \(wayOut)",
+          [name.description])
+        continue
+      }
+      let record = SnapshotRecord(
+        name: name, identifier: Identifier(), layer: layer, created: Int64(time(nil)))
+      try store.lunFolder(name.lun).install(SnapshotRecord.fileName(name.label), record.encoded)
+      note(
+        .damage, problem.place, "\(problem.problem); it is made anew, with a new time and UUID",
+        [name.description],
+        .mendedWithLoss)
     }
   }
 
@@ -184,9 +214,18 @@ private struct Check {
         try lookAtMap(record, Layer(record: record, folder: folder, data: data))
       }
     } catch {
+      let map = head == nil ? try folder.openFileIfPresent(record.mapName, repair ? O_RDWR : O_RDONLY) : nil
+      let frames: UInt64? = if case .sealed(let frames) = record.map { frames } else { nil }
+      if let map, try MapLog.mendHeader(of: map, layer: record.identifier, frames: frames, writes: repair) {
+        return note(
+          .damage, error.place,
+          "\(error.problem); \(repair ? "this is mended" : "--repair mends this"), without loss",
+          users(record), repair ? .mended : .stays)
+      }
       note(
         .damage, error.place,
-        "\(error.problem); where the blocks are cannot be guessed: restore it from a backup of the store",
+        "\(error.problem); where all blocks are cannot be guessed: restore it from a backup of the store, or take out "
+          + "what is whole with 'fuse-lun export --salvage' and delete the rest",
         users(record))
     }
     if let base = record.base {

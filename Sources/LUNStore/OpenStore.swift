@@ -12,22 +12,37 @@ public final class OpenStore: Sendable {
   /// The store.
   public let store: Store
 
-  let cache = LayerCache()
+  /// Whether the store may be changed.
+  public let access: LUN.Access
+  let cache: LayerCache
   private let lock: StoreLock
 
   private struct Table {
     var luns: [LUNName: LUN] = [:]
     var views: [SnapshotName: LUN] = [:]
+    /// What is not whole, and is refused.
+    var refused: [VolumeName: StoreError] = [:]
   }
   private let table = Mutex(Table())
   private let changes = Mutex(())
 
   /// Opens a store, takes the right to serve it, and removes what interrupted changes have left behind.
   ///
-  /// - Parameter mountpoint: where it will be served, for others to read; empty for a command.
+  /// - Parameters:
+  ///   - mountpoint: where it will be served, for others to read; empty for a command.
+  ///   - access: `.readOnly` changes nothing, not even what an interrupted change has left, and works in a file system
+  ///     that is read-only.
   /// - Throws: `busy`, naming the process that has it; what `Store.open` throws.
-  public init(_ path: String, at mountpoint: String) throws(StoreError) {
+  public init(
+    _ path: String, at mountpoint: String, _ access: LUN.Access = .readWrite
+  ) throws(StoreError) {
     store = try Store.open(path)
+    self.access = access
+    cache = LayerCache(access)
+    guard access == .readWrite else {
+      lock = try store.serveReadOnly()
+      return
+    }
     lock = try store.serve(at: mountpoint)
     do throws(StoreError) {
       let store = store
@@ -65,7 +80,8 @@ public final class OpenStore: Sendable {
   public func lun(_ name: LUNName) throws(StoreError) -> LUN {
     try table.withLock { table throws(StoreError) in
       if let lun = table.luns[name] { return lun }
-      let lun = try open(name)
+      if let refusal = table.refused[.lun(name)] { throw refusal }
+      let lun = try access == .readWrite ? open(name) : store.openLUN(name, .readOnly, cache)
       table.luns[name] = lun
       return lun
     }
@@ -77,6 +93,7 @@ public final class OpenStore: Sendable {
   public func snapshotView(_ name: SnapshotName) throws(StoreError) -> LUN {
     try table.withLock { table throws(StoreError) in
       if let view = table.views[name] { return view }
+      if let refusal = table.refused[.snapshot(name)] { throw refusal }
       let view = try store.openSnapshot(name, cache)
       table.views[name] = view
       return view
@@ -90,6 +107,9 @@ public final class OpenStore: Sendable {
     case .snapshot(let name): try snapshotView(name)
     }
   }
+
+  /// Opens none of these any more: each is damaged, for the reason given. What is open stays so.
+  public func refuse(_ damaged: [VolumeName: StoreError]) { table.withLock { $0.refused = damaged } }
 
   /// The names of the LUNs and their snapshots, in order.
   public func volumes() throws(StoreError) -> [VolumeName] { try store.names() }
@@ -116,7 +136,21 @@ public final class OpenStore: Sendable {
   }
 
   /// One change of structure at a time.
+  ///
+  /// - Throws: `EROFS` if the store is open for reading only.
   func change<Result: Sendable>(_ body: () throws(StoreError) -> Result) throws(StoreError) -> Result {
+    guard access == .readWrite else {
+      throw StoreError(
+        .system(EROFS), at: store.path, "is in a file system that is read-only, and cannot be changed",
+        remedy: "'list', 'info', 'check', 'export' and 'mount -o ro' work there")
+    }
+    return try betweenChanges(body)
+  }
+
+  /// Looks at what no change of structure changes meanwhile.
+  func betweenChanges<Result: Sendable>(
+    _ body: () throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
     try changes.withLock { _ throws(StoreError) in try body() }
   }
 
@@ -137,7 +171,8 @@ public final class OpenStore: Sendable {
 
   func forget(_ name: VolumeName) -> LUN? {
     table.withLock { table in
-      switch name {
+      table.refused[name] = nil
+      return switch name {
       case .lun(let name): table.luns.removeValue(forKey: name)
       case .snapshot(let name): table.views.removeValue(forKey: name)
       }

@@ -280,6 +280,14 @@ extension Store {
     return LUN(.snapshot(name), record, chain, .readOnly)
   }
 
+  /// The layer that a LUN or a snapshot begins with.
+  func head(of name: VolumeName) throws(StoreError) -> Identifier {
+    switch name {
+    case .lun(let name): try lunRecord(name).record.head
+    case .snapshot(let name): try snapshotRecord(name, in: lunFolder(name.lun)).layer
+    }
+  }
+
   /// The record of a snapshot's LUN, with what is different for the snapshot.
   private func recordOfSnapshot(_ name: SnapshotName) throws(StoreError) -> LUNRecord {
     var (record, folder) = try lunRecord(name.lun)

@@ -11,13 +11,16 @@ public struct StoreHolder: Equatable, Sendable {
 
 /// The right to serve a store, held until this value is gone or its process ends, however it ends.
 public final class StoreLock: Sendable {
-  private let file: Descriptor
+  /// `nil` where nobody has ever served the store, and nobody can.
+  private let file: Descriptor?
+  private let access: LUN.Access
 
-  init(file: Descriptor) { self.file = file }
+  init(file: Descriptor?, _ access: LUN.Access = .readWrite) { (self.file, self.access) = (file, access) }
 
   /// Gives the right back.
   public func release() {
-    ftruncate(file.raw, 0)
+    guard let file else { return }
+    if access == .readWrite { ftruncate(file.raw, 0) }
     _ = file.setLock(F_UNLCK)
   }
 }
@@ -30,6 +33,11 @@ extension Store {
     let file = try root.open(Self.lockName, O_RDWR | O_CREAT)
     guard file.setLock(F_WRLCK) else {
       guard errno == EAGAIN || errno == EACCES else { throw .system("lock", file.path) }
+      guard file.isLockedForWriting else {
+        throw StoreError(
+          .busy, at: path, "is being read by another process, from a place where it is read-only",
+          remedy: "try again when that has ended")
+      }
       let holder = holder(in: file)
       let who = holder.process.map { "process \($0)" } ?? "another process"
       guard !holder.mountpoint.isEmpty else {
@@ -46,10 +54,35 @@ extension Store {
     return StoreLock(file: file)
   }
 
-  /// Who serves the store right now, if anybody does.
+  /// Takes the right to read the store while nobody changes it, which several may have at once. Nothing is written
+  /// for it: the store may be in a file system that is read-only.
+  ///
+  /// - Throws: `busy`, naming the process that may change it.
+  public func serveReadOnly() throws(StoreError) -> StoreLock {
+    guard let file = try root.openIfPresent(Self.lockName, O_RDONLY) else {
+      return StoreLock(file: nil, .readOnly)
+    }
+    guard file.setLock(F_RDLCK) else {
+      guard errno == EAGAIN || errno == EACCES else { throw .system("lock", file.path) }
+      let holder = holder(in: file)
+      throw StoreError(
+        .busy, at: path,
+        "is being served by \(holder.process.map { "process \($0)" } ?? "another process")",
+        remedy: "try again when it has ended")
+    }
+    return StoreLock(file: file, .readOnly)
+  }
+
+  /// Whether nothing in the store can be changed, since the host's file system, or its mount, is read-only.
+  public var isInReadOnlyFileSystem: Bool {
+    var status = statvfs()
+    return fstatvfs(root.raw, &status) == 0 && status.f_flag & UInt(ST_RDONLY) != 0
+  }
+
+  /// Who serves the store right now, if anybody does who may change it.
   public func holder() throws(StoreError) -> StoreHolder? {
-    guard let file = try root.openIfPresent(Self.lockName, O_RDWR) else { return nil }
-    return file.isLockedByAnother ? holder(in: file) : nil
+    guard let file = try root.openIfPresent(Self.lockName, O_RDONLY) else { return nil }
+    return file.isLockedForWriting ? holder(in: file) : nil
   }
 
   private func holder(in file: Descriptor) -> StoreHolder {
@@ -71,10 +104,15 @@ extension Descriptor {
     return retrying { Int(fcntl(raw, Int32(LINUX_F_OFD_SETLK), &lock)) } == 0
   }
 
-  var isLockedByAnother: Bool {
-    var lock = wholeFile(F_WRLCK)
-    guard fcntl(raw, Int32(LINUX_F_OFD_GETLK), &lock) == 0 else { return false }
-    return Int32(lock.l_type) != F_UNLCK
+  var isLockedByAnother: Bool { conflict(with: F_WRLCK) != F_UNLCK }
+
+  var isLockedForWriting: Bool { conflict(with: F_RDLCK) == F_WRLCK }
+
+  /// The type of a lock of somebody else's that keeps one of this type from being taken.
+  private func conflict(with type: Int32) -> Int32 {
+    var lock = wholeFile(type)
+    guard fcntl(raw, Int32(LINUX_F_OFD_GETLK), &lock) == 0 else { return F_UNLCK }
+    return Int32(lock.l_type)
   }
 
   private func wholeFile(_ type: Int32) -> flock {

@@ -12,6 +12,9 @@ struct ExportCommand: ParsableCommand {
 
       A LUN is exported as it is now, whatever is written to it meanwhile: for the time of the export it has a snapshot \
       NAME@export-…, which is deleted afterwards. The file is there when it is complete, and not before.
+
+      --salvage takes out what can be read of a LUN or a snapshot that is damaged, says what is lost, and exits with 2 if \
+      anything is.
       """)
 
   @Argument(help: "The store's folder.")
@@ -28,6 +31,9 @@ struct ExportCommand: ParsableCommand {
 
   @Flag(help: "Replace the file if it is there already.")
   var force = false
+
+  @Flag(help: "Take out what is whole of a volume that is damaged, as a raw image.")
+  var salvage = false
 
   @Flag(
     help: "Export a LUN without writing first what the kernel holds: the image is then as after a crash now.")
@@ -48,16 +54,53 @@ struct ExportCommand: ParsableCommand {
           .invalidInput, at: "format '\(printable(format))'", "is not known",
           remedy: "those are: " + Self.formats.joined(separator: ", ")))
     }
+    if salvage && format != "raw" {
+      problems.append(
+        StoreError(
+          .invalidInput, at: "format '\(printable(format))'", "cannot be had with --salvage",
+          remedy: "salvage a raw image, and convert that with 'qemu-img convert'"))
+    }
     guard let volume, problems.isEmpty else { throw StoreProblems(problems) }
+    var losses: [StoreError] = []
     try Interruption.awaited {
       let output = try OutputFile(file, replacing: force)
       switch volume {
+      case _ where salvage: losses = try exportWhatIsWhole(volume, to: output)
       case .snapshot(let snapshot): try export(snapshot, to: output)
+      case .lun(let lun) where try Store.open(store).isInReadOnlyFileSystem:
+        try exportUnchanging(lun, to: output)
       case .lun(let lun): try withSnapshot(of: lun) { try export($0, to: output) }
       }
       try Interruption.requireNone()
       try output.finish()
     }
+    if !losses.isEmpty { throw StoreProblems(losses) }
+  }
+
+  /// - Returns: what is lost.
+  private func exportWhatIsWhole(_ volume: VolumeName, to output: OutputFile) throws -> [StoreError] {
+    let opened = try Store.open(store)
+    // Nobody begins to serve the store meanwhile. Whoever does already serves what is whole, and refuses the rest.
+    let lock: StoreLock?
+    do throws(StoreError) { lock = try opened.serveReadOnly() } catch {
+      guard error.kind == .busy else { throw error }
+      lock = nil
+      let mount = try StoreClient(store: store).ask(MountInfoRequest(lun: name))
+      guard let mount, mount.openCount == 0 else {
+        throw StoreError(
+          .busy, at: "'\(volume)'", "is in use", remedy: "export what is whole without --salvage")
+      }
+    }
+    defer { lock?.release() }
+    let salvage = try Salvage(volume, in: opened)
+    try write(size: salvage.size, to: output) { writer, bar throws(StoreError) in
+      try salvage.copyData { offset, bytes throws(StoreError) in
+        try Interruption.requireNone()
+        try writer.write(bytes, at: offset)
+        bar.show(offset + Int64(bytes.count), of: salvage.size)
+      }
+    }
+    return salvage.losses
   }
 
   /// Runs `body` with a snapshot that is gone afterwards.
@@ -74,6 +117,30 @@ struct ExportCommand: ParsableCommand {
       throw error
     }
     try delete()
+  }
+
+  /// A LUN of a store that is read-only can have no snapshot, and needs none.
+  private func exportUnchanging(_ lun: LUNName, to output: OutputFile) throws {
+    guard format == "raw" else {
+      return try withMountedStore(store) {
+        try QemuImg.convert("\($0)/\(lun)", to: output.path, format: format)
+      }
+    }
+    let openStore: OpenStore
+    do throws(StoreError) { openStore = try OpenStore(store, at: "", .readOnly) } catch {
+      guard error.kind == .busy else { throw error }
+      // It became read-only under a mount, which has what could not be written any more.
+      return try withMountedStore(store) { mountpoint in
+        let file = try FileBase("\(mountpoint)/\(lun)")
+        try write(size: file.size, to: output) { writer, bar throws(StoreError) in
+          try file.copy(to: writer, progress: { bar.show($0, of: $1) }) { () throws(StoreError) in
+            try Interruption.requireNone()
+          }
+        }
+      }
+    }
+    try exportRaw(openStore.lun(lun), to: output)
+    try openStore.release()
   }
 
   private func export(_ snapshot: SnapshotName, to output: OutputFile) throws {
@@ -95,20 +162,28 @@ struct ExportCommand: ParsableCommand {
   }
 
   private func exportRaw(_ view: LUN, to output: OutputFile) throws {
+    let size = view.size
+    try write(size: size, to: output) { writer, bar throws(StoreError) in
+      try view.copyData { offset, bytes throws(StoreError) in
+        try Interruption.requireNone()
+        try writer.write(bytes, at: offset)
+        bar.show(offset + Int64(bytes.count), of: size)
+      }
+    }
+  }
+
+  /// Makes the file, all a hole, and has it filled.
+  private func write(
+    size: Int64, to output: OutputFile, _ fill: (ImageWriter, ProgressBar) throws(StoreError) -> Void
+  ) throws {
     let descriptor = try output.open()
     defer { close(descriptor) }
-    let size = view.size
     guard ftruncate(descriptor, off_t(size)) == 0 else {
       throw StoreError(.system(errno), at: file, "cannot hold \(size) bytes: \(errorText(errno))")
     }
     let bar = ProgressBar()
     defer { bar.erase() }
-    let writer = ImageWriter(descriptor, path: file)
-    try view.copyData { offset, bytes throws(StoreError) in
-      try Interruption.requireNone()
-      try writer.write(bytes, at: offset)
-      bar.show(offset + Int64(bytes.count), of: size)
-    }
+    try fill(ImageWriter(descriptor, path: file), bar)
   }
 }
 

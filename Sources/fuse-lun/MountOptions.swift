@@ -8,10 +8,14 @@ struct MountOptions: Equatable {
   var isShared = false
   /// Whether the kernel may go to the file of a flat LUN by itself.
   var allowsPassthrough = false
+  /// Whether what is damaged is left out, instead of being a reason not to mount.
+  var isDegraded = false
+  /// Whether nothing is to be written.
+  var isReadOnly: Bool { list.last { $0 == "ro" || $0 == "rw" } == "ro" }
   /// Whether what is in the folder already may be hidden.
   var mayHideFiles = false
 
-  private static let own = ["passthrough", "nonempty"]
+  private static let own = ["passthrough", "nonempty", "degraded"]
   private static let known =
     [
       "ro", "rw", "allow_other", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "atime",
@@ -29,6 +33,7 @@ struct MountOptions: Equatable {
       switch option {
       case "passthrough": allowsPassthrough = true
       case "nonempty": mayHideFiles = true
+      case "degraded": isDegraded = true
       case _ where !Self.known.contains(option):
         problems.append(
           StoreError(

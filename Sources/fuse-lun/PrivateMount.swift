@@ -32,8 +32,10 @@ private func mountedAt(_ store: String) throws -> String? {
 
 /// Whether clients can open the files there.
 private func isServed(_ store: String, at point: String) throws -> Bool {
-  // Where it is mounted nobody else answers: a mount begins when the one before it has ended.
-  try Mountpoint.isMounted(store, at: point) && StoreClient(store: store).ask(PingRequest()) != nil
+  // Where it is mounted nobody else answers: a mount begins when the one before it has ended. One of a store that is
+  // read-only has no socket to answer at.
+  guard Mountpoint.isMounted(store, at: point) else { return false }
+  return try StoreClient(store: store).ask(PingRequest()) != nil || Store.open(store).isInReadOnlyFileSystem
 }
 
 /// Is answered as soon as clients can open the files.
@@ -57,7 +59,9 @@ private struct PrivateMount {
     let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
     // As the kernel will call it.
     point = resolvedPath(folder) ?? folder
-    let words = ["fuse-lun", "mount", "--foreground", "--ends-with", "\(getpid())", "--", store, point]
+    let access = try Store.open(store).isInReadOnlyFileSystem ? ["-o", "ro"] : []
+    let words =
+      ["fuse-lun", "mount", "--foreground", "--ends-with", "\(getpid())"] + access + ["--", store, point]
     var arguments = words.map { strdup($0) } + [nil]
     defer { arguments.forEach { free($0) } }
     var process = pid_t()

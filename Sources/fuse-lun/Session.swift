@@ -25,11 +25,12 @@ struct Session {
     let source = resolvedPath(store.path) ?? store.path
     let openStore = try takeStore()
     do {
-      try requireSound(openStore)
+      try lookForDamage(in: openStore)
       prepareProcess()
-      let control = try ControlServer(store: store.path)
+      // Where nothing can be written there can be no socket. Commands that only read need nobody to ask.
+      let control = openStore.access == .readOnly ? nil : try ControlServer(store: store.path)
       let mounted = MountedStore(openStore, at: place.path, options) { mounted in
-        control.start(StoreServer(openStore, mounted: mounted))
+        control?.start(StoreServer(openStore, mounted: mounted))
         whenReady()
       }
       try withExtendedLifetime(mounted) { try serve(mounted, control, source: source) }
@@ -45,19 +46,37 @@ struct Session {
   }
 
   /// Sees that all of the store is sound: a LUN that would be missing from the mount is a disk that a machine
-  /// does not find.
-  private func requireSound(_ openStore: OpenStore) throws {
-    let damage = try openStore.check(repair: false).filter { $0.severity == .damage }
-    guard !damage.isEmpty else { return }
-    throw StoreProblems(damage.map { StoreError(.damaged, at: $0.place, $0.problem) })
+  /// does not find. In a degraded mount what is damaged is refused.
+  private func lookForDamage(in openStore: OpenStore) throws {
+    let findings = try openStore.check(repair: false).filter { $0.severity == .damage }
+    let problems = findings.map { StoreError(.damaged, at: $0.place, $0.problem) }
+    guard !problems.isEmpty else { return }
+    guard options.isDegraded else {
+      let way = StoreError(
+        .damaged, at: store.path, "is not mounted: something in it is damaged, see above",
+        remedy: "'mount -o degraded' serves what is whole; 'check --repair' mends what can be mended")
+      throw StoreProblems(problems + [way])
+    }
+    var refused: [VolumeName: StoreError] = [:]
+    for (finding, problem) in zip(findings, problems) {
+      for volume in finding.volumes { if let name = try? VolumeName(volume) { refused[name] = problem } }
+      Log.error("\(problem)")
+    }
+    openStore.refuse(refused)
   }
 
   /// Takes the right to serve. A holder whose mount is gone already is flushing, and is waited for.
   private func takeStore() throws -> OpenStore {
+    let access: LUN.Access = store.isInReadOnlyFileSystem ? .readOnly : .readWrite
+    guard access == .readWrite || options.isReadOnly else {
+      throw StoreError(
+        .system(EROFS), at: store.path, "is in a file system that is read-only",
+        remedy: "'mount -o ro' shows its LUNs for reading")
+    }
     let deadline = time(nil) + 30
     while true {
       do throws(StoreError) {
-        return try OpenStore(store.path, at: place.path)
+        return try OpenStore(store.path, at: place.path, access)
       } catch {
         guard error.kind == .busy else { throw error }
         guard let holder = try store.holder() else { continue }
@@ -92,12 +111,12 @@ struct Session {
     signal(SIGPIPE, SIG_IGN)
   }
 
-  private func serve(_ mounted: MountedStore, _ control: ControlServer, source: String) throws {
+  private func serve(_ mounted: MountedStore, _ control: ControlServer?, source: String) throws {
     let session = try makeSession(Unmanaged.passUnretained(mounted).toOpaque(), source: source)
     defer { fuse_session_destroy(session) }
     let ending = Ending(session, mounted)
     guard fuse_session_mount(session, place.path) == 0 else {
-      control.stop()
+      control?.stop()
       throw StoreError(
         .system(EBUSY), at: place.path, "cannot mount here; the line above says why",
         remedy: "an ordinary user has to own the folder, and needs fusermount3")
@@ -113,7 +132,7 @@ struct Session {
     // Nobody answers the kernel any more: what a command has asked of it has to fail before commands are waited
     // for.
     fuse_session_unmount(session)
-    control.stop()
+    control?.stop()
     mounted.kernel.detach()
     if result < 0 {
       throw StoreError(.system(-result), at: place.path, "the mount failed: \(errorText(-result))")

@@ -12,10 +12,12 @@ struct StoreClient {
   ///   too long.
   func perform<Request: StoreRequest>(_ request: Request) throws -> Request.Answer {
     let deadline = time(nil) + 30
+    // What needs no change can be done all the same.
+    let access: LUN.Access = try Store.open(store).isInReadOnlyFileSystem ? .readOnly : .readWrite
     while true {
       let openStore: OpenStore
       do throws(StoreError) {
-        openStore = try OpenStore(store, at: "")
+        openStore = try OpenStore(store, at: "", access)
       } catch {
         guard error.kind == .busy else { throw error }
         if let answer = try ask(request) { return answer }
