@@ -5,7 +5,7 @@ SWIFT ?= swift
 BUILD := $(SWIFT) build
 BOOTSIM = $(shell $(SWIFT) build --show-bin-path)/bootsim
 
-.PHONY: all demo test setup setup-test build release bench format lint clean
+.PHONY: all demo test crash setup setup-test build release bench format lint clean
 
 all: build
 
@@ -30,6 +30,13 @@ test: setup-test lint
 	$(TESTED_BOOTSIM) test Scenarios
 	Lab/quick $(TESTED_BOOTSIM)
 	Scripts/run-tests $(SWIFT) test $(TESTED) --skip-build
+
+# What is acknowledged survives kill -9 and power cuts, whatever commands are at work: hours of it. How many of each, and from
+# which seed, the environment says.
+crash: setup-test
+	$(BUILD) $(TESTED) --build-tests
+	FUSE_LUN_CRASH_ROUNDS=$${ROUNDS:-5000} FUSE_LUN_CRASH_CUTS=$${CUTS:-5000} FUSE_LUN_CRASH_TURNS=$${TURNS:-600} \
+	  Scripts/run-tests $(SWIFT) test $(TESTED) --skip-build --filter 'FuseLunTests\.(CrashTests|PowerCutTests)'
 
 setup:
 	@Scripts/setup build

@@ -16,6 +16,8 @@ final class CrashClient: @unchecked Sendable {
   var model = StoreModel()
   /// What it did, for messages.
   var story: [String] = []
+  /// How many flushes were acknowledged.
+  private(set) var flushes = 0
   /// Called when something is about to be asked for, and in the model as such.
   var whenBegun: () -> Void = {}
 
@@ -79,6 +81,7 @@ final class CrashClient: @unchecked Sendable {
       begin("\(lun): flush")
       guard fsync(file) == 0 else { return .success(false) }
       model.disks[lun]!.flush()
+      flushes += 1
       return .success(true)
     default:
       var read = [UInt8](repeating: 0xEE, count: count)

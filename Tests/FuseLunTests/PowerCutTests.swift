@@ -1,5 +1,7 @@
+import Dispatch
 import Glibc
 @testable import LUNStore
+import Synchronization
 import TestSupport
 import Testing
 
@@ -63,8 +65,17 @@ struct PowerCutTests {
     try note()
     var failure: (any Error)?
     client.whenBegun = { do { try note() } catch { failure = error } }
+    let meddler = CrashMeddler(inner, beside: ["a"], seed: seed)
+    let meddling = Mutex<String?>(nil)
+    let group = DispatchGroup()
+    DispatchQueue.global().async(group: group) {
+      if let problem = meddler.work() { meddling.withLock { $0 = problem } }
+    }
     let problem = client.work(turns: turns)
+    meddler.end()
+    group.wait()
     try #require(problem == nil && failure == nil, "\(problem ?? "") \(failure.map { "\($0)" } ?? "")")
+    try #require(meddling.withLock { $0 } == nil)
     client.whenBegun = {}
     try inner.unmount()
     try note()
@@ -82,7 +93,7 @@ struct PowerCutTests {
     let seed = UInt64(crashSetting("SEED", Int(time(nil))))
     let recording = try record(turns: crashSetting("TURNS", 60), seed: seed)
     let first = recording.states[0].after
-    let cuts = crashSetting("CUTS", 120)
+    let cuts = crashSetting("CUTS", 100)
     let disks = try Disks(recording.base, in: recording.outer.folder.folder("cuts"))
     var position = WriteLog.Position.start
     for number in 0..<UInt64(cuts) {
@@ -110,13 +121,14 @@ struct PowerCutTests {
         \(recording.story.prefix(state.story).suffix(60).joined(separator: "\n"))
         """)
     }
+    print("\(cuts) power cuts, nothing lost that was flushed")
   }
 
   /// What the volumes of a store hold that is opened as by whoever is going to serve it.
   private func volumes(in folder: String, checked: Bool) throws -> [VolumeName: [UInt64]] {
     var found: [VolumeName: [UInt64]] = [:]
     let store = try OpenStore(folder, at: "")
-    for name in try store.volumes() {
+    for name in try store.volumes() where "\(name)".hasPrefix("a") && !"\(name)".contains("@export-") {
       let volume = try store.volume(name)
       var bytes = [UInt8](repeating: 0xEE, count: Int(volume.size))
       let count = try bytes.withUnsafeMutableBytes { buffer in
