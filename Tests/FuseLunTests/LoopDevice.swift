@@ -28,7 +28,7 @@ final class LoopDevice: Sendable {
 /// device again, and by the time it mounts it the device may have the file of another test.
 final class LoopMount {
   private let point: String
-  private var device: LoopDevice?
+  private(set) var device: LoopDevice?
 
   init(_ file: String, at point: String, options: String = "defaults") throws {
     let device = try LoopDevice(file)
