@@ -10,7 +10,7 @@ struct Catalog {
   /// Those of the problems that are a snapshot's record.
   var damagedSnapshots: [(name: SnapshotName, problem: StoreError)] = []
   /// Files of LUNs' folders that somebody is making, or was.
-  private var unfinished: [(folder: Descriptor, entry: String)] = []
+  private var unfinished: [(lun: LUNName, entry: String)] = []
 
   init(_ store: Store) throws(StoreError) {
     func note<Value>(_ read: () throws(StoreError) -> Value) -> Value? {
@@ -24,7 +24,7 @@ struct Catalog {
       }
       luns.append(record)
       for entry in try folder.entries().sorted() {
-        if entry.hasPrefix(".new-") { unfinished.append((folder, entry)) }
+        if entry.hasPrefix(".new-") { unfinished.append((name, entry)) }
         guard entry.hasPrefix("@") else { continue }
         let snapshot = note { () throws(StoreError) in
           try SnapshotName(lun: name, label: LUNName(String(entry.dropFirst())))
@@ -48,10 +48,8 @@ struct Catalog {
         layers[identifier] = record
       }
     }
-    var missing = Set<Identifier>()
-    for identifier in named.union(layers.values.compactMap(\.parent)) where layers[identifier] == nil {
-      missing.insert(identifier)
-    }
+    // What nothing needs may lack what it was on: whoever removes layers may be interrupted.
+    let missing = needed.filter { layers[$0] == nil }
     for identifier in missing.sorted(by: { $0.description < $1.description }) {
       problems.append(
         StoreError(
@@ -72,13 +70,19 @@ struct Catalog {
     return found
   }
 
-  /// Layers that no LUN and no snapshot needs.
-  var unused: [Identifier] {
+  /// The layers that LUNs and snapshots need, be they there or not.
+  private var needed: Set<Identifier> {
     var needed = Set<Identifier>()
     for start in named {
       var next: Identifier? = start
       while let identifier = next, needed.insert(identifier).inserted { next = layers[identifier]?.parent }
     }
+    return needed
+  }
+
+  /// Layers that no LUN and no snapshot needs.
+  var unused: [Identifier] {
+    let needed = needed
     return layers.keys.filter { !needed.contains($0) }
   }
 
@@ -89,8 +93,11 @@ struct Catalog {
     let candidates = children.filter {
       $0.value.count == 1 && !named.contains($0.key) && layers[$0.key] != nil
     }
+    guard !candidates.isEmpty else { return nil }
+    let depths = depths
     let lowest = candidates.min { left, right in
-      (depth(left.key), left.key.description) < (depth(right.key), right.key.description)
+      let (leftDepth, rightDepth) = (depths[left.key] ?? 0, depths[right.key] ?? 0)
+      return leftDepth == rightDepth ? left.key.description < right.key.description : leftDepth < rightDepth
     }
     return lowest.map { ($0.key, $0.value[0]) }
   }
@@ -112,14 +119,40 @@ struct Catalog {
     return found.count == 1 ? found[0] : nil
   }
 
-  private func depth(_ identifier: Identifier) -> Int {
-    var depth = 0
-    var next = layers[identifier]?.parent
-    while let parent = next, depth <= layers.count {
-      depth += 1
-      next = layers[parent]?.parent
+  /// How many layers are below each; not of those that are in a circle or on top of one.
+  private var depths: [Identifier: Int] {
+    var depths: [Identifier: Int] = [:]
+    var seen = Set<Identifier>()
+    for start in layers.keys {
+      var path: [Identifier] = []
+      var next: Identifier? = start
+      while let identifier = next, layers[identifier] != nil, seen.insert(identifier).inserted {
+        path.append(identifier)
+        next = layers[identifier]?.parent
+      }
+      // Seen, and without a depth: on this path, or on one that has come to this.
+      if let next, seen.contains(next), depths[next] == nil { continue }
+      var depth = next.flatMap { depths[$0] } ?? -1
+      for identifier in path.reversed() {
+        depth += 1
+        depths[identifier] = depth
+      }
     }
-    return depth
+    return depths
+  }
+
+  /// The layers that are on top of themselves, or of such a one.
+  var circular: [LayerRecord] {
+    let depths = depths
+    return layers.values.filter { depths[$0.identifier] == nil }
+  }
+
+  /// Notes what two layers have become: `upper` has another record, and if a LUN writes to it perhaps a new layer on top.
+  mutating func readAgain(_ upper: Identifier, _ store: Store) throws(StoreError) {
+    layers[upper] = try store.layerRecord(upper).record
+    guard let index = luns.firstIndex(where: { $0.head == upper }) else { return }
+    luns[index] = try store.lunRecord(luns[index].name).record
+    layers[luns[index].head] = try store.layerRecord(luns[index].head).record
   }
 
   /// Removes what interrupted changes have left behind. In one's turn, and with the right to serve.
@@ -128,29 +161,35 @@ struct Catalog {
   ///
   /// - Parameter isFresh: whether no LUN is open yet, so that files that no record names are nobody's.
   mutating func removeLeftovers(_ store: Store, isFresh: Bool = false) throws(StoreError) {
-    for entry in try store.luns.entries() where entry.hasPrefix(".new-") {
-      store.luns.removeFolder(entry)
-    }
-    for entry in try store.layers.entries() where entry.hasPrefix(".new-") {
-      store.removeUnlessLocked(entry)
-    }
+    store.luns.removeFolders(try store.luns.entries().filter { $0.hasPrefix(".new-") })
+    store.layers.removeFolders(store.unlocked(try store.layers.entries().filter { $0.hasPrefix(".new-") }))
     if isFresh {
-      for (folder, entry) in unfinished { unlinkat(folder.raw, entry, 0) }
+      for (lun, entry) in unfinished {
+        if let folder = try? store.lunFolder(lun) { unlinkat(folder.raw, entry, 0) }
+      }
     }
     guard problems.isEmpty else { return }
-    // The topmost first: one whose parent is gone would be damage, and not a leftover, if the power went in between.
-    for identifier in unused.sorted(by: { depth($0) > depth($1) }) {
-      store.removeUnlessLocked(identifier.description)
-      layers[identifier] = nil
-    }
+    removeUnused(store)
     guard isFresh else { return }
     for record in layers.values {
-      let folder = try store.layerRecord(record.identifier).folder
+      let folder = try LayerFolder(in: store.layers, record.identifier.description).open()
       for entry in try folder.entries()
       where ![LayerRecord.fileName, record.dataName, record.mapName].contains(entry) {
         unlinkat(folder.raw, entry, 0)
       }
     }
+  }
+
+  /// Removes the layers that nothing needs, unless somebody is about to make a LUN with them. In one's turn, and only
+  /// if there are no problems.
+  mutating func removeUnused(_ store: Store) {
+    let unused = unused
+    guard !unused.isEmpty else { return }
+    // The topmost first: no layer is there without what it is on.
+    let depths = depths
+    let order = unused.sorted { (depths[$0] ?? 0) > (depths[$1] ?? 0) }.map(\.description)
+    store.layers.removeFolders(store.unlocked(order))
+    for identifier in unused { layers[identifier] = nil }
   }
 }
 
@@ -163,12 +202,11 @@ extension Store {
     return !folder.tryLock()
   }
 
-  /// Removes the folder of a layer, unless somebody is about to make a LUN with it.
-  fileprivate func removeUnlessLocked(_ name: String) {
-    guard let folder = try? layers.openIfPresent(name, O_RDONLY | O_DIRECTORY), folder.tryLock() else {
-      return
+  /// Of these folders of layers those that nobody has locked, who is about to make a LUN with it.
+  fileprivate func unlocked(_ names: [String]) -> [String] {
+    names.filter { name in
+      (try? layers.openIfPresent(name, O_RDONLY | O_DIRECTORY))?.tryLock() ?? false
     }
-    layers.removeFolder(name)
   }
 
   /// The folder of a LUN, whatever its record says.

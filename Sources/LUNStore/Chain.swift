@@ -14,6 +14,8 @@ final class Chain: @unchecked Sendable {
   var log: MapLog?
   /// The image that the root is a lazy copy of.
   let base: (any BaseSource)?
+  /// The image's room in the pool of files.
+  private let place: FilePool.Place?
 
   var head: Layer { layers[layers.count - 1] }
 
@@ -24,7 +26,7 @@ final class Chain: @unchecked Sendable {
   init(_ layers: [Layer], _ access: LUN.Access) throws(StoreError) {
     self.layers = layers
     headRecord = layers[layers.count - 1].record
-    base = try layers[0].record.base?.open()
+    (base, place) = try Self.open(layers[0].record.base)
     (presence, owners, log) = (nil, nil, nil)
     guard !headRecord.isFlat else { return }
     let (map, extent) = try layers[layers.count - 1].readMap()
@@ -41,7 +43,7 @@ final class Chain: @unchecked Sendable {
     let frozen = Layer(record: chain.headRecord, folder: chain.head.folder, data: chain.head.data)
     layers = chain.layers.dropLast() + [frozen, head]
     headRecord = head.record
-    base = chain.base
+    (base, place) = (chain.base, chain.place)
     let owner = OwnerMap.Owner(layers.count - 2)
     let owners = chain.owners ?? OwnerMap(size: headRecord.size, owner: owner)
     // In place: the old chain, if it stays, asks its head's map first.
@@ -53,11 +55,28 @@ final class Chain: @unchecked Sendable {
   }
 
   /// The same head above other layers; `owners` is what `owners(below:of:)` says of these.
-  init(_ chain: Chain, above below: [Layer], _ owners: OwnerMap, base: (any BaseSource)?) {
+  init(_ chain: Chain, above below: [Layer], _ owners: OwnerMap) throws(StoreError) {
     layers = below + [chain.head]
     headRecord = chain.headRecord
     (presence, log) = (chain.presence, chain.log)
-    (self.owners, self.base) = (owners, base)
+    self.owners = owners
+    (base, place) = try Self.open(below[0].record.base)
+  }
+
+  private static func open(
+    _ base: BaseReference?
+  ) throws(StoreError) -> (base: (any BaseSource)?, place: FilePool.Place?) {
+    guard let base else { return (nil, nil) }
+    let place = try FilePool.shared.place(for: "\(base)")
+    return (try base.open(), place)
+  }
+
+  /// What its layers take up in the host's file system, in bytes, of which the head takes up some; at most the size of
+  /// the LUN that they are.
+  func allocated(head: Int64) throws(StoreError) -> Int64 {
+    var sum = head
+    for layer in layers.dropLast() { sum += try layer.settledAllocation() }
+    return min(sum, headRecord.size)
   }
 
   /// Whether the head has it all, in one file in the LUN's order.

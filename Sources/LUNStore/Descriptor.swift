@@ -21,17 +21,17 @@ final class Descriptor: Sendable {
     guard !path.utf8.contains(0) else {
       throw StoreError(.invalidInput, at: "path '\(printable(path))'", "has a NUL byte")
     }
-    let raw = retrying { Int(Glibc.open(path, flags | O_CLOEXEC)) }
+    let raw = withRoom { Glibc.open(path, flags | O_CLOEXEC) }
     guard raw >= 0 else { throw .system("open", path) }
-    return Descriptor(raw: Int32(raw), path: path)
+    return Descriptor(raw: raw, path: path)
   }
 
   /// Opens an entry of this folder, never through a symbolic link; what is created is for its owner alone.
   func open(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor {
     let entry = "\(path)/\(name)"
-    let raw = retrying { Int(openat(self.raw, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o600)) }
+    let raw = withRoom { openat(self.raw, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o600) }
     guard raw >= 0 else { throw .system(flags & O_CREAT == 0 ? "open" : "create", entry) }
-    let file = Descriptor(raw: Int32(raw), path: entry)
+    let file = Descriptor(raw: raw, path: entry)
     if flags & O_CREAT != 0 { try giveToOwner(file) }
     return file
   }
@@ -60,6 +60,14 @@ final class Descriptor: Sendable {
     return status
   }
 
+  /// The attributes of an entry of this folder; `nil` if there is none.
+  func status(of name: String) throws(StoreError) -> stat? {
+    var status = stat()
+    if fstatat(raw, name, &status, AT_SYMLINK_NOFOLLOW) == 0 { return status }
+    guard errno == ENOENT else { throw .system("read the attributes", "\(path)/\(name)") }
+    return nil
+  }
+
   /// Makes contents, or for a folder its entries, durable.
   func synchronize() throws(StoreError) {
     guard retrying({ Int(fsync(raw)) }) == 0 else { throw .system("flush", path) }
@@ -67,9 +75,11 @@ final class Descriptor: Sendable {
 
   /// Everything in a file, up to `limit` bytes; a longer one is an error.
   func contents(limit: Int) throws(StoreError) -> [UInt8] {
-    var buffer = [UInt8](repeating: 0, count: limit + 1)
+    // Nearly all records are much shorter than they may be.
+    var buffer = [UInt8](repeating: 0, count: min(limit + 1, 2048))
     var length = 0
     while length <= limit {
+      if length == buffer.count { buffer += [UInt8](repeating: 0, count: limit + 1 - length) }
       let count = buffer.withUnsafeMutableBytes { bytes in
         retrying { pread(raw, bytes.baseAddress! + length, bytes.count - length, off_t(length)) }
       }
@@ -138,7 +148,7 @@ final class Descriptor: Sendable {
   /// The names in this folder without `.` and `..`, in no order. Names that are no UTF-8 are repaired: they are for
   /// messages only.
   func entries() throws(StoreError) -> [String] {
-    let raw = openat(self.raw, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    let raw = withRoom { openat(self.raw, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     guard raw >= 0 else { throw .system("list", path) }
     guard let folder = fdopendir(raw) else {
       close(raw)

@@ -62,9 +62,11 @@ extension LUN {
 /// one that is waited for.
 private let hostTells = Atomic(true)
 
-extension Descriptor {
+extension LayerFile {
   /// Whether all of it could be read without waiting.
   fileprivate func readAtOnce(_ bytes: UnsafeMutableRawPointer, _ length: Int, at offset: Int64) -> Bool {
+    guard let raw = try? pin() else { return false }
+    defer { unpin() }
     if hostTells.load(ordering: .relaxed) {
       let count = linux_pread_cached(raw, bytes, UInt64(length), offset)
       if count >= 0 { return count == length }

@@ -87,27 +87,37 @@ extension LUN {
   }
 
   private func host(_ mode: Int, _ range: Range<Int64>) throws(IOError) {
-    let file = chain.head.data.raw
+    let file = chain.head.data
+    let raw = try file.pin()
+    defer { file.unpin() }
     let length = range.upperBound - range.lowerBound
-    guard retrying({ Int(linux_fallocate(file, Int32(mode), range.lowerBound, length)) }) == 0 else {
-      throw IOError(errno)
-    }
+    let result = retrying { Int(linux_fallocate(raw, Int32(mode), range.lowerBound, length)) }
+    let code = errno
+    file.noteWritten()
+    guard result == 0 else { throw IOError(code) }
   }
 
   private func readFile(
-    _ file: Descriptor, _ bytes: UnsafeMutableRawPointer?, _ length: Int, at offset: Int64
+    _ file: LayerFile, _ bytes: UnsafeMutableRawPointer?, _ length: Int, at offset: Int64
   ) throws(IOError) -> Int {
-    try transfer(length) { done in
-      pread(file.raw, bytes! + done, length - done, off_t(offset + Int64(done)))
+    let raw = try file.pin()
+    defer { file.unpin() }
+    return try transfer(length) { done in
+      pread(raw, bytes! + done, length - done, off_t(offset + Int64(done)))
     }
   }
 
   private func writeHead(
     _ bytes: UnsafeRawPointer?, _ length: Int, at offset: Int64
   ) throws(IOError) -> Int {
-    let file = chain.head.data.raw
+    let file = chain.head.data
+    let raw = try file.pin()
+    defer {
+      file.noteWritten()
+      file.unpin()
+    }
     return try transfer(length) { done in
-      pwrite(file, bytes! + done, length - done, off_t(offset + Int64(done)))
+      pwrite(raw, bytes! + done, length - done, off_t(offset + Int64(done)))
     }
   }
 
@@ -385,8 +395,10 @@ extension LUN {
   }
 
   private func seek(_ layer: Layer, _ offset: Int64, _ whence: Int) throws(IOError) -> Int64? {
+    let raw = try layer.data.pin()
+    defer { layer.data.unpin() }
     // The offset that the kernel keeps for the descriptor moves; nothing else here uses it.
-    let found = lseek(layer.data.raw, off_t(offset), Int32(whence))
+    let found = lseek(raw, off_t(offset), Int32(whence))
     if found >= 0 { return Int64(found) }
     if errno == ENXIO { return nil }
     throw IOError(errno)

@@ -30,6 +30,8 @@ public final class LUN: @unchecked Sendable {
   }
   private let flushing = Mutex(Flushing())
   private let flushesBegun = Atomic<UInt64>(0)
+  /// Those that somebody has in hand.
+  let heldFiles = Mutex<[LayerFile]>([])
 
   init(_ volume: VolumeName, _ record: LUNRecord, _ chain: Chain, _ access: Access) {
     (self.volume, self.record, self.chain, self.access) = (volume, record, chain, access)
@@ -54,8 +56,17 @@ public final class LUN: @unchecked Sendable {
   /// The LUN, as its record has it now.
   public var description: LUNDescription {
     gate.shared {
-      LUNDescription(record, chain.headRecord, in: chain.layers)
+      let head = (try? chain.head.allocated()) ?? 0
+      return LUNDescription(
+        record, chain.headRecord, allocated: (try? chain.allocated(head: head)) ?? head,
+        base: chain.layers[0].record.base, layers: chain.layers.count)
     }
+  }
+
+  /// Whether everything is durable, and its files say what they are: nothing is lost if it is opened anew.
+  var isSealed: Bool {
+    let isSaid = flushing.withLock { !$0.hasFailed && !$0.mapIsOpen }
+    return isSaid && !chain.head.data.isUnflushed && !(chain.presence?.hasChanges ?? false)
   }
 
   /// Runs `body` while no request is under way.
@@ -127,7 +138,7 @@ public final class LUN: @unchecked Sendable {
       record.map = .sealed(log.extent.frames)
       // Whatever becomes of it: the next flush has to say that the map grows again.
       flushing.mapIsOpen = false
-      try chain.head.folder.install(LayerRecord.fileName, record.encoded)
+      try chain.head.folder.open().install(LayerRecord.fileName, record.encoded)
       chain.headRecord = record
     }
   }
@@ -136,13 +147,19 @@ public final class LUN: @unchecked Sendable {
   /// file with the extent that is whole and durable. What is longer, or has another name, is work under way.
   ///
   /// - Returns: `nil` for the map of a head that is flat.
-  func headOnMedium() -> (record: LayerRecord, layer: Layer, map: (file: Descriptor, extent: MapLog.Extent)?)
-  {
-    gate.shared {
-      flushing.withLock { flushing in
+  /// - Throws: why the map's file cannot be opened.
+  func headOnMedium() throws(StoreError) -> (
+    record: LayerRecord, layer: Layer, map: (file: Descriptor, extent: MapLog.Extent)?
+  ) {
+    try gate.shared { () throws(StoreError) in
+      try flushing.withLock { flushing throws(StoreError) in
         var record = chain.headRecord
         if flushing.mapIsOpen { record.map = .open }
-        return (record, chain.head, chain.log.map { ($0.file, $0.extent) })
+        guard let log = chain.log else { return (record, chain.head, nil) }
+        // As it is now: another file may have its name by the time it is read.
+        let file = try log.file.pinned()
+        log.file.unpin()
+        return (record, chain.head, (file, log.extent))
       }
     }
   }
@@ -153,8 +170,8 @@ public final class LUN: @unchecked Sendable {
     // Taken before the data is flushed: no block may be called present that is not on the medium.
     let changed = chain.presence?.takeDirty() ?? []
     // Size and blocks are what it takes to read the data back; fdatasync has those written too.
-    guard retrying({ Int(fdatasync(chain.head.data.raw)) }) == 0 else {
-      let code = errno
+    let code = chain.head.data.flush()
+    guard code == 0 else {
       flushing.hasFailed = true
       return code
     }
@@ -163,7 +180,7 @@ public final class LUN: @unchecked Sendable {
       if !flushing.mapIsOpen {
         var record = chain.headRecord
         record.map = .open
-        try chain.head.folder.install(LayerRecord.fileName, record.encoded)
+        try chain.head.folder.open().install(LayerRecord.fileName, record.encoded)
         // Not in `chain.headRecord`, which requests read meanwhile; `seal` comes before anybody else does.
         flushing.mapIsOpen = true
       }
@@ -181,11 +198,18 @@ public final class LUN: @unchecked Sendable {
   public func status() throws(IOError) -> stat {
     try gate.shared { () throws(IOError) in
       try requirePresent()
+      let raw = try chain.head.data.pin()
+      defer { chain.head.data.unpin() }
       var status = stat()
-      guard fstat(chain.head.data.raw, &status) == 0 else { throw IOError(errno) }
+      guard fstat(raw, &status) == 0 else { throw IOError(errno) }
       status.st_size = off_t(chain.headRecord.size)
       if chain.layers.count > 1 {
-        status.st_blocks = blkcnt_t(Layer.allocated(by: chain.layers, size: chain.headRecord.size) / 512)
+        do throws(StoreError) {
+          status.st_blocks = blkcnt_t(try chain.allocated(head: status.allocated) / 512)
+        } catch {
+          StoreLog.report(error)
+          throw IOError(EIO)
+        }
       }
       return status
     }
@@ -195,20 +219,25 @@ public final class LUN: @unchecked Sendable {
   /// for `futimens`.
   public func setTimes(access: timespec, modification: timespec) throws(IOError) {
     try gate.shared { () throws(IOError) in
-      guard futimens(chain.head.data.raw, [access, modification]) == 0 else { throw IOError(errno) }
+      let raw = try chain.head.data.pin()
+      defer { chain.head.data.unpin() }
+      guard futimens(raw, [access, modification]) == 0 else { throw IOError(errno) }
     }
   }
 
   /// Hands out the descriptor of the one file that holds the bytes of the LUN in their order; it is valid for
   /// the duration of the call.
   ///
-  /// - Returns: what `body` returns; `nil` without calling it if there is no such file, but several layers.
+  /// - Returns: what `body` returns; `nil` without calling it if there is no such file, but several layers, or no
+  ///   room to open it.
   public func withFlatFile<Result, Failure: Error>(
     _ body: (Int32) throws(Failure) -> Result
   ) throws(Failure) -> Result? {
-    guard let file = gate.shared({ chain.isFlat ? chain.head.data : nil }) else { return nil }
-    defer { withExtendedLifetime(file) {} }
-    return try body(file.raw)
+    guard let file = gate.shared({ chain.isFlat ? chain.head.data : nil }), let raw = try? file.pin() else {
+      return nil
+    }
+    defer { file.unpin() }
+    return try body(raw)
   }
 
   /// Hands out the descriptor of a copy of everything in the LUN, for libraries that read files: one without

@@ -1,26 +1,34 @@
 import Glibc
+import Synchronization
 
-/// An open layer: its folder, its data file, and what its record said when it was opened.
+/// A layer: where its files are, and what its record said when it was opened.
 final class Layer: Sendable {
   let record: LayerRecord
-  let folder: Descriptor
-  let data: Descriptor
+  let folder: LayerFolder
+  let data: LayerFile
+  /// What the data file takes up, once somebody has looked; -1 before.
+  private let knownAllocation = Atomic<Int64>(-1)
 
-  init(record: LayerRecord, folder: Descriptor, data: Descriptor) {
+  init(record: LayerRecord, folder: LayerFolder, data: LayerFile) {
     (self.record, self.folder, self.data) = (record, folder, data)
   }
 
   /// What the host's file system has given to the data file, in bytes.
-  var allocated: Int64 {
-    var status = stat()
-    return fstat(data.raw, &status) == 0 ? Int64(status.st_blocks) * 512 : 0
+  func allocated() throws(StoreError) -> Int64 {
+    try folder.open().dataStatus(record).allocated
   }
 
-  /// What layers take up in the host's file system, in bytes; at most the size of the LUN that they are, although
-  /// a layer may have blocks that one above it hides.
-  static func allocated(by layers: [Layer], size: Int64) -> Int64 {
-    min(layers.reduce(0) { $0 + $1.allocated }, size)
+  /// As `allocated`, of a layer that nobody writes to: looked at once.
+  func settledAllocation() throws(StoreError) -> Int64 {
+    let known = knownAllocation.load(ordering: .relaxed)
+    if known >= 0 { return known }
+    let allocated = try allocated()
+    knownAllocation.store(allocated, ordering: .relaxed)
+    return allocated
   }
+
+  /// Blocks were given back to the host.
+  func forgetAllocation() { knownAllocation.store(-1, ordering: .relaxed) }
 
   /// Reads this layer's map.
   ///
@@ -29,8 +37,33 @@ final class Layer: Sendable {
     let map = PresenceMap(size: size ?? record.size)
     let frames: UInt64? = if case .sealed(let frames) = record.map { frames } else { nil }
     let extent = try MapLog.read(
-      in: folder, record.mapName, layer: record.identifier, frames: frames, into: map)
+      in: folder.open(), record.mapName, layer: record.identifier, frames: frames, into: map)
     return (map, extent)
+  }
+}
+
+extension stat {
+  /// In bytes.
+  var allocated: Int64 { Int64(st_blocks) * 512 }
+}
+
+extension Descriptor {
+  /// The attributes of the data file of the layer that this is the folder of.
+  ///
+  /// - Throws: `damaged` if it is absent, or shorter than the record says.
+  func dataStatus(_ record: LayerRecord) throws(StoreError) -> stat {
+    let file = "\(path)/\(record.dataName)"
+    guard let status = try status(of: record.dataName) else {
+      throw StoreError(
+        .damaged, at: path, "has no file '\(record.dataName)'", remedy: "restore it from a backup of the store")
+    }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw StoreError(.damaged, at: file, "is not a regular file") }
+    guard Int64(status.st_size) >= record.size else {
+      throw StoreError(
+        .damaged, at: file, "has \(status.st_size) bytes, and \(record.size) were there",
+        remedy: "if the end is really lost, 'truncate -s \(record.size)' puts zeros there")
+    }
+    return status
   }
 }
 
@@ -53,57 +86,69 @@ extension Store {
     return (record, folder)
   }
 
-  /// Opens a layer.
+  /// Looks at a layer; its files are opened when they are needed.
   ///
   /// - Throws: `damaged`, or the failing system call.
   func openLayer(_ identifier: Identifier, _ access: LUN.Access) throws(StoreError) -> Layer {
     let (record, folder) = try layerRecord(identifier)
-    let data = try folder.part(record.dataName, access == .readOnly ? O_RDONLY : O_RDWR)
-    let length = Int64(try data.status().st_size)
-    guard length >= record.size else {
-      throw StoreError(
-        .damaged, at: data.path, "has \(length) bytes, and \(record.size) were there",
-        remedy: "if the end is really lost, 'truncate -s \(record.size)' puts zeros there")
-    }
+    _ = try folder.dataStatus(record)
+    return layer(record, access)
+  }
+
+  /// A layer with a record that was read or written just now.
+  func layer(_ record: LayerRecord, _ access: LUN.Access) -> Layer {
+    let folder = LayerFolder(in: layers, record.identifier.description)
+    let data = LayerFile(in: folder, record.dataName, access == .readOnly ? O_RDONLY : O_RDWR)
     return Layer(record: record, folder: folder, data: data)
   }
 
-  /// Opens a layer and all those below it, root first.
+  /// Looks at a layer and all those below it, root first.
   ///
   /// - Parameters:
   ///   - access: for the topmost one; the others are not written to.
-  ///   - cache: those that are open already.
+  ///   - cache: those that are known already; whoever has it is the one who changes the store.
   func openLayers(
     _ head: Identifier, _ access: LUN.Access, _ cache: LayerCache?
   ) throws(StoreError) -> [Layer] {
     var layers: [Layer] = []
+    var seen = Set<Identifier>()
     var next: Identifier? = head
     while let identifier = next {
-      guard layers.count < OwnerMap.maximumLayers,
-        !layers.contains(where: { $0.record.identifier == identifier })
-      else {
-        throw StoreError(
-          .damaged, at: self.layers.path, "has layers that are each other's parents, or too many: \(head)")
+      guard layers.count < OwnerMap.maximumLayers, seen.insert(identifier).inserted else {
+        throw self.circle(from: head)
       }
       let layer =
         if let cache, identifier != head || access == .readOnly {
-          try cache.layer(identifier) { () throws(StoreError) in try openLayer(identifier, cache.access) }
+          try cache.layer(identifier) { () throws(StoreError) in try openLayer(identifier, .readOnly) }
         } else {
           try openLayer(identifier, access)
         }
       layers.append(layer)
       next = layer.record.parent
     }
+    if cache == nil, layers.count <= FilePool.share {
+      // Whoever changes the store may make two layers one, of which one file is then gone.
+      for layer in layers {
+        _ = try layer.data.pinned()
+        layer.data.unpin()
+      }
+    }
     return layers.reversed()
+  }
+
+  func circle(from head: Identifier) -> StoreError {
+    StoreError(
+      .damaged, at: layers.path, "has layers that are each other's parents, or too many: \(head)")
   }
 
   /// Makes a layer, durably. It belongs to nothing yet: its folder is locked, until whoever makes it has
   /// written who it belongs to and unlocks it, so that nobody takes it for a leftover.
   ///
   /// - Parameter fill: writes the contents into the data file, which has its size and is all a hole.
+  /// - Returns: the layer, and its folder, which is locked.
   func makeLayer(
     _ record: LayerRecord, fill: ((Descriptor) throws(StoreError) -> Void)? = nil
-  ) throws(StoreError) -> Layer {
+  ) throws(StoreError) -> (layer: Layer, folder: Descriptor) {
     let temporary = ".new-\(record.identifier)"
     // In one's turn: who tidies up must not come between the two.
     let folder = try turn { () throws(StoreError) in
@@ -129,7 +174,10 @@ extension Store {
         throw .system("create", "\(layers.path)/\(record.identifier)")
       }
       try layers.synchronize()
-      return Layer(record: record, folder: folder, data: data)
+      let place = LayerFolder(in: layers, record.identifier.description)
+      return (
+        Layer(record: record, folder: place, data: LayerFile(in: place, record.dataName, O_RDWR, as: data)), folder
+      )
     } catch {
       layers.removeFolder(temporary)
       throw error
@@ -147,15 +195,22 @@ extension Descriptor {
 
   /// Removes a folder of this folder, with the files in it. One that has a name loses that first and durably: what
   /// an interruption leaves is a leftover, and not a folder with files missing.
-  func removeFolder(_ named: String) {
-    var name = named
-    if !named.hasPrefix(".") {
-      name = ".new-\(Identifier())"
-      guard renameat(raw, named, raw, name) == 0, (try? synchronize()) != nil else { return }
+  func removeFolder(_ name: String) { removeFolders([name]) }
+
+  /// As `removeFolder`, of many; the first ones lose their names first.
+  func removeFolders(_ names: [String]) {
+    var nameless = names.filter { $0.hasPrefix(".") }
+    let named = names.filter { !$0.hasPrefix(".") }
+    let renamed = named.compactMap { name in
+      let gone = ".new-\(Identifier())"
+      return renameat(raw, name, raw, gone) == 0 ? gone : nil
     }
-    if let folder = try? open(name, O_RDONLY | O_DIRECTORY), let entries = try? folder.entries() {
-      for entry in entries { unlinkat(folder.raw, entry, 0) }
+    if !renamed.isEmpty, (try? synchronize()) != nil { nameless += renamed }
+    for name in nameless {
+      if let folder = try? open(name, O_RDONLY | O_DIRECTORY), let entries = try? folder.entries() {
+        for entry in entries { unlinkat(folder.raw, entry, 0) }
+      }
+      unlinkat(raw, name, AT_REMOVEDIR)
     }
-    unlinkat(raw, name, AT_REMOVEDIR)
   }
 }

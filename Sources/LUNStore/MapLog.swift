@@ -29,10 +29,10 @@ final class MapLog: @unchecked Sendable {
   /// So that a frame is never much to have in memory.
   private static let maximumEntries = 2048
 
-  private let folder: Descriptor
+  private let folder: LayerFolder
   private let name: String
   private let layer: Identifier
-  private(set) var file: Descriptor
+  private(set) var file: LayerFile
   private(set) var extent: Extent
   /// The file has its name since a moment ago, and that may not be durable.
   private var nameIsNew = false
@@ -55,10 +55,12 @@ final class MapLog: @unchecked Sendable {
 
   /// Opens the file for appending, after what `read` found whole in it.
   init(
-    in folder: Descriptor, _ name: String, layer: Identifier, after extent: Extent
+    in folder: LayerFolder, _ name: String, layer: Identifier, after extent: Extent
   ) throws(StoreError) {
     (self.folder, self.name, self.layer, self.extent) = (folder, name, layer, extent)
-    file = try folder.open(name, O_RDWR)
+    self.file = LayerFile(in: folder, name, O_RDWR)
+    let file = try self.file.pinned()
+    defer { self.file.unpin() }
     // What a crash left half written would be taken for damage once something follows it.
     guard ftruncate(file.raw, off_t(extent.length)) == 0 else { throw .system("cut", file.path) }
   }
@@ -70,6 +72,9 @@ final class MapLog: @unchecked Sendable {
   func append(_ entries: [Entry], leaves: Int) throws(StoreError) {
     // What is appended to a file that a power cut takes back would go with it.
     if nameIsNew { try settleName() }
+    let pinned = self.file
+    let file = try pinned.pinned()
+    defer { pinned.unpin() }
     var writer = Writer(file: file, extent: extent)
     do throws(StoreError) {
       for entry in entries { try writer.add(entry) }
@@ -80,11 +85,12 @@ final class MapLog: @unchecked Sendable {
     }
     extent = writer.extent
     // Small flushes make a frame of one leaf each. Twice what the map needs, and a MiB, is enough.
-    if extent.length > 2 * Int64(leaves * Self.entryLength) + 1 << 20 { try rewrite() }
+    if extent.length > 2 * Int64(leaves * Self.entryLength) + 1 << 20 { try rewrite(file) }
   }
 
   /// Writes the file anew from what it says itself: the map in memory may be ahead of the data on disk.
-  private func rewrite() throws(StoreError) {
+  private func rewrite(_ file: Descriptor) throws(StoreError) {
+    let folder = try self.folder.open()
     let temporary = ".new-\(Identifier())"
     var writer = Writer(file: try folder.open(temporary, O_RDWR | O_CREAT | O_EXCL))
     do throws(StoreError) {
@@ -114,12 +120,12 @@ final class MapLog: @unchecked Sendable {
       unlinkat(folder.raw, temporary, 0)
       throw error
     }
-    (file, extent, nameIsNew) = (writer.file, writer.extent, true)
+    (self.file, extent, nameIsNew) = (LayerFile(in: self.folder, name, O_RDWR, as: writer.file), writer.extent, true)
     try settleName()
   }
 
   private func settleName() throws(StoreError) {
-    try folder.synchronize()
+    try folder.open().synchronize()
     nameIsNew = false
   }
 

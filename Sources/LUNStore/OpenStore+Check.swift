@@ -65,13 +65,10 @@ private struct Check {
       let remedy = problem.remedy.map { "; \($0)" } ?? ""
       note(.damage, problem.place, "\(problem.problem)\(remedy)")
     }
+    for layer in catalog.circular {
+      note(.damage, place(layer), "is on top of itself: layers must not go in a circle", users(layer))
+    }
     for layer in catalog.layers.values {
-      var seen: Set<Identifier> = [layer.identifier]
-      var next = layer.parent
-      while let parent = next, seen.insert(parent).inserted { next = catalog.layers[parent]?.parent }
-      if next != nil {
-        note(.damage, place(layer), "is on top of itself: layers must not go in a circle", users(layer))
-      }
       if let several = writers[layer.identifier], several.count > 1 {
         note(.damage, place(layer), "would be written to by several LUNs", users(layer))
       }
@@ -167,7 +164,7 @@ private struct Check {
 
   private mutating func lookAtFiles(of recorded: LayerRecord, writtenBy lun: LUN? = nil) throws(StoreError) {
     // In this order: what the LUN says is on the medium, and what is found there later is no less.
-    let head = lun?.headOnMedium()
+    let head = try lun?.headOnMedium()
     let mends = repair && lun == nil
     let record: LayerRecord
     let folder: Descriptor
@@ -211,7 +208,7 @@ private struct Check {
       if let map = head?.map {
         try MapLog.requireWhole(map.file, layer: record.identifier, upTo: map.extent)
       } else if !record.isFlat {
-        try lookAtMap(record, Layer(record: record, folder: folder, data: data))
+        try lookAtMap(record, store.layer(record, .readOnly))
       }
     } catch {
       let map = head == nil ? try folder.openFileIfPresent(record.mapName, repair ? O_RDWR : O_RDONLY) : nil
@@ -237,7 +234,7 @@ private struct Check {
 
   private mutating func lookAtMap(_ record: LayerRecord, _ layer: Layer) throws(StoreError) {
     let extent = try layer.readMap().extent
-    let file = try layer.folder.part(record.mapName, repair ? O_RDWR : O_RDONLY)
+    let file = try layer.folder.open().part(record.mapName, repair ? O_RDWR : O_RDONLY)
     let length = Int64(try file.status().st_size)
     guard length > extent.length else { return }
     let isMended = repair && ftruncate(file.raw, off_t(extent.length)) == 0

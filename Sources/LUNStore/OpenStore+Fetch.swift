@@ -19,6 +19,7 @@ extension OpenStore {
       let root = try store.openLayer(lun.chain.layers[0].record.identifier, .readWrite)
       try fill(root, from: base, progress)
       cache.forget(root.record.identifier)
+      sums.forget()
       try reload(root.record.identifier)
       try tidy { _, _ in }
     }
@@ -27,12 +28,15 @@ extension OpenStore {
   private func fill(_ root: Layer, from base: any BaseSource, _ progress: Progress) throws(StoreError) {
     var record = root.record
     let (map, extent) = try root.readMap()
+    let folder = try root.folder.open()
+    let data = try root.data.pinned()
+    defer { root.data.unpin() }
     record.map = .open
-    try root.folder.install(LayerRecord.fileName, record.encoded)
+    try folder.install(LayerRecord.fileName, record.encoded)
     let log = try MapLog(in: root.folder, record.mapName, layer: record.identifier, after: extent)
     func save() throws(StoreError) {
       let changed = map.takeDirty()
-      try root.data.synchronize()
+      try data.synchronize()
       try log.append(changed, leaves: map.presentLeaves.load(ordering: .relaxed))
     }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
@@ -45,9 +49,9 @@ extension OpenStore {
       if !run.isPresent {
         let bytes = (block..<run.end).bytes(upTo: record.size)
         let copied = bytes.clamped(to: 0..<max(0, seen))
-        if !copied.isEmpty { try copy(copied, from: base, to: root.data, buffer) }
+        if !copied.isEmpty { try copy(copied, from: base, to: data, buffer) }
         try punch(
-          max(bytes.lowerBound, copied.isEmpty ? 0 : copied.upperBound)..<bytes.upperBound, in: root.data)
+          max(bytes.lowerBound, copied.isEmpty ? 0 : copied.upperBound)..<bytes.upperBound, in: data)
         map.insert(block..<run.end)
         unsaved += run.end - block
         // So that what is copied need not be copied again if the image goes away in the middle.
@@ -62,8 +66,8 @@ extension OpenStore {
     try save()
     let oldMap = record.mapName
     (record.base, record.map, record.limit) = (nil, .none, record.size)
-    try root.folder.install(LayerRecord.fileName, record.encoded)
-    unlinkat(root.folder.raw, oldMap, 0)
+    try folder.install(LayerRecord.fileName, record.encoded)
+    unlinkat(folder.raw, oldMap, 0)
   }
 
   private func copy(

@@ -18,18 +18,24 @@ extension OpenStore {
   ///
   /// - Throws: what kept it from that. No data is lost, and the next change tries again.
   func tidy(_ progress: Progress) throws(StoreError) {
+    defer { sums.forget() }
     do throws(StoreError) {
-      while true {
-        var catalog = try store.turn { () throws(StoreError) in
-          var catalog = try Catalog(store)
-          try catalog.removeLeftovers(store)
-          return catalog
-        }
-        // A record that cannot be read might name any layer.
-        guard catalog.problems.isEmpty else { return }
-        guard let (lower, upper) = catalog.mergeable else { return try punchHidden(&catalog) }
-        try merge(lower, upper, catalog, progress)
+      var catalog = try store.turn { () throws(StoreError) in
+        var catalog = try Catalog(store)
+        try catalog.removeLeftovers(store)
+        return catalog
       }
+      // A record that cannot be read might name any layer.
+      guard catalog.problems.isEmpty else { return }
+      while let (lower, upper) = catalog.mergeable {
+        try merge(lower, upper, catalog, progress)
+        // What others make meanwhile has layers of its own.
+        try store.turn { () throws(StoreError) in
+          try catalog.readAgain(upper, store)
+          catalog.removeUnused(store)
+        }
+      }
+      try punchHidden(catalog)
     } catch {
       throw StoreError(
         error.kind, at: error.place,
@@ -42,6 +48,8 @@ extension OpenStore {
     _ lower: Identifier, _ upper: Identifier, _ catalog: Catalog, _ progress: Progress
   ) throws(StoreError) {
     let lowerLayer = try store.openLayer(lower, .readWrite)
+    // Until they are given the layers as they are then, open LUNs read what they have, under whatever name.
+    for layer in [cache[lower], cache[upper]] { try layer?.data.stayOpen() }
     if let user = catalog.luns.first(where: { $0.head == upper }) {
       let lun = try lun(user.name)
       return try lun.alone { () throws(StoreError) in
@@ -53,8 +61,15 @@ extension OpenStore {
           record: lun.chain.headRecord, folder: lun.chain.head.folder, data: lun.chain.head.data)
         let failure = try sink(head, map, into: lowerLayer, progress)
         cache.forget(lower)
-        let merged = try store.openLayer(upper, .readWrite)
-        lun.replace(try Chain(lun.chain.layers.dropLast(2) + [merged], .readWrite))
+        do throws(StoreError) {
+          let merged = try store.openLayer(upper, .readWrite)
+          lun.replace(try Chain(lun.chain.layers.dropLast(2) + [merged], .readWrite))
+        } catch {
+          // What is written from here on to the file that it has would be lost.
+          lun.retire()
+          _ = forget(.lun(user.name))
+          throw error
+        }
         if let failure { throw failure }
       }
     }
@@ -62,7 +77,7 @@ extension OpenStore {
     let (map, extent) = try upperLayer.readMap()
     let above = Int64(map.count) << PresenceMap.blockShift
     let failure =
-      above <= lowerLayer.allocated
+      try above <= lowerLayer.allocated()
       ? try sink(upperLayer, map, into: lowerLayer, progress)
       : try lift(lowerLayer, into: upperLayer, map, extent, progress)
     cache.forget(lower)
@@ -78,27 +93,33 @@ extension OpenStore {
     _ upper: Layer, _ map: PresenceMap, into lower: Layer, _ progress: Progress
   ) throws(StoreError) -> StoreError? {
     var record = upper.record
+    let (upperFolder, lowerFolder) = try (upper.folder.open(), lower.folder.open())
+    let (upperData, lowerData) = try (upper.data.pinned(), lower.data.pinned())
+    defer {
+      upper.data.unpin()
+      lower.data.unpin()
+    }
     // The lower layer's file must not become shorter than its record says, as long as there is that record.
     let seen = Int64(PresenceMap.blocks(in: record.limit)) << PresenceMap.blockShift
-    let length = Int64(try lower.data.status().st_size)
-    if seen < length { try punch(seen..<length, in: lower.data) }
-    if length < record.size { try setLength(record.size, of: lower.data) }
+    let length = Int64(try lowerData.status().st_size)
+    if seen < length { try punch(seen..<length, in: lowerData) }
+    if length < record.size { try setLength(record.size, of: lowerData) }
     let total = Int64(map.count) << PresenceMap.blockShift
     var done: Int64 = 0
     try map.forEachRun { run throws(StoreError) in
       let bytes = run.bytes(upTo: record.size)
-      try copy(bytes, from: upper.data, to: lower.data)
+      try copy(bytes, from: upperData, to: lowerData)
       done += bytes.upperBound - bytes.lowerBound
       progress(done, total)
     }
-    try lower.data.synchronize()
+    try lowerData.synchronize()
 
     let old = (record.dataName, record.mapName)
     record.generation += 1
     record.parent = lower.record.parent
     record.base = lower.record.base
-    unlinkat(upper.folder.raw, record.dataName, 0)
-    unlinkat(upper.folder.raw, record.mapName, 0)
+    unlinkat(upperFolder.raw, record.dataName, 0)
+    unlinkat(upperFolder.raw, record.mapName, 0)
     if lower.record.isFlat {
       record.map = .none
       record.limit = record.size
@@ -111,17 +132,17 @@ extension OpenStore {
       below.formUnion(map)
       record.limit = min(record.limit, lower.record.limit)
       let frames = try MapLog.create(
-        in: upper.folder, record.mapName, layer: record.identifier, below)
+        in: upperFolder, record.mapName, layer: record.identifier, below)
       record.map = .sealed(frames)
     }
-    guard linkat(lower.folder.raw, lower.record.dataName, upper.folder.raw, record.dataName, 0) == 0 else {
+    guard linkat(lowerFolder.raw, lower.record.dataName, upperFolder.raw, record.dataName, 0) == 0 else {
       throw .system("link", "\(upper.folder.path)/\(record.dataName)")
     }
-    try upper.folder.synchronize()
-    if let failure = try upper.folder.put(LayerRecord.fileName, record.encoded) { return failure }
-    unlinkat(upper.folder.raw, old.0, 0)
-    unlinkat(upper.folder.raw, old.1, 0)
-    if length > record.size { try setLength(record.size, of: lower.data) }
+    try upperFolder.synchronize()
+    if let failure = try upperFolder.put(LayerRecord.fileName, record.encoded) { return failure }
+    unlinkat(upperFolder.raw, old.0, 0)
+    unlinkat(upperFolder.raw, old.1, 0)
+    if length > record.size { try setLength(record.size, of: lowerData) }
     return nil
   }
 
@@ -140,7 +161,13 @@ extension OpenStore {
     var record = upper.record
     let seen = min(PresenceMap.blocks(in: record.limit), PresenceMap.blocks(in: lower.record.size))
     let lowerMap = lower.record.isFlat ? nil : try lower.readMap().map
-    let total = lower.allocated
+    let total = try lower.allocated()
+    let folder = try upper.folder.open()
+    let (upperData, lowerData) = try (upper.data.pinned(), lower.data.pinned())
+    defer {
+      upper.data.unpin()
+      lower.data.unpin()
+    }
     var done: Int64 = 0
     var lifted: [Range<Int>] = []
     var block = 0
@@ -156,20 +183,20 @@ extension OpenStore {
           if !below.isPresent { continue }
         }
         try copy(
-          (block..<end).bytes(upTo: min(record.size, lower.record.size)), from: lower.data, to: upper.data)
+          (block..<end).bytes(upTo: min(record.size, lower.record.size)), from: lowerData, to: upperData)
         lifted.append(block..<end)
         done += Int64(end - block) << PresenceMap.blockShift
         progress(min(done, total), total)
       } else if lowerMap == nil {
         // What a write that was never flushed has left there must not show where there is no map.
-        try punch((block..<end).bytes(upTo: record.size), in: upper.data)
+        try punch((block..<end).bytes(upTo: record.size), in: upperData)
       }
     }
     if lowerMap == nil, record.size > lower.record.size {
       let first = max(lower.record.size, 0)
-      try punchPartialBlock(from: first, map, record.size, in: upper.data)
+      try punchPartialBlock(from: first, map, record.size, in: upperData)
     }
-    try upper.data.synchronize()
+    try upperData.synchronize()
 
     record.parent = lower.record.parent
     record.base = lower.record.base
@@ -177,19 +204,19 @@ extension OpenStore {
     if lowerMap == nil {
       record.map = .none
       record.limit = record.size
-      if let failure = try upper.folder.put(LayerRecord.fileName, record.encoded) { return failure }
-      unlinkat(upper.folder.raw, oldMap, 0)
+      if let failure = try folder.put(LayerRecord.fileName, record.encoded) { return failure }
+      unlinkat(folder.raw, oldMap, 0)
       return nil
     }
     record.limit = min(record.limit, lower.record.limit)
     var growing = upper.record
     growing.map = .open
-    try upper.folder.install(LayerRecord.fileName, growing.encoded)
+    try folder.install(LayerRecord.fileName, growing.encoded)
     for run in lifted { map.insert(run) }
     let log = try MapLog(in: upper.folder, oldMap, layer: record.identifier, after: extent)
     try log.append(map.takeDirty(), leaves: map.presentLeaves.load(ordering: .relaxed))
     record.map = .sealed(log.extent.frames)
-    return try upper.folder.put(LayerRecord.fileName, record.encoded)
+    return try folder.put(LayerRecord.fileName, record.encoded)
   }
 
   /// The rest of a block in which the lower layer ended is zeros.
@@ -210,17 +237,21 @@ extension OpenStore {
       } else if let parent = try store.layerRecord(lun.chain.headRecord.identifier).record.parent {
         let below = try store.openLayers(parent, .readOnly, cache)
         let owners = try Chain.owners(of: below, below: lun.chain.headRecord)
-        let base = try below[0].record.base?.open()
-        lun.alone { lun.replace(Chain(lun.chain, above: below, owners, base: base)) }
+        try lun.alone { () throws(StoreError) in lun.replace(try Chain(lun.chain, above: below, owners)) }
       }
     }
   }
 
   /// Gives back the blocks of unnamed layers that all layers on top of them hide.
-  private func punchHidden(_ catalog: inout Catalog) throws(StoreError) {
+  private func punchHidden(_ catalog: Catalog) throws(StoreError) {
     let named = catalog.named
     for (identifier, children) in catalog.children where children.count > 1 && !named.contains(identifier) {
       let shared = try store.openLayer(identifier, .readWrite)
+      let data = try shared.data.pinned()
+      defer {
+        shared.data.unpin()
+        cache[identifier]?.forgetAllocation()
+      }
       let maps = try children.map { child throws(StoreError) in try mapOnDisk(child, catalog) }
       let blocks = PresenceMap.blocks(in: shared.record.size)
       var block = 0
@@ -232,7 +263,7 @@ extension OpenStore {
           isHidden = isHidden && run.isPresent
           end = run.end
         }
-        if isHidden { try punch((block..<end).bytes(upTo: shared.record.size), in: shared.data) }
+        if isHidden { try punch((block..<end).bytes(upTo: shared.record.size), in: data) }
         block = end
       }
     }

@@ -10,7 +10,7 @@ extension OpenStore {
       let lun = try lun(name.lun)
       let folder = try store.lunRecord(name.lun).folder
       let fileName = SnapshotRecord.fileName(name.label)
-      if try folder.openIfPresent(fileName, O_RDONLY) != nil {
+      if try folder.status(of: fileName) != nil {
         throw StoreError(
           .exists, at: store.path, "already has a snapshot '\(name)'", remedy: "choose another label")
       }
@@ -47,10 +47,10 @@ extension OpenStore {
       let folder = try store.lunRecord(name.lun).folder
       let snapshot = try store.snapshotRecord(name, in: folder)
       let below = try store.openLayers(snapshot.layer, .readOnly, cache)
-      let head = try store.makeLayer(
+      let new = try store.makeLayer(
         LayerRecord(size: below[below.count - 1].record.size, parent: snapshot.layer))
-      let chain = try Chain(below + [head], .readWrite)
-      try lun.alone { () throws(StoreError) in try install(head, chain, on: lun) }
+      let chain = try Chain(below + [new.layer], .readWrite)
+      try lun.alone { () throws(StoreError) in try install(new, chain, on: lun) }
       try tidy(progress)
     }
   }
@@ -68,9 +68,8 @@ extension OpenStore {
       try store.requireFree(name)
       var (record, folder) = try store.lunRecord(source.lun)
       // An original that is open goes on with what it has of an image that is gone; its clone could not be opened.
-      let original = try volume(source)
       try store.naming(source) { () throws(StoreError) in
-        _ = try original.chain.layers[0].record.base?.open()
+        _ = try store.look(at: source, sums).facts.base?.open()
       }
       let parent: Identifier
       switch source {
@@ -84,7 +83,7 @@ extension OpenStore {
           return parent
         }
       }
-      let head = try store.makeLayer(
+      let (head, headFolder) = try store.makeLayer(
         LayerRecord(size: store.layerRecord(parent).record.size, parent: parent))
       record.name = name
       record.identifier = Identifier()
@@ -101,10 +100,11 @@ extension OpenStore {
         store.layers.removeFolder(head.record.identifier.description)
         throw error
       }
-      head.folder.unlock()
+      headFolder.unlock()
       if let failure { throw failure }
     }
-    return try lun(name).description
+    let (record, facts) = try store.look(at: .lun(name), sums)
+    return LUNDescription(record, facts)
   }
 
   /// Deletes a LUN or a snapshot, and gives back the space that nothing else needs.
@@ -124,7 +124,8 @@ extension OpenStore {
             .busy, at: "LUN '\(lunName)'",
             "has \(snapshots.count == 1 ? "a snapshot" : "\(snapshots.count) snapshots")",
             remedy: "delete what it has first, or all with --snapshots: "
-              + snapshots.map { "\(lunName)\($0)" }.joined(separator: ", "))
+              + snapshots.prefix(10).map { "\(lunName)\($0)" }.joined(separator: ", ")
+              + (snapshots.count > 10 ? " and \(snapshots.count - 10) more" : ""))
         }
         let gone = ".new-\(Identifier())"
         try store.turn { () throws(StoreError) in
@@ -182,7 +183,8 @@ extension OpenStore {
 
   private func resize(_ lun: LUN, to size: Int64) throws(StoreError) {
     let chain = lun.chain
-    let data = chain.head.data
+    let data = try chain.head.data.pinned()
+    defer { chain.head.data.unpin() }
     func setLength() throws(StoreError) {
       guard retrying({ Int(ftruncate(data.raw, off_t(size))) }) == 0 else {
         let code = errno
@@ -206,7 +208,7 @@ extension OpenStore {
     }
     record.size = size
     record.limit = chain.isFlat ? size : min(record.limit, size)
-    let failure = try chain.head.folder.put(LayerRecord.fileName, record.encoded)
+    let failure = try chain.head.folder.open().put(LayerRecord.fileName, record.encoded)
     chain.headRecord = record
     chain.presence = chain.presence?.resized(to: size)
     chain.owners?.descend(to: record)

@@ -14,16 +14,10 @@ public final class OpenStore: Sendable {
 
   /// Whether the store may be changed.
   public let access: LUN.Access
-  let cache: LayerCache
+  let cache = LayerCache()
+  let sums = LayerSums()
   private let lock: StoreLock
-
-  private struct Table {
-    var luns: [LUNName: LUN] = [:]
-    var views: [SnapshotName: LUN] = [:]
-    /// What is not whole, and is refused.
-    var refused: [VolumeName: StoreError] = [:]
-  }
-  private let table = Mutex(Table())
+  private let table = OpenTable()
   private let changes = Mutex(())
 
   /// Opens a store, takes the right to serve it, and removes what interrupted changes have left behind.
@@ -38,7 +32,6 @@ public final class OpenStore: Sendable {
   ) throws(StoreError) {
     store = try Store.open(path)
     self.access = access
-    cache = LayerCache(access)
     guard access == .readWrite else {
       lock = try store.serveReadOnly()
       return
@@ -60,7 +53,7 @@ public final class OpenStore: Sendable {
   ///
   /// - Throws: everything that could not be made durable.
   public func release() throws(StoreProblems) {
-    let luns = table.withLock { Array($0.luns.values) }
+    let luns = table.all.filter { $0.access == .readWrite }
     var problems: [StoreError] = []
     for lun in luns.sorted(by: { $0.volume < $1.volume }) {
       do throws(StoreError) {
@@ -77,39 +70,39 @@ public final class OpenStore: Sendable {
   /// A LUN, opened if need be.
   ///
   /// - Throws: as `Store.openLUN` does.
-  public func lun(_ name: LUNName) throws(StoreError) -> LUN {
-    try table.withLock { table throws(StoreError) in
-      if let lun = table.luns[name] { return lun }
-      if let refusal = table.refused[.lun(name)] { throw refusal }
-      let lun = try access == .readWrite ? open(name) : store.openLUN(name, .readOnly, cache)
-      table.luns[name] = lun
-      return lun
-    }
-  }
+  public func lun(_ name: LUNName) throws(StoreError) -> LUN { try volume(.lun(name)) }
 
   /// A snapshot, opened if need be.
   ///
   /// - Throws: as `Store.openSnapshot` does.
-  public func snapshotView(_ name: SnapshotName) throws(StoreError) -> LUN {
-    try table.withLock { table throws(StoreError) in
-      if let view = table.views[name] { return view }
-      if let refusal = table.refused[.snapshot(name)] { throw refusal }
-      let view = try store.openSnapshot(name, cache)
-      table.views[name] = view
-      return view
+  public func snapshotView(_ name: SnapshotName) throws(StoreError) -> LUN { try volume(.snapshot(name)) }
+
+  /// A LUN or a snapshot, opened if need be. It stays open while somebody has it, and a while longer.
+  public func volume(_ name: VolumeName) throws(StoreError) -> LUN {
+    try table.volume(name) { () throws(StoreError) in
+      switch name {
+      case .lun(let name): access == .readWrite ? try open(name) : try store.openLUN(name, .readOnly, cache)
+      case .snapshot(let name): try store.openSnapshot(name, cache)
+      }
     }
   }
 
-  /// A LUN or a snapshot, opened if need be.
-  public func volume(_ name: VolumeName) throws(StoreError) -> LUN {
-    switch name {
-    case .lun(let name): try lun(name)
-    case .snapshot(let name): try snapshotView(name)
-    }
+  /// The attributes of a LUN or a snapshot as a file, and whether it cannot be written. Opens nothing that is not open.
+  ///
+  /// - Throws: `absent`, `damaged`, or the failing system call.
+  public func status(of name: VolumeName) throws(StoreError) -> (attributes: stat, isReadOnly: Bool) {
+    if let lun = table[name], let status = try? lun.status() { return (status, lun.isReadOnly) }
+    if let refusal = table.refusal(of: name) { throw refusal }
+    let (record, facts) = try store.look(at: name, sums)
+    var status = facts.status
+    status.st_size = off_t(facts.record.size)
+    if facts.depth > 1 { status.st_blocks = blkcnt_t(facts.allocated / 512) }
+    guard case .lun = name else { return (status, true) }
+    return (status, record.properties.isReadOnly || access == .readOnly)
   }
 
   /// Opens none of these any more: each is damaged, for the reason given. What is open stays so.
-  public func refuse(_ damaged: [VolumeName: StoreError]) { table.withLock { $0.refused = damaged } }
+  public func refuse(_ damaged: [VolumeName: StoreError]) { table.refuse(damaged) }
 
   /// The names of the LUNs and their snapshots, in order.
   public func volumes() throws(StoreError) -> [VolumeName] { try store.names() }
@@ -118,10 +111,11 @@ public final class OpenStore: Sendable {
     let lun = try store.openLUN(name, .readWrite, cache)
     let head = lun.chain.headRecord
     // Left too long by a change of size that was interrupted. What is there must not show when the LUN grows.
-    if try lun.chain.head.data.status().st_size > head.size {
-      guard ftruncate(lun.chain.head.data.raw, off_t(head.size)) == 0 else {
-        throw .system("shorten", lun.chain.head.data.path)
-      }
+    let file = lun.chain.head.data
+    let data = try file.pinned()
+    defer { file.unpin() }
+    if try data.status().st_size > head.size {
+      guard ftruncate(data.raw, off_t(head.size)) == 0 else { throw .system("shorten", data.path) }
     }
     // A snapshot was taken and no new head put on top of it before the power went.
     let folder = try store.lunRecord(name).folder
@@ -155,44 +149,33 @@ public final class OpenStore: Sendable {
   }
 
   /// The LUNs and snapshots that are open.
-  var openVolumes: [LUN] { table.withLock { Array($0.luns.values) + Array($0.views.values) } }
+  var openVolumes: [LUN] { table.all }
 
   /// Runs `body` with a LUN that is open, or with `nil`, and then nobody opens it meanwhile.
   func withLUNIfOpen(
     _ name: LUNName, _ body: (LUN?) throws(StoreError) -> Void
   ) throws(StoreError) {
-    let lun = try table.withLock { table throws(StoreError) -> LUN? in
-      if let lun = table.luns[name] { return lun }
-      try body(nil)
-      return nil
-    }
-    if let lun { try body(lun) }
+    try table.withVolumeIfOpen(.lun(name), body)
   }
 
-  func forget(_ name: VolumeName) -> LUN? {
-    table.withLock { table in
-      table.refused[name] = nil
-      return switch name {
-      case .lun(let name): table.luns.removeValue(forKey: name)
-      case .snapshot(let name): table.views.removeValue(forKey: name)
-      }
-    }
-  }
+  func forget(_ name: VolumeName) -> LUN? { table.remove(name) }
 
   /// Puts an empty layer on top of a LUN's head, which nothing writes to from here on. To be called alone.
   func putHead(on lun: LUN) throws(StoreError) {
     try lun.seal()
     let frozen = lun.chain.headRecord
-    let head = try store.makeLayer(LayerRecord(size: frozen.size, parent: frozen.identifier))
-    let chain = try Chain(head, above: lun.chain)
-    try install(head, chain, on: lun)
+    let new = try store.makeLayer(LayerRecord(size: frozen.size, parent: frozen.identifier))
+    let chain = try Chain(new.layer, above: lun.chain)
+    try install(new, chain, on: lun)
     cache.insert(chain.layers[chain.layers.count - 2])
   }
 
   /// Makes a new layer the head of a LUN, in its record first. To be called alone.
-  func install(_ head: Layer, _ chain: Chain, on lun: LUN) throws(StoreError) {
+  func install(
+    _ new: (layer: Layer, folder: Descriptor), _ chain: Chain, on lun: LUN
+  ) throws(StoreError) {
     var record = lun.record
-    record.head = head.record.identifier
+    record.head = new.layer.record.identifier
     let failure: StoreError?
     do throws(StoreError) {
       failure = try store.lunRecord(record.name).folder.put(LUNRecord.fileName, record.encoded)
@@ -200,7 +183,7 @@ public final class OpenStore: Sendable {
       store.layers.removeFolder(record.head.description)
       throw error
     }
-    head.folder.unlock()
+    new.folder.unlock()
     lun.replace(chain, record: record)
     if let failure { throw failure }
   }

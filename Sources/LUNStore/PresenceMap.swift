@@ -136,6 +136,9 @@ final class PresenceMap: @unchecked Sendable {
     return taken
   }
 
+  /// Whether `takeDirty` would find something.
+  var hasChanges: Bool { (0..<dirtyWords).contains { dirty[$0].load(ordering: .relaxed) != 0 } }
+
   /// Undoes `takeDirty`, when what it took could not be written.
   func giveBack(_ entries: [MapLog.Entry]) {
     for entry in entries { markDirty(entry.leaf) }

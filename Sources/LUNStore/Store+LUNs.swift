@@ -115,12 +115,15 @@ public struct LUNRequest: Sendable {
 }
 
 extension LUNDescription {
-  init(_ record: LUNRecord, _ head: LayerRecord, in layers: [Layer]) {
+  init(_ record: LUNRecord, _ facts: LayerFacts) {
+    self.init(record, facts.record, allocated: facts.allocated, base: facts.base, layers: facts.depth)
+  }
+
+  init(_ record: LUNRecord, _ head: LayerRecord, allocated: Int64, base: BaseReference?, layers: Int) {
     self.init(
       name: record.name, identifier: record.identifier, size: ByteCount(head.size),
-      blockSize: record.blockSize, created: record.created,
-      allocated: ByteCount(Layer.allocated(by: layers, size: head.size)), properties: record.properties,
-      base: layers[0].record.base, layers: layers.count, isFlat: head.isFlat)
+      blockSize: record.blockSize, created: record.created, allocated: ByteCount(allocated),
+      properties: record.properties, base: base, layers: layers, isFlat: head.isFlat)
   }
 }
 
@@ -143,7 +146,7 @@ extension Store {
     if !change.problems.isEmpty { throw change.problems[0] }
     try requireFree(request.name)
     let layerRecord = LayerRecord(size: request.size.bytes, base: base)
-    let layer = try makeLayer(layerRecord) { data throws(StoreError) in try fill?(data.raw) }
+    let (layer, folder) = try makeLayer(layerRecord) { data throws(StoreError) in try fill?(data.raw) }
     let failure: StoreError?
     do throws(StoreError) {
       failure = try turn { () throws(StoreError) in
@@ -158,14 +161,14 @@ extension Store {
       layers.removeFolder(layerRecord.identifier.description)
       throw error
     }
-    layer.folder.unlock()
+    folder.unlock()
     if let failure { throw failure }
     return try describe(.lun(request.name))
   }
 
   /// Refuses a name that is taken.
   func requireFree(_ name: LUNName) throws(StoreError) {
-    if try luns.openIfPresent(name.text, O_RDONLY) != nil { throw taken(name) }
+    if try luns.status(of: name.text) != nil { throw taken(name) }
   }
 
   private func taken(_ name: LUNName) -> StoreError {
@@ -229,16 +232,30 @@ extension Store {
   ///
   /// - Throws: as `openLUN` does.
   public func describe(_ name: VolumeName) throws(StoreError) -> LUNDescription {
+    let (record, facts) = try look(at: name, LayerSums())
+    return LUNDescription(record, facts)
+  }
+
+  /// What the records and the attributes of the files say of a LUN or a snapshot.
+  func look(
+    at name: VolumeName, _ sums: LayerSums
+  ) throws(StoreError) -> (record: LUNRecord, facts: LayerFacts) {
     try settled { () throws(StoreError) in
       let record =
         switch name {
         case .lun(let name): try lunRecord(name).record
         case .snapshot(let name): try recordOfSnapshot(name)
         }
-      return try naming(name) { () throws(StoreError) in
-        let layers = try openLayers(record.head, .readOnly, nil)
-        return LUNDescription(record, layers[layers.count - 1].record, in: layers)
-      }
+      return try naming(name) { () throws(StoreError) in (record, try layerFacts(record.head, sums)) }
+    }
+  }
+
+  /// Whether there is a LUN or a snapshot of this name, whatever state it is in.
+  public func has(_ name: VolumeName) throws(StoreError) -> Bool {
+    switch name {
+    case .lun(let lun): return try luns.status(of: lun.text) != nil
+    case .snapshot(let snapshot):
+      return try luns.status(of: "\(snapshot.lun)/\(SnapshotRecord.fileName(snapshot.label))") != nil
     }
   }
 

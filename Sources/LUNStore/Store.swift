@@ -116,9 +116,11 @@ public struct Store: Sendable {
   public func list() throws(StoreError) -> (luns: [LUNDescription], problems: [StoreError]) {
     var found: [LUNDescription] = []
     var problems: [StoreError] = []
+    let sums = LayerSums()
     for entry in try luns.entries().sorted() where !entry.hasPrefix(".") {
       do throws(StoreError) {
-        found.append(try describe(.lun(LUNName(entry))))
+        let (record, facts) = try look(at: .lun(LUNName(entry)), sums)
+        found.append(LUNDescription(record, facts))
       } catch {
         // Deleted since the folder was read.
         if error.kind != .absent { problems.append(error) }
@@ -157,13 +159,20 @@ public struct Store: Sendable {
     for entry in try luns.entries() {
       guard let lun = try? LUNName(entry) else { continue }
       found.append(.lun(lun))
-      guard let folder = try? luns.openIfPresent(entry, O_RDONLY | O_DIRECTORY) else { continue }
-      for entry in try folder.entries() where entry.hasPrefix("@") {
-        guard let label = try? LUNName(String(entry.dropFirst())) else { continue }
-        if let name = try? SnapshotName(lun: lun, label: label) { found.append(.snapshot(name)) }
+      do throws(StoreError) { found += try snapshotNames(of: lun).map { .snapshot($0) } } catch {
+        guard error.kind == .damaged else { throw error }
       }
     }
     return found.sorted()
+  }
+
+  /// The names of the snapshots of a LUN, in no order; none if there is no such LUN.
+  public func snapshotNames(of lun: LUNName) throws(StoreError) -> [SnapshotName] {
+    guard let folder = try openFolder(lun) else { return [] }
+    return try folder.entries().filter { $0.hasPrefix("@") }.compactMap { entry in
+      guard let label = try? LUNName(String(entry.dropFirst())) else { return nil }
+      return try? SnapshotName(lun: lun, label: label)
+    }
   }
 
   /// Room in the file system that holds the store.

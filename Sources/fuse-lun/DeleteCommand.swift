@@ -34,37 +34,20 @@ struct DeleteRequest: StoreRequest {
     let name = try VolumeName(name)
     var names = [name]
     if case .lun(let lun) = name, withSnapshots {
-      names = try server.openStore.volumes().filter { $0.lun == lun }
+      names += try server.openStore.store.snapshotNames(of: lun).map { .snapshot($0) }
     }
     if case .snapshot(let snapshot) = name, let log = try server.openStore.store.log(on: snapshot) {
       throw StoreError(
         .busy, at: "snapshot '\(snapshot)'", "is what write log \(log) of '\(snapshot.lun)' begins with",
         remedy: "'fuse-lun log STORE \(snapshot.lun) remove --log \(log)' removes both")
     }
-    try delete(names[...], of: name, on: server, progress)
+    let delete = { try server.openStore.delete(name, withSnapshots: withSnapshots, progress: progress) }
+    // What is not open, since it is damaged or without its image, can be deleted too.
+    if let mounted = server.mounted {
+      try mounted.whileClosed(names, "deleting it", delete)
+    } else {
+      try delete()
+    }
     return Done()
-  }
-
-  /// Closes one name after the other to clients, and then deletes.
-  private func delete(
-    _ names: ArraySlice<VolumeName>, of name: VolumeName, on server: StoreServer,
-    _ progress: @escaping Progress
-  ) throws {
-    guard let mounted = server.mounted, let first = names.first else {
-      return try server.openStore.delete(name, withSnapshots: withSnapshots, progress: progress)
-    }
-    let node: Node
-    do throws(StoreError) { node = try mounted.node(named: first) } catch {
-      // What is damaged, or without its image, can be deleted: nobody has it open, since nobody could open it.
-      guard error.kind != .absent else { throw error }
-      return try delete(names.dropFirst(), of: name, on: server, progress)
-    }
-    try node.whileClosed("deleting it", at: mounted.point) {
-      // It may be gone although not all of the space could be given back.
-      defer {
-        if let left = try? server.openStore.volumes(), !left.contains(first) { mounted.forget(node) }
-      }
-      try delete(names.dropFirst(), of: name, on: server, progress)
-    }
   }
 }

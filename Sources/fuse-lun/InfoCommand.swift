@@ -91,7 +91,7 @@ struct MountInfoRequest: StoreRequest {
   func perform(on server: StoreServer, progress: @escaping Progress) throws -> Answer {
     // One that cannot be opened, since its image is gone, say, has much to be said about it all the same.
     let name = try VolumeName(lun)
-    guard let node = server.mounted?.nodes.first(where: { $0.name == name }) else {
+    guard let node = server.mounted?[name] else {
       return Answer(openCount: 0, mode: nil, layers: [])
     }
     return Answer(

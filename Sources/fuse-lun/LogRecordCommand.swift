@@ -154,7 +154,7 @@ extension StoreServer {
 
   /// Refuses what changes a LUN in a way that no log has.
   func requireNotRecorded(_ name: LUNName, _ what: String) throws(StoreError) {
-    guard let mounted, let recorder = try mounted.node(named: .lun(name)).stack.recorder else { return }
+    guard let mounted, let recorder = mounted[.lun(name)]?.stack.recorder else { return }
     throw StoreError(
       .busy, at: "LUN '\(name)'",
       "is being recorded, as \(name)@\(recorder.layer.header.base), and \(what) is no write",

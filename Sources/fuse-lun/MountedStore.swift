@@ -5,8 +5,8 @@ import Synchronization
 
 /// A store as a folder of files: which volume has which inode.
 ///
-/// LUNs and snapshots are opened when they are first looked up and stay open until they are deleted or the
-/// mount ends. Several threads are in here at once.
+/// What is only looked at is not opened; a LUN or a snapshot is when a client opens it or a command needs it, and stays
+/// so while it is in use and a while longer. Several threads are in here at once.
 final class MountedStore: Sendable {
   let openStore: OpenStore
   /// Where it is mounted.
@@ -20,15 +20,27 @@ final class MountedStore: Sendable {
   /// Called once, when the kernel has taken the mount into use.
   let whenReady: @Sendable (MountedStore) -> Void
 
+  /// What the kernel knows of.
+  private struct Known {
+    let name: VolumeName
+    /// How many times it was told of it, and has not forgotten it since.
+    var lookups: UInt64
+  }
+
   private struct Table {
-    var byName: [VolumeName: Node] = [:]
-    var byNumber: [UInt64: Node] = [:]
+    /// The files that are open, or were a while ago.
+    var nodes: [VolumeName: Node] = [:]
     /// The inode numbers of what was ever listed or looked up, and not deleted since. They are our own: those of
     /// the host are used again for something new, while the kernel remembers the old.
     var numbers: [VolumeName: UInt64] = [:]
+    var known: [UInt64: Known] = [:]
+    /// Of those whose permissions were changed.
+    var permissions: [UInt64: Permissions] = [:]
     var lastNumber = UInt64(FUSE_ROOT_ID)
     /// How many files have been forgotten.
     var deletions = 0
+    /// What a command is about to delete: nobody opens it meanwhile.
+    var reserved: Set<VolumeName> = []
 
     mutating func number(_ name: VolumeName) -> UInt64 {
       if let number = numbers[name] { return number }
@@ -36,7 +48,15 @@ final class MountedStore: Sendable {
       numbers[name] = lastNumber
       return lastNumber
     }
+
+    /// Whether nobody but this table has the file, and nothing of it would be lost.
+    mutating func isIdle(_ name: VolumeName) -> Bool {
+      isKnownUniquelyReferenced(&nodes[name]) && nodes[name]?.stack.isEmpty ?? false
+    }
   }
+
+  /// From how many nodes on those that nobody has are let go.
+  private static let limit = 128
 
   private let table = Mutex(Table())
 
@@ -59,68 +79,177 @@ final class MountedStore: Sendable {
     return table.withLock { table in names.map { ($0, table.number($0)) } }
   }
 
-  /// The node of an inode that the kernel knows.
-  func node(_ number: UInt64) -> Node? { table.withLock { $0.byNumber[number] } }
+  /// The files that are open, or were a while ago.
+  var nodes: [Node] { table.withLock { $0.nodes.values.sorted { $0.name < $1.name } } }
 
-  /// All that were looked up.
-  var nodes: [Node] { table.withLock { $0.byName.values.sorted { $0.name < $1.name } } }
+  /// The node of a name, if it is open.
+  subscript(name: VolumeName) -> Node? { table.withLock { $0.nodes[name] } }
 
   /// The node of a name, opened if need be.
   ///
   /// - Throws: `absent` if there is nothing of that name.
   func node(named name: VolumeName) throws(StoreError) -> Node {
     while true {
-      let (known, deletions) = table.withLock { ($0.byName[name], $0.deletions) }
+      let (known, deletions, isReserved) = table.withLock { table in
+        (table.nodes[name], table.deletions, table.reserved.contains(name))
+      }
       if let known { return known }
+      if isReserved { throw Node.reserved(name) }
       // Not with the table locked: opening may have to wait for another machine, and other files do not.
       let lun = try openStore.volume(name)
       let node = table.withLock { table -> Node? in
-        if let node = table.byName[name] { return node }
+        if let node = table.nodes[name] { return node }
         // What was just opened may have been deleted since; then there is another one of that name, or none.
-        guard table.deletions == deletions else { return nil }
+        guard table.deletions == deletions, !table.reserved.contains(name) else { return nil }
+        letGo(&table)
         let node = Node(lun, number: table.number(name))
-        table.byName[name] = node
-        table.byNumber[node.number] = node
+        table.nodes[name] = node
         return node
       }
       if let node { return node }
     }
   }
 
-  /// The node of a name that a client asks for; `nil` if there is nothing of that name.
-  func lookUp(_ name: VolumeName) throws(IOError) -> Node? {
-    do throws(StoreError) {
-      return try node(named: name)
-    } catch {
-      if error.kind == .absent { return nil }
+  /// Lets nodes go that nobody has, when there are many.
+  private func letGo(_ table: inout Table) {
+    guard table.nodes.count >= Self.limit else { return }
+    for name in Array(table.nodes.keys) where table.isIdle(name) { table.nodes[name] = nil }
+  }
+
+  /// The node of an inode that a client opens or changes.
+  func node(_ number: UInt64) throws(IOError) -> Node {
+    guard let name = table.withLock({ $0.known[number]?.name }) else { throw IOError(ENOENT) }
+    return try asked { () throws(StoreError) in
+      let node = try node(named: name)
+      // Deleted, and made anew.
+      if node.number != number { throw StoreError(.absent, at: "LUN '\(name)'", "is another one now") }
+      return node
+    }
+  }
+
+  /// Looks a name up for the kernel, which knows its number from here on.
+  func lookUp(_ name: VolumeName) throws(IOError) -> (number: UInt64, attributes: stat) {
+    let deletions = table.withLock { $0.deletions }
+    let status = try asked { () throws(StoreError) in try openStore.status(of: name) }
+    return try table.withLock { table throws(IOError) in
+      // One that was deleted meanwhile must not get a number that the next one of its name would have.
+      if table.deletions != deletions, (try? openStore.store.has(name)) != true { throw IOError(ENOENT) }
+      let number = table.number(name)
+      table.known[number, default: Known(name: name, lookups: 0)].lookups += 1
+      return (number, attributes(status, number, table.permissions[number]))
+    }
+  }
+
+  /// The kernel has forgotten what it was told of a number so many times.
+  func forget(_ number: UInt64, lookups: UInt64) {
+    table.withLock { table in
+      guard let known = table.known[number] else { return }
+      if known.lookups > lookups {
+        table.known[number]?.lookups -= lookups
+      } else {
+        table.known[number] = nil
+      }
+    }
+  }
+
+  /// The attributes of an inode that the kernel knows.
+  func attributes(_ number: UInt64) throws(IOError) -> stat {
+    let (name, permissions) = table.withLock { ($0.known[number]?.name, $0.permissions[number]) }
+    guard let name else { throw IOError(ENOENT) }
+    let status = try asked { () throws(StoreError) in try openStore.status(of: name) }
+    return attributes(status, number, permissions)
+  }
+
+  private func attributes(
+    _ status: (attributes: stat, isReadOnly: Bool), _ number: UInt64, _ permissions: Permissions?
+  ) -> stat {
+    var attributes = status.attributes
+    let permissions = permissions ?? Permissions(isReadOnly: status.isReadOnly)
+    attributes.st_ino = ino_t(number)
+    attributes.st_nlink = 1
+    attributes.st_mode = S_IFREG | permissions.mode
+    attributes.st_uid = permissions.user
+    attributes.st_gid = permissions.group
+    attributes.st_blksize = 4096
+    return attributes
+  }
+
+  /// Changes who may touch a file, where others can reach it at all.
+  func changePermissions(_ number: UInt64, _ attributes: stat, _ change: (inout Permissions) -> Void) {
+    table.withLock { table in
+      guard table.known[number] != nil || table.permissions[number] != nil else { return }
+      change(&table.permissions[number, default: Permissions(of: attributes)])
+    }
+  }
+
+  /// Shows in the permissions whether a LUN can be written.
+  func followReadOnly(_ node: Node) {
+    let isReadOnly = node.lun.isReadOnly
+    table.withLock { $0.permissions[node.number]?.follow(isReadOnly: isReadOnly) }
+  }
+
+  /// Answers a client in numbers, and says in the log what they cannot.
+  private func asked<Result>(_ body: () throws(StoreError) -> Result) throws(IOError) -> Result {
+    do throws(StoreError) { return try body() } catch {
+      if error.kind == .absent { throw IOError(ENOENT) }
+      if error.kind == .busy { throw IOError(EBUSY) }
       Log.error(error.description)
       if case .system(let code) = error.kind { throw IOError(code) }
       throw IOError(EIO)
     }
   }
 
+  /// Does away with files that nobody has open, and nobody opens meanwhile.
+  ///
+  /// - Parameter what: for messages: "deleting it".
+  func whileClosed<Result>(
+    _ names: [VolumeName], _ what: String, _ body: () throws -> Result
+  ) throws -> Result {
+    let nodes = try table.withLock { table in
+      if let taken = names.first(where: { table.reserved.contains($0) }) { throw Node.reserved(taken) }
+      table.reserved.formUnion(names)
+      return names.compactMap { table.nodes[$0] }
+    }
+    defer { table.withLock { $0.reserved.subtract(names) } }
+    var reserved: [Node] = []
+    defer { reserved.forEach { $0.giveBackReservation() } }
+    for node in nodes {
+      try node.reserve(what, at: point)
+      reserved.append(node)
+    }
+    // It may be gone although not all of the space could be given back.
+    defer { forget(names.filter { (try? openStore.store.has($0)) == false }) }
+    return try body()
+  }
+
   /// Forgets what was deleted, and has the kernel forget it.
-  func forget(_ node: Node) {
-    node.markGone()
+  private func forget(_ names: [VolumeName]) {
+    var known: [VolumeName] = []
     table.withLock { table in
       table.deletions += 1
-      table.numbers[node.name] = nil
-      table.byName[node.name] = nil
-      table.byNumber[node.number] = nil
+      for name in names {
+        table.nodes.removeValue(forKey: name)?.markGone()
+        guard let number = table.numbers.removeValue(forKey: name) else { continue }
+        table.permissions[number] = nil
+        if table.known.removeValue(forKey: number) != nil { known.append(name) }
+      }
     }
-    kernel.forget(node.name.description)
+    for name in known { kernel.forget(name.description) }
   }
 
   /// Registers the file of a LUN with the kernel, if the kernel may go to it by itself: `-o passthrough` was
   /// given, no layer wants to see requests, and the bytes are in one file.
   func registerBacking(of node: Node) -> Int32? {
-    guard negotiation.allowsPassthrough, node.stack.isEmpty else { return nil }
-    return node.lun.withFlatFile { kernel.openBacking($0) } ?? nil
+    guard negotiation.allowsPassthrough, node.stack.isEmpty, node.lun.holdFlatFile() else { return nil }
+    if let backing = node.lun.withFlatFile({ kernel.openBacking($0) }) ?? nil { return backing }
+    node.lun.letGoOfFlatFile()
+    return nil
   }
 
   /// Takes the file of a LUN back from the kernel, when nobody has the LUN open any more.
   func giveBack(_ backing: Int32, of node: Node) {
     kernel.closeBacking(backing)
+    node.lun.letGoOfFlatFile()
     do throws(IOError) {
       try node.lun.cutAtEnd()
     } catch {

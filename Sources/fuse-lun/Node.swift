@@ -1,23 +1,13 @@
 import Glibc
 import LUNStore
-import Synchronization
 
-/// A LUN or a snapshot as a file.
+/// A LUN or a snapshot as a file that clients have open or a command works on.
 final class Node: Sendable {
   let lun: LUN
   /// What requests go through on their way to the LUN.
   let stack: LayerStack
   /// The inode number; no other file of this mount ever has it.
   let number: UInt64
-
-  private struct Permissions {
-    var mode: mode_t
-    var user = getuid()
-    var group = getgid()
-  }
-
-  /// As of this mount; the store does not keep them.
-  private let permissions: Mutex<Permissions>
 
   private struct Openings {
     var count = 0
@@ -37,37 +27,34 @@ final class Node: Sendable {
     self.lun = lun
     stack = LayerStack(lun: lun)
     self.number = number
-    permissions = Mutex(Permissions(mode: lun.isReadOnly ? 0o400 : 0o600))
   }
 
   /// The name of the file.
   var name: VolumeName { lun.volume }
+}
 
-  func attributes() throws(IOError) -> stat {
-    var attributes = try lun.status()
-    let permissions = permissions.withLock { $0 }
-    attributes.st_ino = ino_t(number)
-    attributes.st_nlink = 1
-    attributes.st_mode = S_IFREG | permissions.mode
-    attributes.st_uid = permissions.user
-    attributes.st_gid = permissions.group
-    attributes.st_blksize = 4096
-    return attributes
+/// Who may touch a file, as of this mount; the store does not keep it. A disk is never a program.
+struct Permissions: Sendable {
+  private(set) var mode: mode_t
+  private(set) var user = getuid()
+  private(set) var group = getgid()
+
+  init(isReadOnly: Bool) { mode = isReadOnly ? 0o400 : 0o600 }
+
+  /// As a file has them now.
+  init(of attributes: stat) {
+    (mode, user, group) = (attributes.st_mode & 0o666, attributes.st_uid, attributes.st_gid)
   }
 
-  /// Sets who may touch the file, where others can reach it at all; a disk is never a program.
-  func setPermissions(mode: mode_t?, user: uid_t?, group: gid_t?) {
-    permissions.withLock { permissions in
-      if let mode { permissions.mode = mode & 0o666 }
-      if let user { permissions.user = user }
-      if let group { permissions.group = group }
-    }
+  mutating func set(mode: mode_t?, user: uid_t?, group: gid_t?) {
+    if let mode { self.mode = mode & 0o666 }
+    if let user { self.user = user }
+    if let group { self.group = group }
   }
 
-  /// Shows in the permissions whether the LUN can be written.
-  func followReadOnly() {
-    let isReadOnly = lun.isReadOnly
-    permissions.withLock { $0.mode = isReadOnly ? $0.mode & 0o444 : $0.mode | ($0.mode & 0o444) >> 1 }
+  /// Shows whether the LUN can be written.
+  mutating func follow(isReadOnly: Bool) {
+    mode = isReadOnly ? mode & 0o444 : mode | (mode & 0o444) >> 1
   }
 }
 
@@ -152,20 +139,28 @@ extension Node {
     _ what: String, at point: String, writersOnly: Bool = false, remedy: String? = nil,
     _ body: () throws -> Result
   ) throws -> Result {
+    try reserve(what, at: point, writersOnly: writersOnly, remedy: remedy)
+    defer { giveBackReservation() }
+    return try body()
+  }
+
+  /// From here on opening fails with `EBUSY`, until `giveBackReservation`; as `whileClosed` does it.
+  func reserve(
+    _ what: String, at point: String, writersOnly: Bool = false, remedy: String? = nil
+  ) throws(StoreError) {
     // The kernel tells of a file's closing a moment after the client's close has returned.
     let isClosed = openings.wait(
       1, until: { (writersOnly ? $0.writers : $0.count) == 0 && !$0.isReserved },
       then: { $0.isReserved = true })
-    guard isClosed else {
-      if openings.change({ $0.isReserved }) { throw reserved }
-      throw StoreError(
-        .busy, at: "LUN '\(name)'",
-        "is open in \(OpenClients.describe(path: "\(point)/\(name)")); \(what) would pull it away from under it",
-        remedy: remedy ?? "close it there first")
-    }
-    defer { openings.change { $0.isReserved = false } }
-    return try body()
+    guard !isClosed else { return }
+    if openings.change({ $0.isReserved }) { throw reserved }
+    throw StoreError(
+      .busy, at: "LUN '\(name)'",
+      "is open in \(OpenClients.describe(path: "\(point)/\(name)")); \(what) would pull it away from under it",
+      remedy: remedy ?? "close it there first")
   }
+
+  func giveBackReservation() { openings.change { $0.isReserved = false } }
 
   /// Does something below the layers, when they have written what they hold back, and before the next request.
   func whileQuiet(_ body: () throws -> Void) throws {
@@ -183,7 +178,9 @@ extension Node {
   /// There is no such file any more, for those who still were about to open it.
   func markGone() { openings.change { $0.isGone = true } }
 
-  private var reserved: StoreError {
+  private var reserved: StoreError { Self.reserved(name) }
+
+  static func reserved(_ name: VolumeName) -> StoreError {
     StoreError(
       .busy, at: "LUN '\(name)'", "is being changed by another command", remedy: "try again when it has ended"
     )

@@ -65,16 +65,21 @@ private func addNames(to table: inout fuse_lowlevel_ops) {
     answer(request) { () throws(IOError) in
       guard parent == FUSE_ROOT_ID, let name else { return ENOTDIR }
       // A name that no LUN can have is the name of no LUN.
-      guard let volume = VolumeName(bytes: name), let node = try mounted(request).lookUp(volume) else {
-        return ENOENT
-      }
+      guard let volume = VolumeName(bytes: name) else { return ENOENT }
+      let store = mounted(request)
+      let found = try store.lookUp(volume)
       var entry = fuse_entry_param()
-      entry.ino = node.number
-      entry.attr = try node.attributes()
+      entry.ino = found.number
+      entry.attr = found.attributes
       entry.entry_timeout = nameTimeout
-      fuse_reply_entry(request, &entry)
+      // The kernel will not forget what it was never told.
+      if fuse_reply_entry(request, &entry) != 0 { store.forget(found.number, lookups: 1) }
       return nil
     }
+  }
+  table.forget = { request, number, lookups in
+    mounted(request).forget(UInt64(number), lookups: lookups)
+    fuse_reply_none(request)
   }
   table.opendir = { request, number, file in
     do throws(StoreError) {
@@ -121,8 +126,7 @@ private func addAttributes(to table: inout fuse_lowlevel_ops) {
         fuse_reply_attr(request, &attributes, 0)
         return nil
       }
-      guard let node = mounted(request).node(UInt64(number)) else { return ENOENT }
-      var attributes = try node.attributes()
+      var attributes = try mounted(request).attributes(UInt64(number))
       fuse_reply_attr(request, &attributes, 0)
       return nil
     }
@@ -130,8 +134,8 @@ private func addAttributes(to table: inout fuse_lowlevel_ops) {
   table.setattr = { request, number, wanted, changes, _ in
     answer(request) { () throws(IOError) in
       let store = mounted(request)
-      guard let wanted, let node = store.node(UInt64(number)) else { return EPERM }
-      return try setAttributes(request, node, isShared: store.isShared, wanted.pointee, Int(changes))
+      guard let wanted, number != FUSE_ROOT_ID else { return EPERM }
+      return try setAttributes(request, UInt64(number), of: store, wanted.pointee, Int(changes))
     }
   }
 }
@@ -139,18 +143,20 @@ private func addAttributes(to table: inout fuse_lowlevel_ops) {
 /// `chmod`, `chown`, `truncate` and `utimensat`. The kernel has already checked that the caller may
 /// (`default_permissions`).
 private func setAttributes(
-  _ request: fuse_req_t?, _ node: Node, isShared: Bool, _ wanted: stat, _ changes: Int
+  _ request: fuse_req_t?, _ number: UInt64, of store: MountedStore, _ wanted: stat, _ changes: Int
 ) throws(IOError) -> Int32? {
   func changed(_ flag: Int32) -> Bool { changes & Int(flag) != 0 }
-  var attributes = try node.attributes()
+  var attributes = try store.attributes(number)
   if changed(FUSE_SET_ATTR_SIZE), wanted.st_size != attributes.st_size { return EPERM }
   let mode = changed(FUSE_SET_ATTR_MODE) ? wanted.st_mode & 0o7777 : nil
   let user = changed(FUSE_SET_ATTR_UID) ? wanted.st_uid : nil
   let group = changed(FUSE_SET_ATTR_GID) ? wanted.st_gid : nil
   // Rights for others would be a promise that is not kept: without allow_other the kernel keeps them out.
   let grants = mode.map { $0 & 0o077 != 0 } ?? false || user.map { $0 != attributes.st_uid } ?? false
-  if grants && !isShared { return EPERM }
-  node.setPermissions(mode: mode, user: user, group: group)
+  if grants && !store.isShared { return EPERM }
+  if mode != nil || user != nil || group != nil {
+    store.changePermissions(number, attributes) { $0.set(mode: mode, user: user, group: group) }
+  }
 
   let now = Int(1 << 30 - 1)
   let omit = Int(1 << 30 - 2)
@@ -161,11 +167,12 @@ private func setAttributes(
   if changed(FUSE_SET_ATTR_MTIME) { modification = wanted.st_mtim }
   if changed(FUSE_SET_ATTR_MTIME_NOW) { modification.tv_nsec = now }
   if access.tv_nsec != omit || modification.tv_nsec != omit {
+    let node = try store.node(number)
     if node.lun.isReadOnly { throw IOError(EROFS) }
     try node.lun.setTimes(access: access, modification: modification)
   }
 
-  attributes = try node.attributes()
+  attributes = try store.attributes(number)
   fuse_reply_attr(request, &attributes, 0)
   return nil
 }
@@ -174,7 +181,8 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
   table.open = { request, number, file in
     answer(request) { () throws(IOError) in
       let store = mounted(request)
-      guard let file, let node = store.node(UInt64(number)) else { return ENOENT }
+      guard let file else { return ENOENT }
+      let node = try store.node(UInt64(number))
       // O_TRUNC is in the flags and means nothing, as on a block device: `dd of=LUN` does what it does there.
       let forWriting = file.pointee.flags & O_ACCMODE != O_RDONLY
       let backing = try node.open(forWriting: forWriting) { store.registerBacking(of: node) }

@@ -23,6 +23,7 @@ struct Session {
   /// - Parameter whenReady: called once, from another thread, when clients can open the files.
   func run(whenReady: @escaping @Sendable () -> Void) throws {
     let source = resolvedPath(store.path) ?? store.path
+    raiseLimit()
     let openStore = try takeStore()
     do {
       try lookForDamage(in: openStore)
@@ -97,12 +98,16 @@ struct Session {
       remedy: "try again when the process has ended; 'fuse-lun info STORE NAME' counts the clients of a LUN")
   }
 
-  private func prepareProcess() {
+  /// As many files as the system lets this process have open.
+  private func raiseLimit() {
     var limit = rlimit()
     if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
       limit.rlim_cur = limit.rlim_max
       setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
+  }
+
+  private func prepareProcess() {
     // Where a LUN is under a loop device of this machine, the kernel may want to write to it to get memory
     // that this process is waiting for. Only root may ask not to be made to wait; nothing is lost otherwise.
     _ = linux_set_io_flusher()

@@ -64,7 +64,7 @@ struct SetRequest: StoreRequest {
     } else {
       try set()
     }
-    node.followReadOnly()
+    mounted.followReadOnly(node)
     return Done()
   }
 }

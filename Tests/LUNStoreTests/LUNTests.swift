@@ -108,7 +108,8 @@ struct LUNTests {
     #expect(pipe(&ends) == 0)
     // A pipe cannot be flushed: the first flush has the host's error, and the later ones do not ask it again.
     let head = whole.chain.head
-    let layer = Layer(record: head.record, folder: head.folder, data: Descriptor(raw: ends[0], path: "pipe"))
+    let pipe = LayerFile(in: head.folder, "pipe", O_RDONLY, as: Descriptor(raw: ends[0], path: "pipe"))
+    let layer = Layer(record: head.record, folder: head.folder, data: pipe)
     let lun = LUN(whole.volume, whole.record, try Chain([layer], .readWrite), .readWrite)
     #expect(code { try lun.flush() } == EINVAL)
     #expect(code { try lun.flush() } == EIO)

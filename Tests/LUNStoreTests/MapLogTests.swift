@@ -27,7 +27,7 @@ struct MapLogTests {
     unlink(path)
     try MapLog.create(in: open(), "map.0", layer: layer)
     let log = try MapLog(
-      in: open(), "map.0", layer: layer, after: MapLog.Extent(length: Int64(Self.header), frames: 0))
+      in: LayerFolder(in: open(), "."), "map.0", layer: layer, after: MapLog.Extent(length: Int64(Self.header), frames: 0))
     for frame in frames { try log.append(frame, leaves: 6400) }
   }
 
@@ -70,7 +70,7 @@ struct MapLogTests {
       }
       let (extent, found) = try read()
       #expect(found == states[count] && extent.frames == count && extent.length == ends[count])
-      let log = try MapLog(in: open(), "map.0", layer: layer, after: extent)
+      let log = try MapLog(in: LayerFolder(in: open(), "."), "map.0", layer: layer, after: extent)
       try log.append(entries([9], 4), leaves: 3)
       let after = try read(sealed: UInt64(count) + 1)
       #expect(after.entries == states[count] + entries([9], 4), "\(length) bytes")
@@ -205,7 +205,7 @@ struct MapLogTests {
     defer { durable.close() }
     let inode = try Descriptor.open(path: path, O_RDONLY).status().st_ino
     var extent = try read().extent
-    let log = try MapLog(in: open(), "map.0", layer: layer, after: extent)
+    let log = try MapLog(in: LayerFolder(in: open(), "."), "map.0", layer: layer, after: extent)
     for round in 0..<5 {
       try log.append((0..<500).flatMap { entries([7], UInt64(1000 * round + $0)) }, leaves: leaves.count)
     }
@@ -234,7 +234,7 @@ struct MapLogTests {
     defer { run("umount", "-l", small) }
     write(before, to: "\(small)/map.0")
     let log = try MapLog(
-      in: Descriptor.open(path: small, O_RDONLY | O_DIRECTORY), "map.0", layer: layer,
+      in: LayerFolder(in: Descriptor.open(path: small, O_RDONLY | O_DIRECTORY), "."), "map.0", layer: layer,
       after: MapLog.Extent(length: Int64(before.count), frames: 1))
     #expect(
       thrown(StoreError.self) { try log.append(entries(0..<100, 2), leaves: 100) }?.kind == .system(ENOSPC))
