@@ -87,6 +87,9 @@ public final class OpenStore: Sendable {
     }
   }
 
+  /// Lets go of LUNs and snapshots that nobody has, with what they have open: connections to servers of images too.
+  public func letGoOfIdle() { table.letGo() }
+
   /// The attributes of a LUN or a snapshot as a file, and whether it cannot be written. Opens nothing that is not open.
   ///
   /// - Throws: `absent`, `damaged`, or the failing system call.

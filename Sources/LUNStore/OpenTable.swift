@@ -31,7 +31,7 @@ final class OpenTable: Sendable {
   /// The LUN or snapshot that is open, or what `open` returns.
   func volume(_ name: VolumeName, _ open: () throws(StoreError) -> LUN) throws(StoreError) -> LUN {
     if let lun = self[name] { return lun }
-    letGo()
+    if state.withLock({ $0.open.count }) >= Self.limit { letGo(Self.batch) }
     let turn = state.withLock { state in
       let (turn, count) = state.opening[name] ?? (Turn(), 0)
       state.opening[name] = (turn, count + 1)
@@ -54,13 +54,11 @@ final class OpenTable: Sendable {
   /// Takes one out that is deleted, or is to be opened anew.
   func remove(_ name: VolumeName) -> LUN? { state.withLock { $0.open.removeValue(forKey: name) } }
 
-  /// Lets some go that nobody has, when there are many. One of which something could not be flushed stays, so that
-  /// its next flush says so.
-  private func letGo() {
+  /// Lets some go that nobody has. One of which something could not be flushed stays, so that its next flush says so.
+  func letGo(_ count: Int = .max) {
     let idle = state.withLock { state in
-      guard state.open.count >= Self.limit else { return [VolumeName]() }
       var idle: [VolumeName] = []
-      for name in Array(state.open.keys) where idle.count < Self.batch {
+      for name in Array(state.open.keys) where idle.count < count {
         if state.isIdle(name) { idle.append(name) }
       }
       return idle

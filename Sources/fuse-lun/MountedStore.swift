@@ -49,9 +49,11 @@ final class MountedStore: Sendable {
       return lastNumber
     }
 
-    /// Whether nobody but this table has the file, and nothing of it would be lost.
-    mutating func isIdle(_ name: VolumeName) -> Bool {
-      isKnownUniquelyReferenced(&nodes[name]) && nodes[name]?.stack.isEmpty ?? false
+    /// Lets nodes go that nobody but this table has, and of which nothing would be lost.
+    mutating func letGo() {
+      for name in Array(nodes.keys) {
+        if isKnownUniquelyReferenced(&nodes[name]), nodes[name]?.stack.isEmpty ?? true { nodes[name] = nil }
+      }
     }
   }
 
@@ -96,12 +98,12 @@ final class MountedStore: Sendable {
       if let known { return known }
       if isReserved { throw Node.reserved(name) }
       // Not with the table locked: opening may have to wait for another machine, and other files do not.
-      let lun = try openStore.volume(name)
+      let lun = try opened(name)
       let node = table.withLock { table -> Node? in
         if let node = table.nodes[name] { return node }
         // What was just opened may have been deleted since; then there is another one of that name, or none.
         guard table.deletions == deletions, !table.reserved.contains(name) else { return nil }
-        letGo(&table)
+        if table.nodes.count >= Self.limit { table.letGo() }
         let node = Node(lun, number: table.number(name))
         table.nodes[name] = node
         return node
@@ -110,10 +112,14 @@ final class MountedStore: Sendable {
     }
   }
 
-  /// Lets nodes go that nobody has, when there are many.
-  private func letGo(_ table: inout Table) {
-    guard table.nodes.count >= Self.limit else { return }
-    for name in Array(table.nodes.keys) where table.isIdle(name) { table.nodes[name] = nil }
+  private func opened(_ name: VolumeName) throws(StoreError) -> LUN {
+    do throws(StoreError) { return try openStore.volume(name) } catch {
+      guard error.kind == .system(EMFILE) else { throw error }
+      // What nobody has any more may have what it takes.
+      table.withLock { $0.letGo() }
+      openStore.letGoOfIdle()
+      return try openStore.volume(name)
+    }
   }
 
   /// The node of an inode that a client opens or changes.
