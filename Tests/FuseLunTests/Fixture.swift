@@ -38,11 +38,12 @@ func asNobody(_ words: String...) -> [String] {
 
 /// A store and a place to mount it, unmounted and removed when the last reference goes.
 final class Mount: Sendable {
-  let folder = TemporaryFolder()
+  let folder: TemporaryFolder
   var store: String { folder("store") }
   var point: String { folder("mnt") }
 
-  init(_ luns: (name: String, size: String)...) throws {
+  init(inMemory: Bool = false, _ luns: (name: String, size: String)...) throws {
+    folder = TemporaryFolder(inMemory: inMemory)
     mkdir(point, 0o755)
     for lun in luns { try create(lun.name, lun.size) }
   }
@@ -74,6 +75,13 @@ final class Mount: Sendable {
 
   func mount(_ options: String...) throws {
     let outcome = run([fuseLun, "mount", store, point] + options)
+    try #require(outcome.status == 0, "\(outcome)")
+  }
+
+  /// Mounts with a process that may have so many files open at once.
+  func mount(files: Int) throws {
+    let limited = ["bash", "-c", "ulimit -n \(files); exec \"$@\"", "-"]
+    let outcome = run(limited + [fuseLun, "mount", store, point])
     try #require(outcome.status == 0, "\(outcome)")
   }
 
