@@ -31,7 +31,35 @@ final class OpenTable: Sendable {
   /// The LUN or snapshot that is open, or what `open` returns.
   func volume(_ name: VolumeName, _ open: () throws(StoreError) -> LUN) throws(StoreError) -> LUN {
     if let lun = self[name] { return lun }
+    if let refusal = refusal(of: name) { throw refusal }
     if state.withLock({ $0.open.count }) >= Self.limit { letGo(Self.batch) }
+    return try inTurn(name) { () throws(StoreError) in
+      if let lun = self[name] { return lun }
+      let lun = try open()
+      state.withLock { $0.open[name] = lun }
+      return lun
+    }
+  }
+
+  /// Runs `body` with what is open, or with `nil`, and then nobody opens it meanwhile.
+  func withVolumeIfOpen(_ name: VolumeName, _ body: (LUN?) throws(StoreError) -> Void) throws(StoreError) {
+    let lun = try inTurn(name) { () throws(StoreError) -> LUN? in
+      if let lun = self[name] { return lun }
+      try body(nil)
+      return nil
+    }
+    if let lun { try body(lun) }
+  }
+
+  /// Opens none of these any more: each is damaged, for the reason given. What is open stays so.
+  func refuse(_ damaged: [VolumeName: StoreError]) { state.withLock { $0.refused = damaged } }
+
+  func refusal(of name: VolumeName) -> StoreError? { state.withLock { $0.refused[name] } }
+
+  /// Runs `body` while nobody else opens what has this name.
+  private func inTurn<Result: Sendable>(
+    _ name: VolumeName, _ body: () throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
     let turn = state.withLock { state in
       let (turn, count) = state.opening[name] ?? (Turn(), 0)
       state.opening[name] = (turn, count + 1)
@@ -43,16 +71,16 @@ final class OpenTable: Sendable {
         state.opening[name] = left == 0 ? nil : (turn, left)
       }
     }
-    return try turn.lock.withLock { _ throws(StoreError) in
-      if let lun = self[name] { return lun }
-      let lun = try open()
-      state.withLock { $0.open[name] = lun }
-      return lun
-    }
+    return try turn.lock.withLock { _ throws(StoreError) in try body() }
   }
 
   /// Takes one out that is deleted, or is to be opened anew.
-  func remove(_ name: VolumeName) -> LUN? { state.withLock { $0.open.removeValue(forKey: name) } }
+  func remove(_ name: VolumeName) -> LUN? {
+    state.withLock { state in
+      state.refused[name] = nil
+      return state.open.removeValue(forKey: name)
+    }
+  }
 
   /// Lets some go that nobody has. One of which something could not be flushed stays, so that its next flush says so.
   func letGo(_ count: Int = .max) {
