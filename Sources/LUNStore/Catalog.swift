@@ -111,8 +111,9 @@ struct Catalog {
     else { return nil }
     let (named, children) = (named, children)
     var found: [Identifier] = []
+    var seen: Set<Identifier> = []
     var next = layers[head]?.parent
-    while let identifier = next, found.count < 2 {
+    while let identifier = next, found.count < 2, seen.insert(identifier).inserted {
       if !named.contains(identifier), children[identifier]?.count == 1 { found.append(identifier) }
       next = layers[identifier]?.parent
     }
