@@ -24,7 +24,7 @@ struct FuseLun: ParsableCommand {
 
   static func main() {
     do {
-      var command = try parseAsRoot(LogCommand.rearranged(Array(CommandLine.arguments.dropFirst())))
+      var command = try parseAsRoot(Self.rearranged(Array(CommandLine.arguments.dropFirst())))
       try command.run()
     } catch let status as ExitCode {
       Glibc.exit(status.rawValue)
@@ -40,6 +40,11 @@ struct FuseLun: ParsableCommand {
       try? emit(fullMessage(for: error) + "\n", to: wrong ? 2 : 1)
       Glibc.exit(wrong ? 2 : 0)
     }
+  }
+
+  /// Arguments in the order in which the argument parser wants them.
+  static func rearranged(_ arguments: [String]) -> [String] {
+    ResizeCommand.rearranged(LogCommand.rearranged(arguments))
   }
 
   private static func complain(_ error: StoreError) { try? emit("error: \(error)\n", to: 2) }
