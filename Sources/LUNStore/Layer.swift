@@ -62,7 +62,7 @@ extension Store {
     let length = Int64(try data.status().st_size)
     guard length >= record.size else {
       throw StoreError(
-        .damaged, at: data.path, "has \(length) bytes, and \(record.size) were there",
+        .damaged, at: data.path, "has \(bytesText(length)), and \(record.size) were there",
         remedy: "if the end is really lost, 'truncate -s \(record.size)' puts zeros there")
     }
     return Layer(record: record, folder: folder, data: data)

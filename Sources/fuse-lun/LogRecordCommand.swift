@@ -19,15 +19,26 @@ struct LogRecordCommand: ParsableCommand {
   @Flag(help: "End the recording.")
   var stop = false
 
+  @OptionGroup var output: OutputOptions
+
   func run() throws {
     let client = StoreClient(store: of.store)
     if stop {
       _ = try client.perform(LogStopRequest(lun: of.name))
+      try output.report { Stopped(stopped: of.name) }
     } else {
       let begun = try client.perform(LogRecordRequest(lun: of.name))
-      try emit("recording log \(begun.log) of '\(of.name)' from \(begun.base) on\n")
+      try output.report { begun } human: {
+        try emit("recording log \(begun.log) of '\(of.name)' from \(begun.base) on\n")
+      }
     }
   }
+}
+
+/// What `log record --stop --json` writes.
+private struct Stopped: Encodable {
+  /// The LUN.
+  var stopped: String
 }
 
 struct LogMarkCommand: ParsableCommand {

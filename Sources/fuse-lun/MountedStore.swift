@@ -111,6 +111,30 @@ final class MountedStore: Sendable {
     kernel.forget(node.name.description)
   }
 
+  /// Goes on under new names with the inodes of what was renamed, and has the kernel forget the old names.
+  ///
+  /// - Parameter names: all that had the old name: the LUN and its snapshots, or the snapshot.
+  func rename(_ names: [VolumeName], from old: VolumeName, to new: VolumeName) {
+    table.withLock { table in
+      table.deletions += 1
+      for name in names {
+        let node = table.byName.removeValue(forKey: name)
+        node?.markGone()
+        guard let number = table.numbers.removeValue(forKey: name) else { continue }
+        table.byNumber[number] = nil
+        let renamed = name.renamed(from: old, to: new)
+        table.numbers[renamed] = number
+        // Opened anew at once: the kernel may ask for the number before anybody asks for the name.
+        guard let node, let lun = try? openStore.volume(renamed) else { continue }
+        let successor = Node(lun, number: number)
+        successor.takePermissions(of: node)
+        table.byName[renamed] = successor
+        table.byNumber[number] = successor
+      }
+    }
+    for name in names { kernel.forget(name.description) }
+  }
+
   /// Registers the file of a LUN with the kernel, if the kernel may go to it by itself: `-o passthrough` was
   /// given, no layer wants to see requests, and the bytes are in one file.
   func registerBacking(of node: Node) -> Int32? {

@@ -64,6 +64,12 @@ final class Node: Sendable {
     }
   }
 
+  /// The file has got another name, and is still the same file.
+  func takePermissions(of other: Node) {
+    let taken = other.permissions.withLock { $0 }
+    permissions.withLock { $0 = taken }
+  }
+
   /// Shows in the permissions whether the LUN can be written.
   func followReadOnly() {
     let isReadOnly = lun.isReadOnly

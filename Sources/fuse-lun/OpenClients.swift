@@ -118,7 +118,8 @@ func firstLine(of path: String) -> String? {
   return String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
 }
 
-private func linkTarget(_ path: String) -> String? {
+/// Where a symbolic link of `/proc` leads.
+func linkTarget(_ path: String) -> String? {
   withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4096) { buffer in
     let length = readlink(path, buffer.baseAddress!, buffer.count)
     guard length > 0 else { return nil }
