@@ -168,7 +168,8 @@ extension Descriptor {
     guard linux_renameat(raw, old, new) == 0 else {
       if errno == EEXIST || errno == ENOTEMPTY {
         throw StoreError(
-          .exists, at: path, "already has '\(new)'", remedy: "choose another name; 'fuse-lun list' shows what there is")
+          .exists, at: path, "already has '\(new)'",
+          remedy: "choose another name; 'fuse-lun list' shows what there is")
       }
       throw .system("rename", "\(path)/\(old)")
     }

@@ -23,9 +23,9 @@ struct FaultCommand: ParsableCommand {
           hang         it waits until the rule is cleared, or for --for.
           disconnect   every request stalls for --for, then what waited and what
                        comes fails with --errno (EIO), as when an iSCSI session has
-                       not come back within replacement_timeout; after --restore-
-                       after all is well again. Without --for or --restore-after:
-                       until the rule is cleared.
+                       not come back within replacement_timeout; after
+                       --restore-after all is well again. Without --for or
+                       --restore-after: until the rule is cleared.
           torn         a part of the write reaches the disk, --tear prefix or
                        sectors; it then fails with --errno (EIO), or is
                        acknowledged with --acknowledge.

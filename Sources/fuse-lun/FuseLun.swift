@@ -22,8 +22,10 @@ struct FuseLun: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      CreateCommand.self, MountCommand.self, UmountCommand.self, ListCommand.self, InfoCommand.self, SnapshotCommand.self,
-      RollbackCommand.self, CloneCommand.self, RenameCommand.self, DeleteCommand.self, ResizeCommand.self, SetCommand.self,
+      CreateCommand.self, MountCommand.self, UmountCommand.self, ListCommand.self, InfoCommand.self,
+      SnapshotCommand.self,
+      RollbackCommand.self, CloneCommand.self, RenameCommand.self, DeleteCommand.self, ResizeCommand.self,
+      SetCommand.self,
       CheckCommand.self, FaultCommand.self, LayerCommand.self, LogCommand.self, FetchCommand.self,
       ExportCommand.self, TargetCommand.self,
     ])

@@ -177,7 +177,8 @@ struct LayerCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-      let removed = try StoreClient(store: store).perform(DisarmRequest(volume: name, ids: ids, faults: false))
+      let removed = try StoreClient(store: store).perform(
+        DisarmRequest(volume: name, ids: ids, faults: false))
       try output.report { removed }
     }
   }

@@ -78,7 +78,9 @@ struct LogListCommand: ParsableCommand {
         log: number, begun: iso8601(reader.header.created), bytes: try reader.length,
         base: "\(of.name)@\(reader.header.base)")
     }
-    try output.report { logs } human: {
+    try output.report {
+      logs
+    } human: {
       let rows = logs.map { [String($0.log), $0.begun, ByteCount($0.bytes).description, $0.base] }
       if !rows.isEmpty { try writeTable(["LOG", "BEGUN", "SIZE", "BASE"], rows) }
     }

@@ -18,7 +18,8 @@ struct Mountpoint {
     }
     guard let (found, resolved, code) = try inTime(look) else {
       throw StoreError(
-        .system(ETIMEDOUT), at: given, "cannot mount here: the file system that is mounted here does not answer",
+        .system(ETIMEDOUT), at: given,
+        "cannot mount here: the file system that is mounted here does not answer",
         remedy: "'fuse-lun umount' says which process that is, where it is one of ours")
     }
     status = found

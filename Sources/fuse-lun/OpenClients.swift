@@ -39,7 +39,9 @@ enum OpenClients {
     let core = "/sys/kernel/config/target/core"
     for host in entries(of: core).sorted() where host.hasPrefix("fileio_") {
       for object in entries(of: "\(core)/\(host)").sorted() {
-        guard let path = firstLine(of: "\(core)/\(host)/\(object)/udev_path"), isWanted(path) else { continue }
+        guard let path = firstLine(of: "\(core)/\(host)/\(object)/udev_path"), isWanted(path) else {
+          continue
+        }
         found.append(OpenClient(name: "LIO's backstore \(object)", kind: .lio))
       }
     }

@@ -92,7 +92,8 @@ struct VolumeReport: Encodable {
     switch name {
     case .lun(let lun): report = LUNReport(try store.describe(name), try store.snapshots(of: lun).snapshots)
     case .snapshot(let snapshot):
-      guard let found = try store.snapshots(of: snapshot.lun).snapshots.first(where: { $0.name == snapshot }) else {
+      guard let found = try store.snapshots(of: snapshot.lun).snapshots.first(where: { $0.name == snapshot })
+      else {
         throw StoreError(.absent, at: path, "has no snapshot '\(snapshot)' any more")
       }
       report = SnapshotReport(found)

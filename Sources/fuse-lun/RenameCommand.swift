@@ -76,7 +76,9 @@ struct RenameRequest: StoreRequest {
     guard node.stack.isEmpty else {
       throw StoreError(
         .busy, at: "LUN '\(first)'", "has layers, faults or a recording armed, which are gone with the name",
-        remedy: "'fuse-lun layer list' shows them, 'layer clear', 'fault clear' and 'log … record --stop' remove them")
+        remedy:
+          "'fuse-lun layer list' shows them, 'layer clear', 'fault clear' and 'log … record --stop' remove them"
+      )
     }
     try node.whileClosed("renaming it", at: mounted.point) {
       try rename(rest.dropFirst(), names, old, new, mounted)

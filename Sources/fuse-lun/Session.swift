@@ -90,7 +90,9 @@ struct Session {
   /// - Returns: `nil` if the holder is a command, and not a mount that was taken away.
   private static func stillHeld(by holder: StoreHolder, at store: String) -> StoreError? {
     guard let process = holder.process, !holder.mountpoint.isEmpty else { return nil }
-    if let problem = OtherMount.problem(OtherMount.all(of: resolvedPath(store) ?? store), of: store) { return problem }
+    if let problem = OtherMount.problem(OtherMount.all(of: resolvedPath(store) ?? store), of: store) {
+      return problem
+    }
     if let state = ProcessState(of: process)?.state, !["R", "S"].contains(state) {
       return .silent(store, process, "has not given it back")
     }

@@ -52,7 +52,9 @@ struct SizeAdvice {
   /// What `resize` prints: nothing where nobody has the LUN open.
   static func text(for clients: [OpenClient], of lun: String, _ answer: ResizeRequest.Answer) -> String {
     guard let path = answer.path else { return "" }
-    var lines = ["'\(lun)' has \(ByteCount(answer.size)) now (\(bytesText(answer.size))). Those who have it open:"]
+    var lines = [
+      "'\(lun)' has \(ByteCount(answer.size)) now (\(bytesText(answer.size))). Those who have it open:"
+    ]
     lines += clients.map { "  \($0): \(SizeAdvice(for: $0, path: path, size: answer.size).text)" }
     if clients.isEmpty {
       lines = [

@@ -65,7 +65,12 @@ struct TargetCommand: ParsableCommand {
     }
     guard problems.isEmpty else { throw StoreProblems(problems) }
     switch format {
-    case .tgt: try output.report { TargetReport(iqn, units) } human: { try emit(TgtConfiguration.text(iqn: iqn, units)) }
+    case .tgt:
+      try output.report {
+        TargetReport(iqn, units)
+      } human: {
+        try emit(TgtConfiguration.text(iqn: iqn, units))
+      }
     case .lio: try writeJSON(LIOConfiguration(iqn: iqn, units), keys: .convertToSnakeCase)
     }
   }
@@ -115,7 +120,8 @@ private struct TargetReport: Encodable {
     configuration = TgtConfiguration.text(iqn: iqn, units)
     luns = units.enumerated().map { index, unit in
       Unit(
-        lun: index + 1, name: unit.name.description, path: unit.path, size: unit.size, blockSize: unit.blockSize,
+        lun: index + 1, name: unit.name.description, path: unit.path, size: unit.size,
+        blockSize: unit.blockSize,
         readOnly: unit.isReadOnly, vendor: unit.properties.vendor, product: unit.properties.product,
         serial: unit.properties.serial)
     }

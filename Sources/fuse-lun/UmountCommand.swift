@@ -55,11 +55,13 @@ private struct UnmountTarget {
 
   init(_ place: String) throws {
     guard let table = MountTable.read() else {
-      throw StoreError(.system(ENOENT), at: "/proc/self/mountinfo", "cannot be read", remedy: "mount /proc first")
+      throw StoreError(
+        .system(ENOENT), at: "/proc/self/mountinfo", "cannot be read", remedy: "mount /proc first")
     }
     var path = place
     while path.utf8.count > 1, path.utf8.last == UInt8(ascii: "/") { path.removeLast() }
-    if let resolved = resolvedPath(path) ?? (path.hasPrefix("/") ? path : nil), let top = table.top(at: resolved),
+    if let resolved = resolvedPath(path) ?? (path.hasPrefix("/") ? path : nil),
+      let top = table.top(at: resolved),
       top.type == Mountpoint.type
     {
       points = [top]
@@ -126,7 +128,9 @@ private struct UnmountTarget {
   func sayWhoGoesOn() throws {
     guard let store, let process, try store.holder()?.process == process else { return }
     let clients = points.flatMap { OpenClients.inMount($0.point) }
-    let whom = clients.isEmpty ? "until everything is durable" : "until \(OpenClients.describe(clients)) closes its files"
+    let whom =
+      clients.isEmpty
+      ? "until everything is durable" : "until \(OpenClients.describe(clients)) closes its files"
     try emit("note: process \(process) goes on \(whom)\n", to: 2)
   }
 }

@@ -124,7 +124,9 @@ struct CommandTests {
   @Test("explains each kind of fault in a paragraph of its own")
   func paragraphs() {
     let help = run(fuseLun, "fault", "add", "--help").output
-    #expect(help.contains("\n    error        the request fails") || help.contains("\n  error        the request fails"), "\(help)")
+    #expect(
+      help.contains("\n    error        the request fails")
+        || help.contains("\n  error        the request fails"), "\(help)")
     #expect(help.split(separator: "\n").allSatisfy { $0.count <= 100 }, "\(help)")
   }
 
@@ -160,8 +162,9 @@ struct CommandTests {
     for part in ["LUNs       2\n", "snapshots  1\n", "2 MiB in all LUNs", "mounted    no\n"] {
       #expect(text.contains(part), "\(text)")
     }
-    let document = try JSONSerialization.jsonObject(
-      with: Data(run(fuseLun, "info", store, "--json").output.utf8)) as? [String: Any]
+    let document =
+      try JSONSerialization.jsonObject(
+        with: Data(run(fuseLun, "info", store, "--json").output.utf8)) as? [String: Any]
     #expect(document?["luns"] as? Int == 2 && document?["snapshots"] as? Int == 1)
     #expect(document?["mounted"] is NSNull)
   }
@@ -173,7 +176,8 @@ struct CommandTests {
     let rows = run(fuseLun, "list", store).output.split(separator: "\n")
     #expect(rows.contains { $0.hasPrefix(String(repeating: "n", count: 39) + "…  1 MiB") }, "\(rows)")
     #expect(rows.contains { $0.hasPrefix("磁碟" + String(repeating: " ", count: 38) + "1 MiB") }, "\(rows)")
-    #expect(rows.contains { $0.hasPrefix("e\u{301}é" + String(repeating: " ", count: 40) + "1 MiB") }, "\(rows)")
+    #expect(
+      rows.contains { $0.hasPrefix("e\u{301}é" + String(repeating: " ", count: 40) + "1 MiB") }, "\(rows)")
     #expect(run(fuseLun, "list", store, "--json").output.contains(long))
   }
 

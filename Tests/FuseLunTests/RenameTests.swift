@@ -72,7 +72,8 @@ struct RenameTests {
     let long = String(repeating: "n", count: 253)
     for (words, part) in [
       (["a", "b"], "already has 'b'"), (["a@then", "a@now"], "already has '@now'"),
-      (["a@then", "b@then"], "another label"), (["a", "a@x"], "another label"), (["a@then", "x"], "another label"),
+      (["a@then", "b@then"], "another label"), (["a", "a@x"], "another label"),
+      (["a@then", "x"], "another label"),
       (["x", "y"], "no LUN 'x'"), (["a@x", "a@y"], "no snapshot 'a@x'"), (["a", "c/d"], "'/'"),
       (["a", long], "258 bytes"),
     ] {

@@ -4,7 +4,8 @@ import TestSupport
 import Testing
 
 @Suite(
-  "A new size", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")), .timeLimit(.minutes(60)))
+  "A new size", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")), .timeLimit(.minutes(60))
+)
 struct ResizeTests {
   private struct Report: Decodable {
     struct Client: Decodable {
@@ -95,7 +96,8 @@ struct ResizeTests {
     let socket = mount.folder("qmp")
     let machine = try #require(
       Server([
-        "qemu-system-x86_64", "-display", "none", "-nodefaults", "-machine", "q35,accel=tcg", "-S", "-blockdev",
+        "qemu-system-x86_64", "-display", "none", "-nodefaults", "-machine", "q35,accel=tcg", "-S",
+        "-blockdev",
         "driver=file,node-name=NODE,filename=\(mount("a"))", "-device", "virtio-blk,drive=NODE", "-qmp",
         "unix:\(socket),server=on,wait=off",
       ]) { access(socket, F_OK) == 0 && run(fuseLun, "info", mount.store, "a").output.contains("once") })

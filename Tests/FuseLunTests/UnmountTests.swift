@@ -112,7 +112,8 @@ struct StoppedTests {
       let outcome = run(["env", "FUSE_LUN_TIMEOUT=2", fuseLun] + words)
       #expect(outcome.status == 1, "\(words): \(outcome)")
       #expect(outcome.errors.contains("process \(server) (fuse-lun)"), "\(outcome)")
-      #expect(outcome.errors.contains("has not answered for 2 seconds: it is stopped (state T)"), "\(outcome)")
+      #expect(
+        outcome.errors.contains("has not answered for 2 seconds: it is stopped (state T)"), "\(outcome)")
       #expect(outcome.errors.contains("kill -CONT \(server)"), "\(outcome)")
     }
     // What needs no answer gets by without.

@@ -24,7 +24,8 @@ struct ByteCountTests {
     "that cannot be are refused with what they are",
     arguments: [
       "", " ", "G", "-1", "+1", "1.5", "0.3G", "1.2345K", "1.G", ".5G", "1..5G", "1.5.5G", "1,5G",
-      "0.0000000000000000001E", "8.0E", "7.99999999999999999999E", "1.5GG", "1.5-G", "10X", "10GG", "10 G", "10Gi", "0x10", "1e9", "١٢", "10G\0",
+      "0.0000000000000000001E", "8.0E", "7.99999999999999999999E", "1.5GG", "1.5-G", "10X", "10GG", "10 G",
+      "10Gi", "0x10", "1e9", "١٢", "10G\0",
       "10G\n", "8E", "9223372036854775808", "99999999999999999999999999", "1G1", "½G",
       String(repeating: "9", count: 9999),
     ])
@@ -47,7 +48,10 @@ struct ByteCountTests {
 
   @Test(
     "as a difference that leaves nothing, or is too much, are refused",
-    arguments: [("-1K", 1024, "leaves nothing of the 1024 bytes"), ("-8E", 1, "2^63"), ("+7E", 7 << 60, "2^63"), ("-7E", 1, "1 byte of")]
+    arguments: [
+      ("-1K", 1024, "leaves nothing of the 1024 bytes"), ("-8E", 1, "2^63"), ("+7E", 7 << 60, "2^63"),
+      ("-7E", 1, "1 byte of"),
+    ]
       as [(String, Int64, String)])
   func impossible(_ text: String, _ now: Int64, _ problem: String) {
     let error = thrown(StoreError.self) { try SizeChange(parsing: text).applied(to: now) }

@@ -171,7 +171,10 @@ struct PowerCutOrderTests {
 
   @Test(
     "is one name or the other of what is renamed, with all its snapshots",
-    arguments: [("a", "b", ["a", "a@1", "a@2"], ["b", "b@1", "b@2"]), ("a@1", "a@x", ["a", "a@1", "a@2"], ["a", "a@2", "a@x"])])
+    arguments: [
+      ("a", "b", ["a", "a@1", "a@2"], ["b", "b@1", "b@2"]),
+      ("a@1", "a@x", ["a", "a@1", "a@2"], ["a", "a@2", "a@x"]),
+    ])
   func renamed(_ old: String, _ new: String, _ before: [String], _ after: [String]) throws {
     try Store.openOrCreate(folder("store")).store.createLUN(LUNRequest(name: "a", size: "64K"))
     let store = try OpenStore(folder("store"), at: "")

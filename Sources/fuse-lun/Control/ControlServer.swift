@@ -42,7 +42,8 @@ final class ControlServer: Sendable {
   private func sayAlive() {
     guard let line = try? encodeLine(ReplyLine<Done>(alive: true)) else { return }
     while !state.wait(1, until: { $0.isStopping && $0.connections.isEmpty }) {
-      let waiting = state.change { state in state.connections.filter { state.atWork.contains($0.key) }.values }
+      let waiting = state.change { state in state.connections.filter { state.atWork.contains($0.key) }.values
+      }
       for connection in waiting { connection.writeAtOnce(line) }
     }
   }

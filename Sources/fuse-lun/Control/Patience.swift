@@ -46,7 +46,9 @@ struct ProcessState {
       let who = tracer.map { "\($0.name) \($0.process)" } ?? "a debugger"
       return ("\(who) has stopped it (state t)", "let \(who) go on with it, or detach")
     case "D":
-      let place = firstLine(of: "/proc/\(process)/wchan").flatMap { $0.isEmpty || $0 == "0" ? nil : " in \($0)" }
+      let place = firstLine(of: "/proc/\(process)/wchan").flatMap {
+        $0.isEmpty || $0 == "0" ? nil : " in \($0)"
+      }
       return (
         "it waits for the kernel and cannot be interrupted (state D\(place ?? ""))",
         "see to the disk or the network file system that the store is on; 'dmesg' may name it"
@@ -86,8 +88,10 @@ extension StoreError {
     _ store: String, _ process: Int32?, _ what: String, hasBegun: Bool = false
   ) -> StoreError {
     let state = process.flatMap(ProcessState.init)
-    let trouble = state?.trouble ?? ("it cannot be seen from here", "it may be in another container: look there")
-    let who = process.map { "process \($0)" + (state.map { " (\(printable($0.name)))" } ?? "") } ?? "the process"
+    let trouble =
+      state?.trouble ?? ("it cannot be seen from here", "it may be in another container: look there")
+    let who =
+      process.map { "process \($0)" + (state.map { " (\(printable($0.name)))" } ?? "") } ?? "the process"
     return StoreError(
       .system(ETIMEDOUT), at: store, "\(who), which has the store, \(what): \(trouble.0)",
       remedy: trouble.1
