@@ -208,7 +208,7 @@ struct PowerCutOrderTests {
   func notRenamed() throws {
     let store = try Store.openOrCreate(folder("store")).store
     try store.createLUN(LUNRequest(name: "a", size: "64K"))
-    let marker = RenameRecord(identifier: Identifier(), from: .lun(LUNName("z")), to: .lun(LUNName("a")))
+    let marker = try RenameRecord(identifier: Identifier(), from: .lun(LUNName("z")), to: .lun(LUNName("a")))
     write(marker.encoded, to: folder("store") + "/luns/.renaming")
     let opened = try OpenStore(folder("store"), at: "")
     #expect(try opened.check(repair: false).isEmpty && opened.volumes() == [VolumeName("a")])
