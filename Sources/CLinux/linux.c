@@ -57,6 +57,19 @@ int linux_peer_user(int fd, uint32_t *user) {
   return 0;
 }
 
+int linux_peer_process(int fd) {
+  struct ucred credentials;
+  socklen_t length = sizeof credentials;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return 0;
+  return credentials.pid;
+}
+
+int linux_set_socket_timeout(int fd, int seconds) {
+  struct timeval time = {.tv_sec = seconds};
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time) != 0) return -1;
+  return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
+}
+
 const char *linux_errno_name(int code) { return strerrorname_np(code); }
 
 int linux_syncfs(int fd) { return syncfs(fd); }
@@ -74,15 +87,18 @@ int linux_loop_backing(int fd, uint64_t *device, uint64_t *inode) {
 }
 
 int linux_rename(const char *from, const char *to, int replaces) {
-  if (replaces) return rename(from, to);
-  int result = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+  return replaces ? rename(from, to) : linux_renameat(AT_FDCWD, from, to);
+}
+
+int linux_renameat(int folder, const char *from, const char *to) {
+  int result = renameat2(folder, from, folder, to, RENAME_NOREPLACE);
   if (result == 0 || errno != EINVAL) return result;
   // A file system that cannot refuse by itself.
-  if (access(to, F_OK) == 0) {
+  if (faccessat(folder, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
     errno = EEXIST;
     return -1;
   }
-  return rename(from, to);
+  return renameat(folder, from, folder, to);
 }
 
 int linux_setns(int fd) { return setns(fd, 0); }

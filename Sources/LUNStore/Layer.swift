@@ -60,7 +60,7 @@ extension Descriptor {
     guard status.st_mode & S_IFMT == S_IFREG else { throw StoreError(.damaged, at: file, "is not a regular file") }
     guard Int64(status.st_size) >= record.size else {
       throw StoreError(
-        .damaged, at: file, "has \(status.st_size) bytes, and \(record.size) were there",
+        .damaged, at: file, "has \(bytesText(Int64(status.st_size))), and \(record.size) were there",
         remedy: "if the end is really lost, 'truncate -s \(record.size)' puts zeros there")
     }
     return status

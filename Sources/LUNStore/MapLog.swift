@@ -169,7 +169,7 @@ final class MapLog: @unchecked Sendable {
       guard extent.frames == frames, extent.length == size else {
         throw StoreError(
           .damaged, at: file.path,
-          "has \(extent.frames) whole frames in its \(size) bytes, and \(frames) were written",
+          "has \(extent.frames) whole frames in its \(bytesText(size)), and \(frames) were written",
           remedy: remedy)
       }
     } else if size > extent.length, try laterAppendFollows(file, extent, size) {

@@ -106,6 +106,14 @@ private struct Check {
     for entry in try store.root.entries().sorted() where !own.contains(entry) {
       note(.leftover, "\(store.path)/\(printable(entry))", "is not a part of the store; it means nothing")
     }
+    do throws(StoreError) { _ = try store.renaming() } catch {
+      let isNeeded = !catalog.problems.isEmpty
+      let isMended = repair && !isNeeded && unlinkat(store.luns.raw, RenameRecord.fileName, 0) == 0
+      note(
+        isNeeded ? .damage : .leftover, error.place,
+        error.problem + (isNeeded ? "" : "; all names are as they should be") + (isMended ? "; it is gone" : ""),
+        [], isMended ? .mended : .stays)
+    }
     try lookAtRights(of: store.root, folder: true)
     for record in catalog.luns {
       guard let folder = try store.openFolder(record.name) else { continue }
@@ -184,14 +192,14 @@ private struct Check {
       let isMended = mends && ftruncate(data.raw, off_t(record.size)) == 0
       note(
         .damage, data.path,
-        "has \(length) bytes, and \(record.size) were there"
+        "has \(bytesText(length)), and \(record.size) were there"
           + (isMended ? "; what is lost reads as zeros now" : "; --repair puts zeros there"),
         users(record), isMended ? .mendedWithLoss : .stays)
     } else if length > record.size, lun == nil {
       let isMended = mends && ftruncate(data.raw, off_t(record.size)) == 0
       note(
         .leftover, data.path,
-        "has \(length) bytes, and \(record.size) count"
+        "has \(bytesText(length)), and \(record.size) count"
           + (isMended ? "; the rest is gone" : ""), [], isMended ? .mended : .stays)
     }
     // A record or a map that is about to take its place has a name with `.new-`.
@@ -240,7 +248,7 @@ private struct Check {
     let isMended = repair && ftruncate(file.raw, off_t(extent.length)) == 0
     note(
       .leftover, file.path,
-      "ends in \(length - extent.length) bytes that no flush had made durable"
+      "ends in \(bytesText(length - extent.length)) that no flush had made durable"
         + (isMended ? "; they are gone" : ""), [], isMended ? .mended : .stays)
   }
 

@@ -40,6 +40,7 @@ public final class OpenStore: Sendable {
     do throws(StoreError) {
       let store = store
       try store.turn { () throws(StoreError) in
+        try store.finishRenaming()
         var catalog = try Catalog(store)
         try catalog.removeLeftovers(store, isFresh: true)
       }

@@ -9,7 +9,7 @@
 /// same reason. FORMAT.md is the specification.
 struct Record: Equatable {
   /// What the record describes, which is the second word of the headline.
-  enum Kind: String { case store, lun = "LUN", snapshot, layer, log }
+  enum Kind: String { case store, lun = "LUN", snapshot, layer, log, rename }
 
   /// The version of the format that this program writes, and the newest it reads.
   static let version = 2

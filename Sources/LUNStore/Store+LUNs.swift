@@ -93,7 +93,7 @@ public struct LUNRequest: Sendable {
         let neighbours = [below, above.overflow ? 0 : above.partialValue].filter { $0 > 0 }
         throw StoreError(
           .invalidInput, at: "size '\(printable(size))'",
-          "\(parsed.bytes) bytes are not a whole number of blocks of \(unit) bytes",
+          "\(bytesText(parsed.bytes)) \(parsed.bytes == 1 ? "is" : "are") not a whole number of blocks of \(unit) bytes",
           remedy: "the nearest right sizes are " + neighbours.map(String.init).joined(separator: " and "))
       }
       if let image, parsed.bytes < image.size {
@@ -109,7 +109,7 @@ public struct LUNRequest: Sendable {
   /// A size that the contents do not fit into.
   public static func tooSmall(_ size: Int64, for source: String, of bytes: Int64) -> StoreError {
     StoreError(
-      .invalidInput, at: "size '\(size)'", "is less than the \(bytes) bytes of '\(printable(source))'",
+      .invalidInput, at: "size '\(size)'", "is less than the \(bytesText(bytes)) of '\(printable(source))'",
       remedy: "leave --size out, or give at least that")
   }
 }
@@ -333,7 +333,8 @@ extension Store {
 
   func lunRecord(_ name: LUNName) throws(StoreError) -> (record: LUNRecord, folder: Descriptor) {
     guard let folder = try openFolder(name) else { throw absent(name) }
-    let record = try LUNRecord(reading: folder.part(LUNRecord.fileName, O_RDONLY))
+    var record = try LUNRecord(reading: folder.part(LUNRecord.fileName, O_RDONLY))
+    if record.name != name, try isBeingRenamed(.lun(record.name), to: .lun(name)) { record.name = name }
     guard record.name == name else {
       throw StoreError(
         .damaged, at: folder.path, "is the folder of the LUN '\(record.name)'",
@@ -349,7 +350,10 @@ extension Store {
         .absent, at: path, "has no snapshot '\(name)'",
         remedy: "'fuse-lun info STORE \(name.lun)' shows those that the LUN has")
     }
-    let record = try SnapshotRecord(reading: file)
+    var record = try SnapshotRecord(reading: file)
+    if record.name != name, try isBeingRenamed(.snapshot(record.name), to: .snapshot(name)) {
+      record.name = name
+    }
     guard record.name == name else {
       throw StoreError(
         .damaged, at: file.path, "is the record of the snapshot '\(record.name)'",

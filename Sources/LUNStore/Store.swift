@@ -175,6 +175,20 @@ public struct Store: Sendable {
     }
   }
 
+  /// What all layers take up in the host's file system, in bytes; what LUNs share counts once.
+  public func allocated() throws(StoreError) -> ByteCount {
+    var total: Int64 = 0
+    for layer in try layers.entries() where !layer.hasPrefix(".") {
+      guard let folder = try layers.openIfPresent(layer, O_RDONLY | O_DIRECTORY) else { continue }
+      for file in try folder.entries() {
+        var status = stat()
+        guard fstatat(folder.raw, file, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
+        total += Int64(status.st_blocks) * 512
+      }
+    }
+    return ByteCount(total)
+  }
+
   /// Room in the file system that holds the store.
   public func fileSystemStatus() throws(StoreError) -> statvfs {
     var status = statvfs()

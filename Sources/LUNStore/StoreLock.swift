@@ -47,7 +47,7 @@ extension Store {
       }
       throw StoreError(
         .busy, at: path, "is already mounted by \(who) at '\(printable(holder.mountpoint))'",
-        remedy: "a store is served once at a time; unmount it there with 'fusermount3 -u'")
+        remedy: "a store is served once at a time; unmount it there with 'fuse-lun umount'")
     }
     guard ftruncate(file.raw, 0) == 0 else { throw .system("write", file.path) }
     try file.writeAll(Array("\(getpid())\n\(mountpoint)\n".utf8))

@@ -49,6 +49,15 @@ public enum VolumeName: Hashable, Sendable {
     self = name
   }
 
+  /// What this is called after `old`, which it is or is a snapshot of, was renamed.
+  public func renamed(from old: VolumeName, to new: VolumeName) -> VolumeName {
+    if self == old { return new }
+    guard case .snapshot(let name) = self, old == .lun(name.lun),
+      let renamed = try? SnapshotName(lun: new.lun, label: name.label)
+    else { return self }
+    return .snapshot(renamed)
+  }
+
   /// The LUN itself, or the one that the snapshot is of.
   public var lun: LUNName {
     switch self {

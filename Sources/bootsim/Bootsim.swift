@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Sim
+import Version
 
 /// The command line. One file a subcommand; exit statuses and streams are seen to here.
 @main
@@ -13,7 +14,7 @@ struct BootsimCommand: ParsableCommand {
       Exit status: 0 comes up in every order and goes down clean; 1 fails or may fail, for test: an expectation did \
       not hold; 2 the input or the command line is wrong, and nothing was simulated.
       """,
-    version: "0.1.0",
+    version: version,
     subcommands: [
       RunCommand.self, TestCommand.self, SweepCommand.self, ExplainCommand.self, InitCommand.self,
       SchemaCommand.self, VerifyCommand.self,

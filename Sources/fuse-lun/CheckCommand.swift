@@ -7,7 +7,8 @@ struct CheckCommand: ParsableCommand {
     abstract: "Find what is damaged in a store, and mend it.",
     discussion: """
       Reads every record and every map, and looks at the length of every file. The bytes of the LUNs themselves \
-      have no checksums: 'e2fsck' and its like look at those. A store that is mounted can be checked too.
+      have no checksums: one that has changed in a data file is read as it is. Keep the store on what checks them (ZFS, \
+      Btrfs, dm-integrity); 'e2fsck' and its like look at what is in a LUN. A store that is mounted can be checked too.
 
       Each line names a file, what is wrong with it, and the LUNs and snapshots that need it. What an \
       interrupted change left behind is no damage.
@@ -30,7 +31,9 @@ struct CheckCommand: ParsableCommand {
       try writeJSON(findings)
     } else {
       for finding in findings { try emit("\(finding.severity.rawValue): \(finding)\n") }
-      if findings.isEmpty { try emit("sound\n") }
+      if findings.isEmpty {
+        try emit("sound: every record and map is as it was written; the data itself has no checksums\n")
+      }
     }
     let isBad = findings.contains { $0.severity != .leftover && $0.outcome != .mended }
     if isBad { throw ExitCode(2) }
@@ -39,6 +42,7 @@ struct CheckCommand: ParsableCommand {
 
 struct CheckRequest: StoreRequest {
   static let name = "check"
+  static let progressUnit = ProgressBar.Unit.things("layers")
   /// Whether to mend what can be mended.
   var repair: Bool
 

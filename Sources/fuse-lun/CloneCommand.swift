@@ -15,7 +15,7 @@ struct CloneCommand: ParsableCommand {
   @Argument(help: "The store's folder.")
   var store: String
 
-  @Argument(help: "The LUN or the snapshot to clone, NAME or NAME@LABEL.")
+  @Argument(help: "The LUN or the snapshot to clone, LUN or LUN@SNAPSHOT.")
   var source: String
 
   @Argument(help: "The new LUN's name.")
@@ -25,9 +25,12 @@ struct CloneCommand: ParsableCommand {
     help: "Clone a LUN without writing first what the kernel holds: the clone is then as after a crash now.")
   var noSync = false
 
+  @OptionGroup var output: OutputOptions
+
   func run() throws {
-    _ = try (VolumeName(source), LUNName(name))
+    let (_, clone) = try (VolumeName(source), LUNName(name))
     _ = try StoreClient(store: store).perform(CloneRequest(source: source, name: name, syncs: !noSync))
+    try output.report { try VolumeReport(.lun(clone), in: store) }
   }
 }
 

@@ -11,8 +11,8 @@ struct CreateCommand: ParsableCommand {
       store that is mounted may be added to; the new file is in the mount at once.
 
       --from takes a raw image file or a block device; the URI of an NBD server, so that whatever qemu-nbd or nbdkit \
-      reads can be copied (qcow2, VMDK, HTTP, S3, Ceph, …); or a LUN or a snapshot of the same store, NAME or \
-      NAME@LABEL, of which the new LUN is a clone at once. A name without '/' is a LUN if there is one of that name, \
+      reads can be copied (qcow2, VMDK, HTTP, S3, Ceph, …); or a LUN or a snapshot of the same store, LUN or \
+      LUN@SNAPSHOT, of which the new LUN is a clone at once. A name without '/' is a LUN if there is one of that name, \
       and a file otherwise.
 
       With --lazy an image is not copied now: blocks are read from it when they are first needed, and kept. It has to \
@@ -30,7 +30,7 @@ struct CreateCommand: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: """
-      The capacity in bytes, or with a suffix: 10G and 10GiB are powers of 1024, 10GB is one of 1000. With --from \
+      The capacity in bytes, or with a suffix: 10G, 1.5T and 10GiB are powers of 1024, 10GB is one of 1000. With --from \
       that of the original, unless it is to be larger.
       """)
   var size: String?
@@ -54,6 +54,8 @@ struct CreateCommand: ParsableCommand {
 
   @OptionGroup var identity: IdentityOptions
 
+  @OptionGroup var output: OutputOptions
+
   func validate() throws {
     if size == nil && from == nil { throw ValidationError("Missing expected argument '--size <size>'") }
     if from == nil && lazy { throw ValidationError("--lazy needs --from") }
@@ -61,6 +63,11 @@ struct CreateCommand: ParsableCommand {
   }
 
   func run() throws {
+    try create()
+    try output.report { try VolumeReport(VolumeName(name), in: store) }
+  }
+
+  private func create() throws {
     guard let from else {
       let request = try checked {
         try LUNRequest(name: name, size: size ?? "", blockSize: blockSize ?? "512")

@@ -13,16 +13,29 @@ struct DeleteCommand: ParsableCommand {
   @Argument(help: "The store's folder.")
   var store: String
 
-  @Argument(help: "The LUN or the snapshot, NAME or NAME@LABEL.")
+  @Argument(help: "The LUN or the snapshot, LUN or LUN@SNAPSHOT.")
   var name: String
 
   @Flag(help: "Delete a LUN together with its snapshots.")
   var snapshots = false
 
+  @OptionGroup var output: OutputOptions
+
   func run() throws {
-    _ = try VolumeName(name)
+    let volume = try VolumeName(name)
+    var deleted = [volume.description]
+    if output.json, snapshots, case .lun(let lun) = volume {
+      deleted += try Store.open(store).snapshots(of: lun).snapshots.map(\.name.description)
+    }
     _ = try StoreClient(store: store).perform(DeleteRequest(name: name, withSnapshots: snapshots))
+    try output.report { DeleteReport(deleted: deleted) }
   }
+}
+
+/// What `delete --json` writes.
+private struct DeleteReport: Encodable {
+  /// The LUN or the snapshot, and the snapshots that went with it.
+  var deleted: [String]
 }
 
 struct DeleteRequest: StoreRequest {

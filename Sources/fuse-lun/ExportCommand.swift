@@ -11,7 +11,7 @@ struct ExportCommand: ParsableCommand {
       'qemu-img convert', from qemu-utils.
 
       A LUN is exported as it is now, whatever is written to it meanwhile: for the time of the export it has a snapshot \
-      NAME@export-…, which is deleted afterwards. The file is there when it is complete, and not before.
+      LUN@export-…, which is deleted afterwards. The file is there when it is complete, and not before.
 
       --salvage takes out what can be read of a LUN or a snapshot that is damaged, says what is lost, and exits with 2 if \
       anything is.
@@ -20,7 +20,7 @@ struct ExportCommand: ParsableCommand {
   @Argument(help: "The store's folder.")
   var store: String
 
-  @Argument(help: "The LUN or the snapshot, NAME or NAME@LABEL.")
+  @Argument(help: "The LUN or the snapshot, LUN or LUN@SNAPSHOT.")
   var name: String
 
   @Argument(help: "The image file to write.")
@@ -38,6 +38,8 @@ struct ExportCommand: ParsableCommand {
   @Flag(
     help: "Export a LUN without writing first what the kernel holds: the image is then as after a crash now.")
   var noSync = false
+
+  @OptionGroup var output: OutputOptions
 
   private static let formats = ["raw", "qcow2", "vmdk", "vdi", "vhdx", "vpc"]
 
@@ -74,6 +76,7 @@ struct ExportCommand: ParsableCommand {
       try Interruption.requireNone()
       try output.finish()
     }
+    try self.output.report { ExportReport(name: volume.description, file: file, format: format) }
     if !losses.isEmpty { throw StoreProblems(losses) }
   }
 
@@ -185,6 +188,13 @@ struct ExportCommand: ParsableCommand {
     defer { bar.erase() }
     try fill(ImageWriter(descriptor, path: file), bar)
   }
+}
+
+/// What `export --json` writes.
+private struct ExportReport: Encodable {
+  var name: String
+  var file: String
+  var format: String
 }
 
 /// QEMU's converter of disk images.

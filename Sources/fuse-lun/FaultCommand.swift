@@ -16,20 +16,28 @@ struct FaultCommand: ParsableCommand {
       abstract: "Add a rule, and print its number.",
       discussion: """
         KIND is one of:
-          error        the request fails with --errno (EIO), and leaves no trace
-          delay        it waits for --for: a time, or one from a range, as in 5ms..20ms
-          hang         it waits until the rule is cleared, or for --for
-          disconnect   every request stalls for --for, then what waited and what comes fails with --errno (EIO), \
-        as when an iSCSI session has not come back within replacement_timeout; after --restore-after all is \
-        well again. Without --for or --restore-after: until the rule is cleared
-          torn         a part of the write reaches the disk, --tear prefix or sectors; it then fails with \
-        --errno (EIO), or is acknowledged with --acknowledge
-          lost         the write is acknowledged and never reaches the disk
-          misdirected  the write is acknowledged and lands on other blocks
-          flip         --bits (1) of what is read are turned over; the disk is unharmed
-          power-cut    what is in the volatile write cache ('layer add … power') is lost, as far as a power \
-        cut may: each block holds what was flushed or something written since (--torn: each 512 bytes of it). \
-        What is under way fails, and so does everything for --down (0s)
+
+          error        the request fails with --errno (EIO), and leaves no trace.
+          delay        it waits for --for: a time, or one from a range, as in
+                       5ms..20ms.
+          hang         it waits until the rule is cleared, or for --for.
+          disconnect   every request stalls for --for, then what waited and what
+                       comes fails with --errno (EIO), as when an iSCSI session has
+                       not come back within replacement_timeout; after
+                       --restore-after all is well again. Without --for or
+                       --restore-after: until the rule is cleared.
+          torn         a part of the write reaches the disk, --tear prefix or
+                       sectors; it then fails with --errno (EIO), or is
+                       acknowledged with --acknowledge.
+          lost         the write is acknowledged and never reaches the disk.
+          misdirected  the write is acknowledged and lands on other blocks.
+          flip         --bits (1) of what is read are turned over; the disk is
+                       unharmed.
+          power-cut    what is in the volatile write cache ('layer add … power') is
+                       lost, as far as a power cut may: each block holds what was
+                       flushed or something written since (--torn: each 512 bytes
+                       of it). What is under way fails, and so does everything for
+                       --down (0s).
 
         A rule applies to the requests that all its conditions hold for. disconnect and power-cut begin at once \
         if they have none, and apply once unless --count says otherwise.
@@ -38,7 +46,7 @@ struct FaultCommand: ParsableCommand {
     @Argument(help: "The store's folder.")
     var store: String
 
-    @Argument(help: "The name of a LUN or snapshot.")
+    @Argument(help: "The LUN or the snapshot, LUN or LUN@SNAPSHOT.")
     var name: String
 
     @Argument(help: "What goes wrong.")
@@ -92,6 +100,8 @@ struct FaultCommand: ParsableCommand {
     @Flag(help: "power-cut: also blocks of 4096 bytes may be torn.")
     var torn = false
 
+    @OptionGroup var output: OutputOptions
+
     private var options: [LayerSetting] {
       let values = [
         ("op", op), ("lba", lba), ("count", count), ("probability", probability), ("after", after),
@@ -103,7 +113,7 @@ struct FaultCommand: ParsableCommand {
 
     func run() throws {
       let request = ArmRequest(volume: name, kind: kind, options: options, isFault: true)
-      try StoreClient(store: store).arm(request)
+      try StoreClient(store: store).arm(request, output)
     }
   }
 
@@ -114,7 +124,7 @@ struct FaultCommand: ParsableCommand {
     @Argument(help: "The store's folder.")
     var store: String
 
-    @Argument(help: "The name of a LUN or snapshot; without, those of all.")
+    @Argument(help: "The LUN or the snapshot, LUN or LUN@SNAPSHOT; without, those of all.")
     var name: String?
 
     @Flag(help: "Write JSON.")
@@ -136,27 +146,32 @@ struct FaultCommand: ParsableCommand {
 
   struct Clear: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Remove rules. What they held goes on.")
+      abstract: "Remove rules. What they held goes on.",
+      usage: "fuse-lun fault clear <store> [<name> [<id> …]] [--json]")
 
     @Argument(help: "The store's folder.")
     var store: String
 
-    @Argument(help: "The name of a LUN or snapshot.")
-    var name: String
+    @Argument(help: "The LUN or the snapshot, LUN or LUN@SNAPSHOT; without, those of all.")
+    var name: String?
 
     @Argument(help: "The numbers of the rules; all of them if there is none.")
     var ids: [Int] = []
 
+    @OptionGroup var output: OutputOptions
+
     func run() throws {
-      _ = try StoreClient(store: store).perform(DisarmRequest(volume: name, ids: ids, faults: true))
+      let removed = try StoreClient(store: store).perform(DisarmRequest(volume: name, ids: ids, faults: true))
+      try output.report { removed }
     }
   }
 }
 
 extension StoreClient {
   /// Arms a layer, prints its number, and says on the standard error output what there is to say about it.
-  func arm(_ request: ArmRequest) throws {
+  func arm(_ request: ArmRequest, _ output: OutputOptions) throws {
     let answer = try perform(request)
+    if output.json { return try writeJSON(answer) }
     try emit("\(answer.id)\n")
     for note in answer.notes { try emit("note: \(note)\n", to: 2) }
     for warning in answer.warnings { try emit("warning: \(warning)\n", to: 2) }

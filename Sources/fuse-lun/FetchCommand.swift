@@ -16,9 +16,12 @@ struct FetchCommand: ParsableCommand {
   @Argument(help: "The LUN's name.")
   var name: String
 
+  @OptionGroup var output: OutputOptions
+
   func run() throws {
-    _ = try LUNName(name)
+    let lun = try LUNName(name)
     _ = try StoreClient(store: store).perform(FetchRequest(name: name))
+    try output.report { try VolumeReport(.lun(lun), in: store) }
   }
 }
 

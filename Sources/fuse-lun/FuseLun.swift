@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import LUNStore
+import Version
 
 /// A store of virtual LUNs, served as files through FUSE.
 @main
@@ -14,17 +15,24 @@ struct FuseLun: ParsableCommand {
 
       Exit status: 0 done; 1 the system refused (no space, no permission to mount, …); 2 the command line or \
       the store is wrong, and nothing was changed.
+
+      A process that has the store and says nothing for 30 seconds is not waited for any longer; the environment \
+      variable FUSE_LUN_TIMEOUT is another number of seconds, 0 is to wait for ever. What only takes long says that \
+      it is alive, and is waited for.
       """,
+    version: version,
     subcommands: [
-      CreateCommand.self, MountCommand.self, ListCommand.self, InfoCommand.self, SnapshotCommand.self,
-      RollbackCommand.self, CloneCommand.self, DeleteCommand.self, ResizeCommand.self, SetCommand.self,
+      CreateCommand.self, MountCommand.self, UmountCommand.self, ListCommand.self, InfoCommand.self,
+      SnapshotCommand.self,
+      RollbackCommand.self, CloneCommand.self, RenameCommand.self, DeleteCommand.self, ResizeCommand.self,
+      SetCommand.self,
       CheckCommand.self, FaultCommand.self, LayerCommand.self, LogCommand.self, FetchCommand.self,
       ExportCommand.self, TargetCommand.self,
     ])
 
   static func main() {
     do {
-      var command = try parseAsRoot(LogCommand.rearranged(Array(CommandLine.arguments.dropFirst())))
+      var command = try parseAsRoot(Self.rearranged(Array(CommandLine.arguments.dropFirst())))
       try command.run()
     } catch let status as ExitCode {
       Glibc.exit(status.rawValue)
@@ -42,6 +50,11 @@ struct FuseLun: ParsableCommand {
     }
   }
 
+  /// Arguments in the order in which the argument parser wants them.
+  static func rearranged(_ arguments: [String]) -> [String] {
+    ResizeCommand.rearranged(LogCommand.rearranged(arguments))
+  }
+
   private static func complain(_ error: StoreError) { try? emit("error: \(error)\n", to: 2) }
 }
 
@@ -50,7 +63,7 @@ extension StoreError {
   var exitStatus: Int32 {
     switch kind {
     case .system(let code):
-      [ENOSPC, EDQUOT, EIO, ENOMEM, EMFILE, ENFILE, EBUSY].contains(code) ? 1 : 2
+      [ENOSPC, EDQUOT, EIO, ENOMEM, EMFILE, ENFILE, EBUSY, ETIMEDOUT].contains(code) ? 1 : 2
     default: 2
     }
   }

@@ -4,8 +4,10 @@ import LUNStore
 struct InfoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "info",
-    abstract: "Say all there is to say about one LUN or snapshot.",
+    abstract: "Say all there is to say about a store, a LUN or a snapshot.",
     discussion: """
+      Without a name: how much there is in the store, what it takes up, and where it is mounted.
+
       Vendor, product, serial number and NAA designator are what an iSCSI target should tell initiators. LAYERS \
       is in how many files the contents are: one more for each snapshot and clone below.
       """)
@@ -13,13 +15,14 @@ struct InfoCommand: ParsableCommand {
   @Argument(help: "The store's folder.")
   var store: String
 
-  @Argument(help: "The LUN or the snapshot, NAME or NAME@LABEL.")
-  var name: String
+  @Argument(help: "The LUN or the snapshot, LUN or LUN@SNAPSHOT; without, the whole store.")
+  var name: String?
 
   @Flag(help: "Write JSON.")
   var json = false
 
   func run() throws {
+    guard let name else { return try describeStore() }
     let opened = try Store.open(store)
     let volume = try VolumeName(name)
     let lun = try opened.describe(volume)
@@ -35,13 +38,40 @@ struct InfoCommand: ParsableCommand {
     if !problems.isEmpty { throw StoreProblems(problems) }
   }
 
+  private func describeStore() throws {
+    let opened = try Store.open(store)
+    let (report, problems) = try StoreSummary.of(opened)
+    if json {
+      try writeJSON(report)
+    } else {
+      let mounted: [[String]]
+      if let holder = report.mounted {
+        let process = holder.process.map { "process \($0)" } ?? "another process"
+        mounted = [["mounted", "\(holder.mountpoint) by \(process)"]]
+      } else {
+        mounted = [["mounted", "no"]]
+      }
+      try writeTable(
+        nil,
+        [
+          ["store", report.store], ["uuid", report.uuid], ["LUNs", "\(report.luns)"],
+          ["snapshots", "\(report.snapshots)"],
+          ["size", "\(ByteCount(report.size)) in all LUNs (\(bytesText(report.size)))"],
+          ["allocated", "\(ByteCount(report.allocated)) (\(bytesText(report.allocated)))"],
+          ["free", "\(ByteCount(report.free)) in the file system under the store"],
+        ] + mounted)
+    }
+    report.stale.forEach { Log.error(staleMount($0)) }
+    if !problems.isEmpty { throw StoreProblems(problems) }
+  }
+
   private func rows(_ lun: LUNReport) -> [[String]] {
     var rows = [
       ["name", lun.name],
       ["uuid", lun.uuid],
       ["size", "\(ByteCount(lun.size)) (\(lun.size) bytes, \(lun.blocks) blocks)"],
       ["block size", "\(lun.blockSize) bytes"],
-      ["allocated", "\(ByteCount(lun.allocated)) (\(lun.allocated) bytes)"],
+      ["allocated", "\(ByteCount(lun.allocated)) (\(bytesText(lun.allocated)))"],
       ["created", lun.created],
       ["access", lun.readOnly ? "read-only" : "read-write"],
       ["vendor", lun.vendor],
@@ -71,6 +101,58 @@ struct InfoCommand: ParsableCommand {
     case 1: "once"
     default: "\(count) times"
     }
+  }
+}
+
+/// What `info --json` writes about a store; sizes in bytes.
+private struct StoreSummary: Encodable {
+  var store: String
+  var uuid: String
+  var luns: Int
+  var snapshots: Int
+  /// Of all LUNs together.
+  var size: Int64
+  var allocated: Int64
+  /// In the file system under the store, for those who are not root.
+  var free: Int64
+  /// `nil` when nobody serves the store.
+  var mounted: HolderReport?
+  var stale: [String]
+
+  static func of(_ store: Store) throws -> (StoreSummary, [StoreError]) {
+    let (luns, problems) = try store.list()
+    let names = try store.names()
+    let status = try store.fileSystemStatus()
+    let (free, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+    let holder = try store.holder()
+    let summary = StoreSummary(
+      store: store.path, uuid: store.identifier.description, luns: names.count { $0 == .lun($0.lun) },
+      snapshots: names.count { $0 != .lun($0.lun) },
+      size: luns.reduce(0) { sum, lun in
+        let (total, overflow) = sum.addingReportingOverflow(lun.size.bytes)
+        return overflow ? .max : total
+      }, allocated: try store.allocated().bytes, free: overflow ? .max : Int64(clamping: free),
+      mounted: holder.flatMap(HolderReport.init),
+      stale: holder == nil ? Mountpoint.stale(store: store.path) : [])
+    return (summary, problems)
+  }
+
+  private enum Key: String, CodingKey {
+    case store, uuid, luns, snapshots, size, allocated, free, mounted, stale
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(store, forKey: .store)
+    try container.encode(uuid, forKey: .uuid)
+    try container.encode(luns, forKey: .luns)
+    try container.encode(snapshots, forKey: .snapshots)
+    try container.encode(size, forKey: .size)
+    try container.encode(allocated, forKey: .allocated)
+    try container.encode(free, forKey: .free)
+    // Also when there is none: a key that comes and goes is a trap for scripts.
+    try container.encode(mounted, forKey: .mounted)
+    try container.encode(stale, forKey: .stale)
   }
 }
 

@@ -17,16 +17,22 @@ struct LayerCommand: ParsableCommand {
       abstract: "Add a layer, and print its number.",
       discussion: """
         KIND is one of:
-          stats    counts requests, bytes, errors and times of what passes it; see 'layer show'
-          delay    read=TIME write=TIME flush=TIME discard=TIME zero=TIME allocate=TIME any=TIME seed=N: makes \
-        requests wait for a time (500us, 20ms, 5s), or one from a range (5ms..20ms)
-          rate     bytes=SIZE iops=N burst=TIME: limits the bytes and the requests per second; what was left \
-        unused is saved up for the burst (100ms)
-          pause    holds every request until it is cleared
-          protect  lba=A-B: refuses to write, discard and zero these blocks, or all, with EROFS
-          power    cache=SIZE: a volatile write cache (64M). What was not flushed is lost as far as a power cut \
-        likes; see 'fault add … power-cut'. Discards larger than the cache, and looking for holes, write \
-        it out
+
+          stats        counts requests, bytes, errors and times of what passes it;
+                       see 'layer show'.
+          delay        read=TIME write=TIME flush=TIME discard=TIME zero=TIME
+                       allocate=TIME any=TIME seed=N: makes requests wait for a
+                       time (500us, 20ms, 5s), or one from a range (5ms..20ms).
+          rate         bytes=SIZE iops=N burst=TIME: limits the bytes and the
+                       requests per second; what was left unused is saved up for
+                       the burst (100ms).
+          pause        holds every request until it is cleared.
+          protect      lba=A-B: refuses to write, discard and zero these blocks, or
+                       all, with EROFS.
+          power        cache=SIZE: a volatile write cache (64M). What was not
+                       flushed is lost as far as a power cut likes; see 'fault add
+                       … power-cut'. Discards larger than the cache, and looking
+                       for holes, write it out.
 
         power stands behind all others, next to the LUN. 'log record' and 'fault add' add layers as well.
         """)
@@ -34,7 +40,7 @@ struct LayerCommand: ParsableCommand {
     @Argument(help: "The store's folder.")
     var store: String
 
-    @Argument(help: "The name of a LUN or snapshot.")
+    @Argument(help: "The LUN or the snapshot, LUN or LUN@SNAPSHOT.")
     var name: String
 
     @Argument(help: "What the layer does.")
@@ -45,6 +51,8 @@ struct LayerCommand: ParsableCommand {
 
     @Option(help: "The number of the layer to put it before, as clients see it; without, behind all others.")
     var before: Int?
+
+    @OptionGroup var output: OutputOptions
 
     func run() throws {
       var problems: [StoreError] = []
@@ -60,7 +68,7 @@ struct LayerCommand: ParsableCommand {
       }
       guard problems.isEmpty else { throw StoreProblems(problems) }
       let request = ArmRequest(volume: name, kind: kind, options: settings, isFault: false, before: before)
-      try StoreClient(store: store).arm(request)
+      try StoreClient(store: store).arm(request, output)
     }
   }
 
@@ -72,7 +80,7 @@ struct LayerCommand: ParsableCommand {
     @Argument(help: "The store's folder.")
     var store: String
 
-    @Argument(help: "The name of a LUN or snapshot; without, those of all.")
+    @Argument(help: "The LUN or the snapshot, LUN or LUN@SNAPSHOT; without, those of all.")
     var name: String?
 
     @Flag(help: "Write JSON.")
@@ -102,7 +110,7 @@ struct LayerCommand: ParsableCommand {
     @Argument(help: "The store's folder.")
     var store: String
 
-    @Argument(help: "The name of a LUN or snapshot.")
+    @Argument(help: "The LUN or the snapshot, LUN or LUN@SNAPSHOT.")
     var name: String
 
     @Argument(help: "The number of the layer; without, all of them.")
@@ -154,19 +162,24 @@ struct LayerCommand: ParsableCommand {
   struct Clear: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Remove layers. What they held goes on.",
+      usage: "fuse-lun layer clear <store> [<name> [<id> …]] [--json]",
       discussion: "What is in the write cache of 'power' is written to the LUN. Fault rules stay.")
 
     @Argument(help: "The store's folder.")
     var store: String
 
-    @Argument(help: "The name of a LUN or snapshot.")
-    var name: String
+    @Argument(help: "The LUN or the snapshot, LUN or LUN@SNAPSHOT; without, those of all.")
+    var name: String?
 
     @Argument(help: "The numbers of the layers; all of them if there is none.")
     var ids: [Int] = []
 
+    @OptionGroup var output: OutputOptions
+
     func run() throws {
-      _ = try StoreClient(store: store).perform(DisarmRequest(volume: name, ids: ids, faults: false))
+      let removed = try StoreClient(store: store).perform(
+        DisarmRequest(volume: name, ids: ids, faults: false))
+      try output.report { removed }
     }
   }
 }

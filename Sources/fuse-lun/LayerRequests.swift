@@ -67,16 +67,27 @@ struct LayersRequest: StoreRequest {
 
 /// Removes layers or fault rules.
 struct DisarmRequest: StoreRequest {
+  struct Removed: Codable, Sendable {
+    /// The LUN or the snapshot.
+    var lun: String
+    var id: Int
+  }
+
   static let name = "disarm"
-  /// Of a LUN or a snapshot.
-  var volume: String
+  /// Of a LUN or a snapshot; of all of them if `nil`.
+  var volume: String?
   /// Their numbers; all of them if there is none.
   var ids: [Int]
   /// Whether it is about fault rules, or about all else.
   var faults: Bool
 
-  func perform(on server: StoreServer, progress: @escaping Progress) throws -> Done {
-    let node = try server.mountedNode(volume).node
+  func perform(on server: StoreServer, progress: @escaping Progress) throws -> [Removed] {
+    if let volume { return try disarm(server.mountedNode(volume).node) }
+    guard let mounted = server.mounted else { throw server.notMounted }
+    return try mounted.nodes.flatMap(disarm)
+  }
+
+  private func disarm(_ node: Node) throws -> [Removed] {
     let armed = node.stack.layers.filter { $0.isFault == faults }.map(\.id)
     let unknown = ids.filter { !armed.contains($0) }
     guard unknown.isEmpty else {
@@ -92,7 +103,7 @@ struct DisarmRequest: StoreRequest {
           remedy: "see to the store's file system, then try again")
       }
     }
-    return Done()
+    return (ids.isEmpty ? armed : ids).map { Removed(lun: node.name.description, id: $0) }
   }
 }
 

@@ -64,36 +64,56 @@ struct WhichLog: ParsableArguments {
 struct LogListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List the logs of a LUN.",
-    usage: "fuse-lun log <store> <name> list")
+    usage: "fuse-lun log <store> <name> list [--json]")
 
   @OptionGroup var of: LogOfLUN
+  @OptionGroup var output: OutputOptions
 
   func run() throws {
     let store = try Store.open(of.store)
     let lun = try LUNName(of.name)
-    let rows = try store.logs(of: lun).map { number in
+    let logs = try store.logs(of: lun).map { number in
       let reader = try store.log(number, of: lun).reader
-      return [
-        String(number), iso8601(reader.header.created), ByteCount(try reader.length).description,
-        "\(of.name)@\(reader.header.base)",
-      ]
+      return Listed(
+        log: number, begun: iso8601(reader.header.created), bytes: try reader.length,
+        base: "\(of.name)@\(reader.header.base)")
     }
-    if !rows.isEmpty { try writeTable(["LOG", "BEGUN", "SIZE", "BASE"], rows) }
+    try output.report {
+      logs
+    } human: {
+      let rows = logs.map { [String($0.log), $0.begun, ByteCount($0.bytes).description, $0.base] }
+      if !rows.isEmpty { try writeTable(["LOG", "BEGUN", "SIZE", "BASE"], rows) }
+    }
+  }
+
+  private struct Listed: Encodable {
+    var log: Int
+    var begun: String
+    var bytes: Int64
+    var base: String
   }
 }
 
 struct LogRemoveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove", abstract: "Remove a log, and the snapshot that it begins with.",
-    usage: "fuse-lun log <store> <name> remove [--log <log>]")
+    usage: "fuse-lun log <store> <name> remove [--log <log>] [--json]")
 
   @OptionGroup var which: WhichLog
+  @OptionGroup var output: OutputOptions
 
   func run() throws {
     // Without reading it: a log that is damaged can go as well.
     let newest = try Store.open(which.of.store).logs(of: LUNName(which.of.name)).last
     let number = try which.log ?? newest ?? which.open().number
     _ = try StoreClient(store: which.of.store).perform(LogRemoveRequest(lun: which.of.name, log: number))
+    try output.report { Removed(log: number, deleted: ["\(which.of.name)@\(Store.logName(number))"]) }
+  }
+
+  private struct Removed: Encodable {
+    var log: Int
+    /// The snapshot that it began with.
+    var deleted: [String]
   }
 }
 

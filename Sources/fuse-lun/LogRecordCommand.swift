@@ -19,15 +19,28 @@ struct LogRecordCommand: ParsableCommand {
   @Flag(help: "End the recording.")
   var stop = false
 
+  @OptionGroup var output: OutputOptions
+
   func run() throws {
     let client = StoreClient(store: of.store)
     if stop {
       _ = try client.perform(LogStopRequest(lun: of.name))
+      try output.report { Stopped(stopped: of.name) }
     } else {
       let begun = try client.perform(LogRecordRequest(lun: of.name))
-      try emit("recording log \(begun.log) of '\(of.name)' from \(begun.base) on\n")
+      try output.report {
+        begun
+      } human: {
+        try emit("recording log \(begun.log) of '\(of.name)' from \(begun.base) on\n")
+      }
     }
   }
+}
+
+/// What `log record --stop --json` writes.
+private struct Stopped: Encodable {
+  /// The LUN.
+  var stopped: String
 }
 
 struct LogMarkCommand: ParsableCommand {
@@ -43,13 +56,22 @@ struct LogMarkCommand: ParsableCommand {
   @Argument(help: "The remark, of at most \(WriteLog.longestMark) bytes.")
   var text: String
 
+  @OptionGroup var output: OutputOptions
+
   func run() throws {
     guard text.utf8.count <= WriteLog.longestMark else {
       throw StoreError(
         .invalidInput, at: "mark", "has \(text.utf8.count) bytes, and may have \(WriteLog.longestMark)")
     }
     _ = try StoreClient(store: of.store).perform(LogMarkRequest(lun: of.name, text: text))
+    try output.report { Marked(lun: of.name, text: text) }
   }
+}
+
+/// What `log mark --json` writes.
+private struct Marked: Encodable {
+  var lun: String
+  var text: String
 }
 
 /// Begins to record.

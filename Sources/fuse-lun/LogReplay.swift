@@ -164,7 +164,8 @@ private struct ReplayReport: Encodable {
 
   func write(json: Bool) throws {
     if json { return try writeJSON(self) }
-    let states = states == points ? "" : ", \(states) states"
-    try emit("\(points) points\(states): \(failures.isEmpty ? "none" : String(failures.count)) failed\n")
+    let states = states == points ? "" : ", " + counted(states, "state")
+    try emit(
+      "\(counted(points, "point"))\(states): \(failures.isEmpty ? "none" : String(failures.count)) failed\n")
   }
 }

@@ -119,7 +119,7 @@ struct LogReplayCommand: ParsableCommand {
       LogRebuildRequest(
         lun: log.name, log: log.log, source: log.base, name: name.text, position: .start, target: target,
         durably: true))
-    try emit("\(name)\n")
+    if json { try writeJSON(VolumeReport(.lun(name), in: log.store)) } else { try emit("\(name)\n") }
   }
 
   private var points: @Sendable (WriteLog.Entry) -> Bool {
@@ -148,7 +148,8 @@ struct RecordedLUN {
 
   func tooShort(_ reader: WriteLog.Reader) -> StoreError {
     StoreError(
-      .invalidInput, at: "log \(log) of LUN '\(name)'", "ends with entry \(reader.position.number)")
+      .invalidInput, at: "log \(log) of LUN '\(name)'", "ends with entry \(reader.position.number)",
+      remedy: "choose an entry up to that one")
   }
 }
 
@@ -179,6 +180,7 @@ struct StateSelection {
 /// Makes a LUN what a recorded one was.
 struct LogRebuildRequest: StoreRequest {
   static let name = "log-rebuild"
+  static let progressUnit = ProgressBar.Unit.things("entries")
   /// The LUN that was recorded, and which of its logs.
   var lun: String
   var log: Int
@@ -203,7 +205,7 @@ struct LogRebuildRequest: StoreRequest {
     }
     do {
       let made = try openStore.lun(name)
-      let reached = try WriteLog.rebuild(made, from: reader, to: target)
+      let reached = try WriteLog.rebuild(made, from: reader, to: target, progress: progress)
       if durably { try made.flush() }
       return reached
     } catch {

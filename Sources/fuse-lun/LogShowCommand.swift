@@ -27,12 +27,12 @@ struct LogShowCommand: ParsableCommand {
     var (number, reader) = try which.open()
     let output = LineBuffer()
     if json {
-      let head = try encodeLine(LogReport(number, reader.header)).dropLast(2)
+      let head = try encodeLine(LogReport(number, reader.header, of: which.of.name)).dropLast(2)
       try output.write(String(decoding: head, as: UTF8.self) + ",\"entries\":[")
     } else {
       try output.write(
-        "log \(number) of '\(reader.header.lun)', begun \(iso8601(reader.header.created)) with the snapshot "
-          + "\(reader.header.lun)@\(reader.header.base)\n")
+        "log \(number) of '\(which.of.name)', begun \(iso8601(reader.header.created)) with the snapshot "
+          + "\(which.of.name)@\(reader.header.base)\n")
     }
     var summary = LogSummary()
     while let entry = try reader.next(), entry.number <= range.last {
@@ -62,7 +62,7 @@ struct LogShowCommand: ParsableCommand {
     case .recording: "still being recorded"
     case .cutOff(0): "cut off: whoever recorded it was killed, or had no room"
     case .cutOff(let bytes):
-      "cut off: whoever recorded it was killed, \(bytes) bytes into an entry"
+      "cut off: whoever recorded it was killed, \(bytesText(bytes)) into an entry"
     }
   }
 }
@@ -94,11 +94,12 @@ private struct LogReport: Encodable {
   var blockSize: Int64
   var begun: String
 
-  init(_ number: Int, _ header: WriteLog.Header) {
+  /// - Parameter name: the LUN's present one; it may have had another when recording began.
+  init(_ number: Int, _ header: WriteLog.Header, of name: String) {
     log = number
     uuid = header.identifier.description
-    lun = header.lun.text
-    base = "\(header.lun)@\(header.base)"
+    lun = name
+    base = "\(name)@\(header.base)"
     size = header.size.bytes
     blockSize = header.blockSize.rawValue
     begun = iso8601(header.created)
@@ -208,8 +209,9 @@ private struct LogSummary: Encodable {
   }
 
   var text: String {
-    "\(entries) entries: \(writes) writes of \(ByteCount(bytesWritten)), \(discards) discards, \(zeros) zeroings, "
-      + "\(flushes) flushes, \(marks) marks"
+    "\(counted(entries, "entry", "entries")): \(counted(writes, "write")) of \(ByteCount(bytesWritten)), "
+      + "\(counted(discards, "discard")), \(counted(zeros, "zeroing")), \(counted(flushes, "flush", "flushes")), "
+      + counted(marks, "mark")
   }
 }
 

@@ -9,7 +9,7 @@ struct MountCommand: ParsableCommand {
     abstract: "Show each LUN of a store as a file.",
     discussion: """
       Returns when the files are there, and leaves a daemon behind; with -f it stays in the foreground. \
-      'fusermount3 -u MOUNTPOINT' ends it, and so do SIGTERM and SIGINT: what was written is then flushed.
+      'fuse-lun umount MOUNTPOINT' ends it, and so do SIGTERM and SIGINT: what was written is then flushed.
 
       Snapshots are there too, as NAME@LABEL, for reading. While a store is mounted it is managed by the same \
       commands as otherwise; what they change is in the mount at once.

@@ -13,9 +13,10 @@ struct MountTable {
   /// In the order in which they were mounted: of several at one point the last one is seen.
   let entries: [Entry]
 
-  /// - Returns: `nil` where there is no `/proc`.
-  static func read() -> MountTable? {
-    guard let file = fopen("/proc/self/mountinfo", "re") else { return nil }
+  /// - Parameter process: whose mount namespace; this one's if it is not given.
+  /// - Returns: `nil` where there is no `/proc`, or it may not be looked into.
+  static func read(of process: String = "self") -> MountTable? {
+    guard let file = fopen("/proc/\(process)/mountinfo", "re") else { return nil }
     defer { fclose(file) }
     var line: UnsafeMutablePointer<CChar>?
     var capacity = 0

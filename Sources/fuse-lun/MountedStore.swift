@@ -243,6 +243,25 @@ final class MountedStore: Sendable {
     for name in known { kernel.forget(name.description) }
   }
 
+  /// Goes on under new names with the inodes of what was renamed, and has the kernel forget the old names.
+  ///
+  /// - Parameter names: all that had the old name: the LUN and its snapshots, or the snapshot.
+  func rename(_ names: [VolumeName], from old: VolumeName, to new: VolumeName) {
+    table.withLock { table in
+      table.deletions += 1
+      for name in names {
+        table.nodes.removeValue(forKey: name)?.markGone()
+        guard let number = table.numbers.removeValue(forKey: name) else { continue }
+        let renamed = name.renamed(from: old, to: new)
+        table.numbers[renamed] = number
+        if let known = table.known[number] {
+          table.known[number] = Known(name: renamed, lookups: known.lookups)
+        }
+      }
+    }
+    for name in names { kernel.forget(name.description) }
+  }
+
   /// Registers the file of a LUN with the kernel, if the kernel may go to it by itself: `-o passthrough` was
   /// given, no layer wants to see requests, and the bytes are in one file.
   func registerBacking(of node: Node) -> Int32? {

@@ -9,8 +9,21 @@ struct Mountpoint {
   /// - Throws: why nothing can be mounted there.
   init(_ given: String) throws(StoreError) {
     var status = stat()
-    guard stat(given, &status) == 0, let resolved = resolvedPath(given) else {
+    // The root of a mount of ours is a folder, and asking that of one whose daemon hangs would take for ever.
+    let look = { @Sendable () -> (stat, String?, Int32) in
+      var status = stat()
+      let isThere = stat(given, &status) == 0
       let code = errno
+      return (status, isThere ? resolvedPath(given) : nil, code)
+    }
+    guard let (found, resolved, code) = try inTime(look) else {
+      throw StoreError(
+        .system(ETIMEDOUT), at: given,
+        "cannot mount here: the file system that is mounted here does not answer",
+        remedy: "'fuse-lun umount' says which process that is, where it is one of ours")
+    }
+    status = found
+    guard let resolved else {
       throw StoreError(
         code == ENOENT ? .absent : .system(code), at: given, "cannot mount here: \(errorText(code))",
         remedy: code == ENOTCONN
@@ -86,8 +99,13 @@ struct Mountpoint {
   static func stale(store: String) -> [String] {
     guard let table = MountTable.read(), let path = resolvedPath(store) else { return [] }
     return table.entries.filter { entry in
-      var status = stat()
-      return entry.isOurs(of: path) && stat(entry.point, &status) == -1 && errno == ENOTCONN
+      guard entry.isOurs(of: path) else { return false }
+      let point = entry.point
+      let code = try? inTime { () -> Int32 in
+        var status = stat()
+        return stat(point, &status) == 0 ? 0 : errno
+      }
+      return code == ENOTCONN
     }.map(\.point)
   }
 }

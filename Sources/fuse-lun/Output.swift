@@ -83,6 +83,26 @@ struct LUNReport: Encodable {
   }
 }
 
+/// What a command that makes or changes a LUN or a snapshot writes with `--json`: what `info` has about it.
+struct VolumeReport: Encodable {
+  private let report: any Encodable
+
+  init(_ name: VolumeName, in path: String) throws {
+    let store = try Store.open(path)
+    switch name {
+    case .lun(let lun): report = LUNReport(try store.describe(name), try store.snapshots(of: lun).snapshots)
+    case .snapshot(let snapshot):
+      guard let found = try store.snapshots(of: snapshot.lun).snapshots.first(where: { $0.name == snapshot })
+      else {
+        throw StoreError(.absent, at: path, "has no snapshot '\(snapshot)' any more")
+      }
+      report = SnapshotReport(found)
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws { try report.encode(to: encoder) }
+}
+
 /// A snapshot in the reports of its LUN.
 struct SnapshotReport: Encodable {
   /// `LUN@LABEL`.
@@ -139,16 +159,24 @@ func writeJSON(
   try emit(String(decoding: try encoder.encode(report), as: UTF8.self) + "\n")
 }
 
-/// Left-aligned columns on the standard output.
-func writeTable(_ head: [String]?, _ rows: [[String]]) throws {
-  let all = (head.map { [$0] } ?? []) + rows
+/// Left-aligned columns on the standard output, by the width that a terminal gives to text.
+///
+/// - Parameter limit: the widest that a cell may be that is not in the last column; what is longer is cut off with `…`.
+func writeTable(_ head: [String]?, _ rows: [[String]], limit: Int = 40) throws {
+  let all = ((head.map { [$0] } ?? []) + rows).map { row in
+    row.enumerated().map { $0.offset + 1 < row.count ? ColumnText.cut($0.element, to: limit) : $0.element }
+  }
   let columns = all.map(\.count).max() ?? 0
-  let widths = (0..<columns).map { column in all.map { $0[column].count }.max() ?? 0 }
+  let widths = (0..<columns).map { column in
+    all.map { column < $0.count ? ColumnText.width($0[column]) : 0 }.max() ?? 0
+  }
   var text = ""
   for row in all {
     for (column, cell) in row.enumerated() {
       text += cell
-      if column + 1 < columns { text += String(repeating: " ", count: widths[column] - cell.count + 2) }
+      if column + 1 < columns {
+        text += String(repeating: " ", count: widths[column] - ColumnText.width(cell) + 2)
+      }
     }
     text += "\n"
   }

@@ -16,15 +16,18 @@ struct RollbackCommand: ParsableCommand {
   @Argument(help: "The store's folder.")
   var store: String
 
-  @Argument(help: "The snapshot, NAME@LABEL.")
+  @Argument(help: "The snapshot, LUN@SNAPSHOT.")
   var name: String
 
   @Flag(help: "Also if the LUN is open.")
   var force = false
 
+  @OptionGroup var output: OutputOptions
+
   func run() throws {
-    _ = try SnapshotName(parsing: name)
+    let snapshot = try SnapshotName(parsing: name)
     _ = try StoreClient(store: store).perform(RollbackRequest(name: name, force: force))
+    try output.report { try VolumeReport(.lun(snapshot.lun), in: store) }
   }
 }
 

@@ -74,7 +74,7 @@ struct Session {
         .system(EROFS), at: store.path, "is in a file system that is read-only",
         remedy: "'mount -o ro' shows its LUNs for reading")
     }
-    let deadline = time(nil) + 30
+    let deadline = try Patience.deadline()
     while true {
       do throws(StoreError) {
         return try OpenStore(store.path, at: place.path, access)
@@ -91,10 +91,20 @@ struct Session {
   /// - Returns: `nil` if the holder is a command, and not a mount that was taken away.
   private static func stillHeld(by holder: StoreHolder, at store: String) -> StoreError? {
     guard let process = holder.process, !holder.mountpoint.isEmpty else { return nil }
+    if let problem = OtherMount.problem(OtherMount.all(of: resolvedPath(store) ?? store), of: store) {
+      return problem
+    }
+    if let state = ProcessState(of: process)?.state, !["R", "S"].contains(state) {
+      return .silent(store, process, "has not given it back")
+    }
+    let clients = OpenClients.inMount(holder.mountpoint)
+    let why =
+      clients.isEmpty
+      ? "a client that cannot be seen from here still has a file of it open, or it is making everything durable"
+      : "\(OpenClients.describe(clients)) still uses it"
     return StoreError(
       .busy, at: store,
-      "was unmounted from '\(printable(holder.mountpoint))', but process \(process) has not ended: a client still "
-        + "has a file of it open, or it is making everything durable",
+      "was unmounted from '\(printable(holder.mountpoint))', but process \(process) has not ended: \(why)",
       remedy: "try again when the process has ended; 'fuse-lun info STORE NAME' counts the clients of a LUN")
   }
 

@@ -25,6 +25,8 @@ struct SetCommand: ParsableCommand {
 
   @OptionGroup var identity: IdentityOptions
 
+  @OptionGroup var output: OutputOptions
+
   func validate() throws {
     if readOnly && readWrite { throw ValidationError("--read-only and --read-write exclude each other") }
     if change == LUNProperties.Change() {
@@ -43,6 +45,7 @@ struct SetCommand: ParsableCommand {
     problems += change.problems
     guard problems.isEmpty else { throw StoreProblems(problems) }
     _ = try StoreClient(store: store).perform(SetRequest(name: name, change: change))
+    try output.report { try VolumeReport(VolumeName(name), in: store) }
   }
 }
 

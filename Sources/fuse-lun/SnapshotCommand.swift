@@ -7,7 +7,7 @@ struct SnapshotCommand: ParsableCommand {
     abstract: "Keep what a LUN holds now.",
     discussion: """
       Takes a moment, whatever the size of the LUN, and no space until the LUN is written to. A mount shows the \
-      snapshot as a file NAME@LABEL that can be read.
+      snapshot as a file LUN@SNAPSHOT that can be read.
 
       The LUN may be in use. What the kernel of this machine holds of it is written first: shared mappings, and \
       where the LUN is under a loop device its cache and the file systems on it, which are frozen for that \
@@ -18,15 +18,18 @@ struct SnapshotCommand: ParsableCommand {
   @Argument(help: "The store's folder.")
   var store: String
 
-  @Argument(help: "What to call it: the LUN's name, '@', and a label.")
+  @Argument(help: "What to call it, LUN@SNAPSHOT: the LUN's name, '@', and a label.")
   var name: String
 
   @Flag(help: "Take it without writing first what the kernel holds: it is then as after a crash now.")
   var noSync = false
 
+  @OptionGroup var output: OutputOptions
+
   func run() throws {
-    _ = try SnapshotName(parsing: name)
+    let snapshot = try SnapshotName(parsing: name)
     _ = try StoreClient(store: store).perform(SnapshotRequest(name: name, syncs: !noSync))
+    try output.report { try VolumeReport(.snapshot(snapshot), in: store) }
   }
 }
 

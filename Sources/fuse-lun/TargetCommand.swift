@@ -25,7 +25,7 @@ struct TargetCommand: ParsableCommand {
   @Argument(help: "The store's folder.")
   var store: String
 
-  @Argument(help: ArgumentHelp("The LUNs and snapshots, NAME or NAME@LABEL.", valueName: "name"))
+  @Argument(help: ArgumentHelp("The LUNs and snapshots, LUN or LUN@SNAPSHOT.", valueName: "name"))
   var names: [String]
 
   @Option(help: "The target's name. (default: made from the store's uuid)")
@@ -33,6 +33,8 @@ struct TargetCommand: ParsableCommand {
 
   @Option(help: "For which software: tgt or lio.")
   var format: Format = .tgt
+
+  @OptionGroup var output: OutputOptions
 
   func run() throws {
     let opened = try Store.open(store)
@@ -63,7 +65,12 @@ struct TargetCommand: ParsableCommand {
     }
     guard problems.isEmpty else { throw StoreProblems(problems) }
     switch format {
-    case .tgt: try emit(TgtConfiguration.text(iqn: iqn, units))
+    case .tgt:
+      try output.report {
+        TargetReport(iqn, units)
+      } human: {
+        try emit(TgtConfiguration.text(iqn: iqn, units))
+      }
     case .lio: try writeJSON(LIOConfiguration(iqn: iqn, units), keys: .convertToSnakeCase)
     }
   }
@@ -87,6 +94,37 @@ struct TargetCommand: ParsableCommand {
       remedy:
         "as in iqn.2004-10.org.example:disks: a month in which you owned the domain, the domain backwards, and "
         + "what you like; small letters, digits, '.', '-' and ':'")
+  }
+}
+
+/// What `target --json` writes; LIO's own format is JSON as it is.
+private struct TargetReport: Encodable {
+  struct Unit: Encodable {
+    var lun: Int
+    var name: String
+    var path: String
+    var size: Int64
+    var blockSize: Int64
+    var readOnly: Bool
+    var vendor: String
+    var product: String
+    var serial: String
+  }
+
+  var iqn: String
+  var configuration: String
+  var luns: [Unit]
+
+  init(_ iqn: String, _ units: [TargetUnit]) {
+    self.iqn = iqn
+    configuration = TgtConfiguration.text(iqn: iqn, units)
+    luns = units.enumerated().map { index, unit in
+      Unit(
+        lun: index + 1, name: unit.name.description, path: unit.path, size: unit.size,
+        blockSize: unit.blockSize,
+        readOnly: unit.isReadOnly, vendor: unit.properties.vendor, product: unit.properties.product,
+        serial: unit.properties.serial)
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import Foundation
 import LUNStore
 import TestSupport
 import Testing
+import Version
 
 @Suite("The command line", .timeLimit(.minutes(60)))
 struct CommandTests {
@@ -113,6 +114,71 @@ struct CommandTests {
   func help(_ words: [String]) {
     let outcome = run([fuseLun] + words)
     #expect(outcome.status == 0 && outcome.output.contains("USAGE") && outcome.errors.isEmpty)
+  }
+
+  @Test("says its version")
+  func versionText() {
+    #expect(run(fuseLun, "--version").description == "status 0\n\(version)\n\n")
+  }
+
+  @Test("explains each kind of fault in a paragraph of its own")
+  func paragraphs() {
+    let help = run(fuseLun, "fault", "add", "--help").output
+    #expect(
+      help.contains("\n    error        the request fails")
+        || help.contains("\n  error        the request fails"), "\(help)")
+    #expect(help.split(separator: "\n").allSatisfy { $0.count <= 100 }, "\(help)")
+  }
+
+  @Test("writes what it has done as JSON when asked to, and nothing otherwise")
+  func json() throws {
+    for words in [
+      ["create", "S", "a", "--size", "1M"], ["snapshot", "S", "a@1"], ["clone", "S", "a@1", "b"],
+      ["rollback", "S", "a@1"], ["set", "S", "a", "--vendor", "ACME"], ["resize", "S", "a", "2M"],
+      ["rename", "S", "b", "c"], ["export", "S", "a@1", folder("image")], ["delete", "S", "c"],
+      ["delete", "S", "a", "--snapshots"],
+    ] {
+      let words = words.map { $0 == "S" ? store : $0 }
+      let saved = folder("saved")
+      run("rm", "-rf", saved)
+      run("cp", "-a", store, saved)
+      let silent = run([fuseLun] + words)
+      #expect(silent.description == "status 0\n\n", "\(words): \(silent)")
+      // The same from the same state.
+      run("rm", "-rf", store, folder("image"))
+      if words[0] != "create" { run("cp", "-a", saved, store) }
+      let told = run([fuseLun] + words + ["--json"])
+      let document = try JSONSerialization.jsonObject(with: Data(told.output.utf8)) as? [String: Any]
+      #expect(told.status == 0 && document?.isEmpty == false, "\(words): \(told)")
+      if words[0] == "delete", words.count > 3 { #expect(document?["deleted"] as? [String] == ["a", "a@1"]) }
+    }
+  }
+
+  @Test("tells how much there is in a store")
+  func summary() throws {
+    for name in ["a", "b"] { run(fuseLun, "create", store, name, "--size", "1M") }
+    run(fuseLun, "snapshot", store, "a@1")
+    let text = run(fuseLun, "info", store).output
+    for part in ["LUNs       2\n", "snapshots  1\n", "2 MiB in all LUNs", "mounted    no\n"] {
+      #expect(text.contains(part), "\(text)")
+    }
+    let document =
+      try JSONSerialization.jsonObject(
+        with: Data(run(fuseLun, "info", store, "--json").output.utf8)) as? [String: Any]
+    #expect(document?["luns"] as? Int == 2 && document?["snapshots"] as? Int == 1)
+    #expect(document?["mounted"] is NSNull)
+  }
+
+  @Test("keeps its tables narrow, and its columns straight under wide and combining characters")
+  func table() throws {
+    let long = String(repeating: "n", count: 255)
+    for name in [long, "磁碟", "e\u{301}é", "a"] { run(fuseLun, "create", store, name, "--size", "1M") }
+    let rows = run(fuseLun, "list", store).output.split(separator: "\n")
+    #expect(rows.contains { $0.hasPrefix(String(repeating: "n", count: 39) + "…  1 MiB") }, "\(rows)")
+    #expect(rows.contains { $0.hasPrefix("磁碟" + String(repeating: " ", count: 38) + "1 MiB") }, "\(rows)")
+    #expect(
+      rows.contains { $0.hasPrefix("e\u{301}é" + String(repeating: " ", count: 40) + "1 MiB") }, "\(rows)")
+    #expect(run(fuseLun, "list", store, "--json").output.contains(long))
   }
 
   @Test("does not report success when its output is lost")

@@ -133,4 +133,20 @@ struct ControlTests {
   func progress(_ done: Int64, _ total: Int64, _ line: String) {
     #expect(ProgressBar.line(done, of: total) == line)
   }
+
+  @Test(
+    "show how fast they are and how long it takes",
+    arguments: [
+      (0, 1000, 100, ""), (100, 100, 100, ""), (80 << 20, 1000, 5200 << 20, ", 80 MiB/s, 1:05 left"),
+      (1 << 20, 1000, 4000 << 20, ", 1 MiB/s, 1:06:40 left"), (1, 1000, Int64.max, ", 1 B/s, 99:59:59 left"),
+    ] as [(Int64, Int64, Int64, String)])
+  func pace(_ done: Int64, _ milliseconds: Int64, _ left: Int64, _ text: String) {
+    #expect(ProgressBar.pace(done, in: milliseconds, left: left) == text)
+  }
+
+  @Test("count what is not bytes by its name")
+  func things() {
+    #expect(
+      ProgressBar.line(2, of: 4, .things("layers")) == "[###############...............]  50%  2 of 4 layers")
+  }
 }

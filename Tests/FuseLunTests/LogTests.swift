@@ -184,7 +184,7 @@ struct LogTests {
       outcome.output.hasPrefix("entry \(third) (write): exit status 1\n    saw it\nentry "), "\(outcome)")
     #expect(outcome.output.hasSuffix("4 points: 2 failed\n"), "\(outcome)")
     let first = log(mount, "disk", "replay", "--each-write", "--stop-at-first", "--", "false")
-    #expect(first.status == 1 && first.output.hasSuffix("1 points: 1 failed\n"), "\(first)")
+    #expect(first.status == 1 && first.output.hasSuffix("1 point: 1 failed\n"), "\(first)")
     let path = log(mount, "disk", "replay", "--at", "1", "--", "test", "-f")
     #expect(path.status == 0, "\(path)")
     let json = log(mount, "disk", "replay", "--each-write", "--json", "--", "sh", "-c", "kill -9 $$")
@@ -208,7 +208,7 @@ struct LogTests {
     let check = ["--", "cmp", "-n", "65536", flushed]
     let replay = [fuseLun, "log", mount.store, "disk", "replay", "--at", last, "--power-cut", "12"]
     let honest = run(replay + check)
-    #expect(honest.status == 0 && honest.output == "1 points, 13 states: none failed\n", "\(honest)")
+    #expect(honest.status == 0 && honest.output == "1 point, 13 states: none failed\n", "\(honest)")
     let lying = run(replay + ["--drop-flushes", "--seed", "5"] + check)
     #expect(lying.status == 1, "\(lying)")
     // Each that failed can be made again.

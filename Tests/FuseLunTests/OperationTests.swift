@@ -171,7 +171,7 @@ struct OperationTests {
     withExtendedLifetime(file) {}
     file = nil
     let outcome = replay.wait()
-    #expect(outcome.status == 0 && outcome.output == "1 points: none failed\n", "\(outcome)")
+    #expect(outcome.status == 0 && outcome.output == "1 point: none failed\n", "\(outcome)")
   }
 
   @Test("of nothing is an error of the mount itself")

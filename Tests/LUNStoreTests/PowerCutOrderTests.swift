@@ -182,6 +182,53 @@ struct PowerCutOrderTests {
     try store.release()
   }
 
+  @Test(
+    "is one name or the other of what is renamed, with all its snapshots",
+    arguments: [
+      ("a", "b", ["a", "a@1", "a@2"], ["b", "b@1", "b@2"]),
+      ("a@1", "a@x", ["a", "a@1", "a@2"], ["a", "a@2", "a@x"]),
+    ])
+  func renamed(_ old: String, _ new: String, _ before: [String], _ after: [String]) throws {
+    try Store.openOrCreate(folder("store")).store.createLUN(LUNRequest(name: "a", size: "64K"))
+    let store = try OpenStore(folder("store"), at: "")
+    for label in ["1", "2"] { try store.snapshot(SnapshotName(lun: LUNName("a"), label: LUNName(label))) }
+    let durable = DurableFolder(folder("store"))
+    defer { durable.close() }
+    try store.rename(VolumeName(old), to: VolumeName(new))
+    let states = durable.takeStates()
+    var seen: [[String]] = []
+    for state in states {
+      // Whoever only reads finds everything too, before anybody has mended anything.
+      run("rm", "-rf", folder("read"))
+      state.restore(to: folder("read"))
+      let read = try Store.open(folder("read"))
+      let (luns, problems) = try read.list()
+      let snapshots = try luns.flatMap { try read.snapshots(of: $0.name).snapshots.map(\.name.description) }
+      let names = (luns.map(\.name.text) + snapshots).sorted()
+      #expect(problems.isEmpty && (names == before || names == after), "\(names) \(problems)")
+      let found = try recover(state).keys.map(\.description).sorted()
+      #expect(found == names)
+      seen.append(found)
+    }
+    #expect(seen.first == before && seen.last == after)
+    // The old name, once gone, does not come back.
+    #expect(seen.drop { $0 == before }.allSatisfy { $0 == after })
+    #expect(access("\(folder("store"))/luns/.renaming", F_OK) == -1)
+    try store.release()
+  }
+
+  @Test("is no other LUN's name because of a change of name that was cut off before it happened")
+  func notRenamed() throws {
+    let store = try Store.openOrCreate(folder("store")).store
+    try store.createLUN(LUNRequest(name: "a", size: "64K"))
+    let marker = try RenameRecord(identifier: Identifier(), from: .lun(LUNName("z")), to: .lun(LUNName("a")))
+    write(marker.encoded, to: folder("store") + "/luns/.renaming")
+    let opened = try OpenStore(folder("store"), at: "")
+    #expect(try opened.check(repair: false).isEmpty && opened.volumes() == [VolumeName("a")])
+    #expect(access("\(folder("store"))/luns/.renaming", F_OK) == -1)
+    try opened.release()
+  }
+
   @Test("is a new store with its first LUN, once it is said to be there")
   func created() throws {
     let parent = folder.folder("parent")

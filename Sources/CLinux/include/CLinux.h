@@ -37,6 +37,12 @@ void linux_end_with_parent(int32_t parent, int signal);
 // accept4 with SOCK_CLOEXEC, and the user of the process at the other end of a Unix socket (SO_PEERCRED).
 int linux_accept_cloexec(int fd);
 int linux_peer_user(int fd, uint32_t *user);
+// The process that listens at the other end, or 0 where it cannot be seen from here.
+int linux_peer_process(int fd);
+
+// Reading and writing fail with EAGAIN when nothing has moved for so many seconds, and so does connecting
+// (SO_RCVTIMEO, SO_SNDTIMEO).
+int linux_set_socket_timeout(int fd, int seconds);
 
 // The name of an error number in <errno.h>, or NULL if it has none (strerrorname_np, glibc 2.32).
 const char *linux_errno_name(int code);
@@ -55,6 +61,8 @@ int linux_loop_backing(int fd, uint64_t *device, uint64_t *inode);
 
 // rename; unless it replaces, EEXIST where there is something of the new name (renameat2, RENAME_NOREPLACE).
 int linux_rename(const char *from, const char *to, int replaces);
+// The same inside an open folder, never replacing.
+int linux_renameat(int folder, const char *from, const char *to);
 
 // Goes on with a CRC32C (without the inversions) by the machine's own instructions, which Swift has no names for.
 // Returns 0 where the machine has none, and has done nothing then.

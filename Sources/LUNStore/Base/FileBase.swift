@@ -109,7 +109,8 @@ extension BaseReference {
     guard size == expected.size else {
       throw StoreError(
         .baseChanged, at: expected.description,
-        "has \(size) bytes now, and had \(expected.size) when the LUN was based on it", remedy: Self.remedy)
+        "has \(bytesText(size)) now, and had \(expected.size) when the LUN was based on it",
+        remedy: Self.remedy)
     }
     if case .file(_, let modified) = expected.location, case .file(_, let now) = location, modified != now {
       throw StoreError(

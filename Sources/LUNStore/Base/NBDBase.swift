@@ -129,7 +129,7 @@ public final class NBDBase: BaseSource {
     let connection = try Connection(uri)
     guard connection.size == size else {
       throw Connection.Failure(
-        code: EIO, text: "the export has \(connection.size) bytes now, and had \(size)")
+        code: EIO, text: "the export has \(bytesText(connection.size)) now, and had \(size)")
     }
     return connection
   }

@@ -20,12 +20,13 @@ extension WriteLog {
   ///   - lun: holds the state at the position of `log`, and is no smaller than the one that was recorded.
   ///   - log: is read on from where it is; what is before it is durable.
   ///   - target: what the LUN is to be.
+  ///   - progress: told of each entry, by its number.
   /// - Returns: behind the last entry that was applied.
   /// - Throws: `invalidInput` if the log is shorter or the LUN smaller, `damaged`, or the failing system
   ///   call.
   @discardableResult
   public static func rebuild(
-    _ lun: any BlockDevice, from log: Reader, to target: Target
+    _ lun: any BlockDevice, from log: Reader, to target: Target, progress: Progress = { _, _ in }
   ) throws(StoreError) -> Position {
     var reader = log
     guard lun.size >= log.header.size.bytes else {
@@ -36,6 +37,7 @@ extension WriteLog {
     let durability = target.cut == nil || target.dropsFlushes ? nil : try log.durability(at: target.point)
     while reader.position.number < target.point {
       guard let entry = try reader.next() else { throw log.tooShort(reader.position.number, target.point) }
+      progress(Int64(clamping: entry.number), Int64(clamping: target.point))
       let isWhole = target.cut == nil || durability?.contains(entry.number) ?? false
       do throws(IOError) {
         if let cut = target.cut, !isWhole {

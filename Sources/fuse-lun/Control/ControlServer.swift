@@ -10,6 +10,8 @@ final class ControlServer: Sendable {
   private struct State {
     var isStopping = false
     var connections: [Int32: UnixSocket] = [:]
+    /// Those whose requests have begun.
+    var atWork: Set<Int32> = []
   }
 
   private let state = Monitor(State())
@@ -32,6 +34,17 @@ final class ControlServer: Sendable {
           self.state.change { _ = $0.connections.removeValue(forKey: connection.descriptor) }
         }
       }
+    }
+    startThread { self.sayAlive() }
+  }
+
+  /// Tells commands once a second that this process lives: what takes long is not to be taken for what hangs.
+  private func sayAlive() {
+    guard let line = try? encodeLine(ReplyLine<Done>(alive: true)) else { return }
+    while !state.wait(1, until: { $0.isStopping && $0.connections.isEmpty }) {
+      let waiting = state.change { state in state.connections.filter { state.atWork.contains($0.key) }.values
+      }
+      for connection in waiting { connection.writeAtOnce(line) }
     }
   }
 
@@ -92,6 +105,8 @@ final class ControlServer: Sendable {
     let request = try decodeLine(RequestLine<Request>.self, line).request
     // A command that is gone by now must not find its request done later.
     guard reply(connection, ReplyLine<Request.Answer>(begun: true)) else { return }
+    state.change { _ = $0.atWork.insert(connection.descriptor) }
+    defer { state.change { _ = $0.atWork.remove(connection.descriptor) } }
     let answer = try request.perform(on: server) { [weak self] done, total in
       self?.reply(connection, ReplyLine<Request.Answer>(progress: [done, total]))
     }

@@ -5,5 +5,5 @@ let storeRequests: [any StoreRequest.Type] = [
   DeleteRequest.self, ResizeRequest.self, SetRequest.self, CheckRequest.self,
   ArmRequest.self, LayersRequest.self, DisarmRequest.self, LogRecordRequest.self, LogStopRequest.self,
   LogMarkRequest.self, LogRebuildRequest.self, LogRemoveRequest.self,
-  CloneIntoRequest.self, FetchRequest.self,
+  CloneIntoRequest.self, FetchRequest.self, RenameRequest.self,
 ]

@@ -9,9 +9,9 @@ struct StoreClient {
   /// Has it done, and shows a bar on the standard error output where it takes long.
   ///
   /// - Throws: what the request throws, wherever it was done; `busy` if another command holds the store for
-  ///   too long.
+  ///   too long; which process it is that says nothing.
   func perform<Request: StoreRequest>(_ request: Request) throws -> Request.Answer {
-    let deadline = time(nil) + 30
+    let deadline = try Patience.deadline()
     // What needs no change can be done all the same.
     let access: LUN.Access = try Store.open(store).isInReadOnlyFileSystem ? .readOnly : .readWrite
     while true {
@@ -22,7 +22,7 @@ struct StoreClient {
         guard error.kind == .busy else { throw error }
         if let answer = try ask(request) { return answer }
         // Whoever holds it is another command, or a mount that is about to begin or to end.
-        if time(nil) > deadline { throw error }
+        if time(nil) > deadline { throw try tooLong() ?? error }
         usleep(20_000)
         continue
       }
@@ -32,10 +32,18 @@ struct StoreClient {
 
   /// Asks the mount; `nil` if there is none, or it ended without having begun with the request.
   func ask<Request: StoreRequest>(_ request: Request) throws -> Request.Answer? {
-    guard let connection = try UnixSocket.connect(in: Folder(store)),
-      connection.write(try encodeLine(RequestLine(request: request)))
-    else { return nil }
-    let bar = ProgressBar()
+    let patience = try Patience.seconds()
+    guard let connection = try UnixSocket.connect(in: Folder(store), patience: patience) else { return nil }
+    func silent(hasBegun: Bool = false) -> StoreError {
+      .silent(
+        store, connection.listener ?? (try? Store.open(store).holder())??.process,
+        "has not answered for \(counted(patience ?? 0, "second"))", hasBegun: hasBegun)
+    }
+    guard !connection.hasTimedOut, connection.write(try encodeLine(RequestLine(request: request))) else {
+      if connection.hasTimedOut { throw silent() }
+      return nil
+    }
+    let bar = ProgressBar(Request.progressUnit)
     defer { bar.erase() }
     var hasBegun = false
     while let line = connection.readLine() {
@@ -54,16 +62,25 @@ struct StoreClient {
         throw problems.count == 1 ? problems[0] : StoreProblems(problems) as any Error
       }
     }
+    if connection.hasTimedOut { throw silent(hasBegun: hasBegun) }
     guard hasBegun else { return nil }
     throw StoreError(
       .system(EIO), at: store, "the mount ended while it was at work on this command",
       remedy: "'fuse-lun list' shows what has been done")
   }
 
+  /// What to say of another command that has held the store for too long; `nil` if it is hard at work.
+  private func tooLong() throws -> StoreError? {
+    guard let process = try Store.open(store).holder()?.process, let state = ProcessState(of: process),
+      !["R", "S"].contains(state.state)
+    else { return nil }
+    return .silent(store, process, "has not given it back")
+  }
+
   private func performHere<Request: StoreRequest>(
     _ request: Request, _ openStore: OpenStore
   ) throws -> Request.Answer {
-    let bar = ProgressBar()
+    let bar = ProgressBar(Request.progressUnit)
     defer { bar.erase() }
     let answer: Request.Answer
     do {

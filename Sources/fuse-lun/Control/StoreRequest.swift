@@ -11,11 +11,18 @@ protocol StoreRequest: Codable, Sendable {
   /// Tells the requests apart on their way; never the same for two of them.
   static var name: String { get }
 
+  /// What its progress counts.
+  static var progressUnit: ProgressBar.Unit { get }
+
   /// Does it. Several requests may be at work at once, and clients of the mount read and write meanwhile.
   ///
   /// - Parameter progress: to be called now and then with the bytes done and the bytes in all.
   /// - Throws: `StoreError` or `StoreProblems`, which reach the command as they are.
   func perform(on server: StoreServer, progress: @escaping Progress) throws -> Answer
+}
+
+extension StoreRequest {
+  static var progressUnit: ProgressBar.Unit { .bytes }
 }
 
 /// The answer of a request that has none.

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import LUNStore
+import Synchronization
 
 /// A connection between processes of this machine, through a socket in the store's folder.
 ///
@@ -11,6 +12,12 @@ final class UnixSocket: @unchecked Sendable {
   let descriptor: Int32
   /// Read, and not yet handed out. Only the one thread that reads touches it.
   private var pending: [UInt8] = []
+  /// Held by whoever writes.
+  private let writing = Mutex(())
+  private let hasTimedOutFlag = Atomic(false)
+
+  /// Whether waiting for the other end has taken longer than it may.
+  var hasTimedOut: Bool { hasTimedOutFlag.load(ordering: .relaxed) }
 
   private init(descriptor: Int32) { self.descriptor = descriptor }
 
@@ -39,11 +46,19 @@ final class UnixSocket: @unchecked Sendable {
   static func remove(from folder: Folder) { unlinkat(folder.descriptor, name, 0) }
 
   /// Connects to whoever listens in the store's folder; `nil` if nobody does.
-  static func connect(in folder: Folder) throws(StoreError) -> UnixSocket? {
+  ///
+  /// - Parameter seconds: how long the other end may say nothing; `nil` for as long as it likes.
+  static func connect(in folder: Folder, patience seconds: Int32? = nil) throws(StoreError) -> UnixSocket? {
     let socket = try make()
+    if let seconds { linux_set_socket_timeout(socket.descriptor, seconds) }
     if withAddress(in: folder, { Glibc.connect(socket.descriptor, $0, $1) }) == 0 { return socket }
     let code = errno
     if code == ENOENT || code == ECONNREFUSED { return nil }
+    if code == EAGAIN {
+      // More wait there already than it lets wait.
+      socket.hasTimedOutFlag.store(true, ordering: .relaxed)
+      return socket
+    }
     throw StoreError(
       .system(code), at: "\(folder.path)/\(name)", "cannot reach the mount: \(errorText(code))",
       remedy: code == EACCES ? "commands are for the user who mounted the store, and for root" : nil)
@@ -69,6 +84,12 @@ final class UnixSocket: @unchecked Sendable {
     return linux_peer_user(descriptor, &user) == 0 ? user : nil
   }
 
+  /// The process that listens at the other end, for who has connected.
+  var listener: Int32? {
+    let process = linux_peer_process(descriptor)
+    return process > 0 ? process : nil
+  }
+
   /// The next line without its end; `nil` at the end, and for a line of more than `limit` bytes.
   func readLine(limit: Int = 64 << 20) -> [UInt8]? {
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
@@ -85,6 +106,7 @@ final class UnixSocket: @unchecked Sendable {
       if count > 0 {
         pending += buffer[..<count]
       } else if count == 0 || errno != EINTR {
+        if count < 0, errno == EAGAIN { hasTimedOutFlag.store(true, ordering: .relaxed) }
         return nil
       }
     }
@@ -92,18 +114,30 @@ final class UnixSocket: @unchecked Sendable {
 
   /// Writes all of it; `false` if the other end is gone.
   func write(_ bytes: [UInt8]) -> Bool {
-    var rest = bytes[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes {
-        send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+    writing.withLock { _ in
+      var rest = bytes[...]
+      while !rest.isEmpty {
+        let count = rest.withUnsafeBytes {
+          send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        }
+        if count > 0 {
+          rest = rest.dropFirst(count)
+        } else if errno != EINTR {
+          if errno == EAGAIN { hasTimedOutFlag.store(true, ordering: .relaxed) }
+          return false
+        }
       }
-      if count > 0 {
-        rest = rest.dropFirst(count)
-      } else if errno != EINTR {
-        return false
+      return true
+    }
+  }
+
+  /// Writes something short, unless that would have to wait.
+  func writeAtOnce(_ bytes: [UInt8]) {
+    _ = writing.withLockIfAvailable { _ in
+      bytes.withUnsafeBytes {
+        send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))
       }
     }
-    return true
   }
 
   private static func make() throws(StoreError) -> UnixSocket {

@@ -2,8 +2,8 @@ import FoundationEssentials
 import LUNStore
 
 // What a command and a mount say to each other: one JSON object in a line. The command sends one request. The
-// mount says that it has begun, then how far it is, as often as it likes, and in the end the answer or what
-// is wrong.
+// mount says that it has begun, then once a second that it lives and how far it is as often as it likes, and in the
+// end the answer or what is wrong.
 
 /// The command's line.
 struct RequestLine<Request: StoreRequest>: Codable {
@@ -20,6 +20,8 @@ struct RequestHead: Decodable {
 struct ReplyLine<Answer: Codable>: Codable {
   /// From here on the store may have been changed.
   var begun: Bool?
+  /// It is still at work.
+  var alive: Bool?
   /// Bytes done, and bytes in all.
   var progress: [Int64]?
   var answer: Answer?

@@ -55,6 +55,19 @@ final class Target: Sendable {
     try command("--op", "bind", "--mode", "target", "--initiator-address", "127.0.0.1")
   }
 
+  /// Runs a command of fuse-lun's advice, with this target's control port, target 1 and a LUN.
+  func follow(_ advice: String, lun: Int) -> Outcome {
+    let words = advice.split(separator: " ").map { word -> String in
+      switch word {
+      case "tgtadm": "tgtadm -C \(control)"
+      case "TID": "1"
+      case "LUN": String(lun)
+      default: String(word)
+      }
+    }
+    return run("sh", "-c", words.joined(separator: " "))
+  }
+
   private func command(_ words: String...) throws {
     let outcome = run(["tgtadm", "-C", control, "--lld", "iscsi", "--tid", "1"] + words)
     try #require(outcome.status == 0, "\(outcome)")
