@@ -23,6 +23,7 @@ struct FuseLun: ParsableCommand {
     ])
 
   static func main() {
+    if MountHelper.isCalled { MountHelper.main() }
     do {
       var command = try parseAsRoot(LogCommand.rearranged(Array(CommandLine.arguments.dropFirst())))
       try command.run()
@@ -42,7 +43,7 @@ struct FuseLun: ParsableCommand {
     }
   }
 
-  private static func complain(_ error: StoreError) { try? emit("error: \(error)\n", to: 2) }
+  static func complain(_ error: StoreError) { try? emit("error: \(error)\n", to: 2) }
 }
 
 extension StoreError {

@@ -13,6 +13,8 @@ final class MountedStore: Sendable {
   let point: String
   /// Whether users other than the one who mounted can see the mount (`-o allow_other`).
   let isShared: Bool
+  private let rights: FileRights
+  let largestRead: UInt32
   let negotiation: Negotiation
   let hotPath = HotPath()
   /// The kernel's side, while there is one.
@@ -47,6 +49,8 @@ final class MountedStore: Sendable {
     self.openStore = openStore
     self.point = point
     isShared = options.isShared
+    rights = options.rights
+    largestRead = options.largestRead
     negotiation = Negotiation(passthrough: options.allowsPassthrough)
     self.whenReady = whenReady
   }
@@ -78,7 +82,7 @@ final class MountedStore: Sendable {
         if let node = table.byName[name] { return node }
         // What was just opened may have been deleted since; then there is another one of that name, or none.
         guard table.deletions == deletions else { return nil }
-        let node = Node(lun, number: table.number(name))
+        let node = Node(lun, number: table.number(name), rights: rights)
         table.byName[name] = node
         table.byNumber[node.number] = node
         return node
@@ -155,9 +159,9 @@ final class MountedStore: Sendable {
     var attributes = stat()
     attributes.st_ino = ino_t(FUSE_ROOT_ID)
     attributes.st_nlink = 2
-    attributes.st_mode = S_IFDIR | (isShared ? 0o755 : 0o700)
-    attributes.st_uid = getuid()
-    attributes.st_gid = getgid()
+    attributes.st_mode = S_IFDIR | rights.folder(isShared: isShared)
+    attributes.st_uid = rights.user
+    attributes.st_gid = rights.group
     return attributes
   }
 }

@@ -11,9 +11,10 @@ final class Node: Sendable {
   let number: UInt64
 
   private struct Permissions {
+    /// Of a LUN that can be written; one that cannot shows no right to write.
     var mode: mode_t
-    var user = getuid()
-    var group = getgid()
+    var user: uid_t
+    var group: gid_t
   }
 
   /// As of this mount; the store does not keep them.
@@ -33,11 +34,11 @@ final class Node: Sendable {
 
   private let openings = Monitor(Openings())
 
-  init(_ lun: LUN, number: UInt64) {
+  init(_ lun: LUN, number: UInt64, rights: FileRights) {
     self.lun = lun
     stack = LayerStack(lun: lun)
     self.number = number
-    permissions = Mutex(Permissions(mode: lun.isReadOnly ? 0o400 : 0o600))
+    permissions = Mutex(Permissions(mode: rights.file, user: rights.user, group: rights.group))
   }
 
   /// The name of the file.
@@ -48,7 +49,7 @@ final class Node: Sendable {
     let permissions = permissions.withLock { $0 }
     attributes.st_ino = ino_t(number)
     attributes.st_nlink = 1
-    attributes.st_mode = S_IFREG | permissions.mode
+    attributes.st_mode = S_IFREG | (lun.isReadOnly ? permissions.mode & 0o444 : permissions.mode)
     attributes.st_uid = permissions.user
     attributes.st_gid = permissions.group
     attributes.st_blksize = 4096
@@ -62,12 +63,6 @@ final class Node: Sendable {
       if let user { permissions.user = user }
       if let group { permissions.group = group }
     }
-  }
-
-  /// Shows in the permissions whether the LUN can be written.
-  func followReadOnly() {
-    let isReadOnly = lun.isReadOnly
-    permissions.withLock { $0.mode = isReadOnly ? $0.mode & 0o444 : $0.mode | ($0.mode & 0o444) >> 1 }
   }
 }
 

@@ -47,6 +47,8 @@ private func addSession(to table: inout fuse_lowlevel_ops) {
     connection?.pointee.congestion_threshold = 48
     guard let userData else { return }
     let mounted = Unmanaged<MountedStore>.fromOpaque(userData).takeUnretainedValue()
+    // libfuse wants to hear it a second time.
+    connection?.pointee.max_read = mounted.largestRead
     mounted.whenReady(mounted)
   }
   table.statfs = { request, _ in

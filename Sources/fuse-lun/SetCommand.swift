@@ -64,7 +64,6 @@ struct SetRequest: StoreRequest {
     } else {
       try set()
     }
-    node.followReadOnly()
     return Done()
   }
 }
