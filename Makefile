@@ -51,7 +51,9 @@ build: setup
 release: setup
 	$(BUILD) -c release --static-swift-stdlib --product bootsim
 	$(BUILD) -c release --static-swift-stdlib --product fuse-lun
+	$(MAKE) --no-print-directory manual
 
+include Install/install.mk
 include Lab/lab.mk
 include Benchmarks/bench.mk
 bench: bench-engine bench-lun
