@@ -27,7 +27,7 @@ struct FaultCommand: ParsableCommand {
           lost         the write is acknowledged and never reaches the disk
           misdirected  the write is acknowledged and lands on other blocks
           flip         --bits (1) of what is read are turned over; the disk is unharmed
-          power-cut    what is in the volatile write cache ('layer add … power') is lost, as far as a power \
+          power-cut    what is in the volatile write cache ('layer add STORE NAME power') is lost, as far as a power \
         cut may: each block holds what was flushed or something written since (--torn: each 512 bytes of it). \
         What is under way fails, and so does everything for --down (0s)
 

@@ -12,7 +12,7 @@ struct FuseLun: ParsableCommand {
       A store is a folder. 'fuse-lun create' makes it with its first LUN; 'fuse-lun mount' shows each of its \
       LUNs as a file of fixed size, which an iSCSI target, QEMU or a loop device can serve as a disk.
 
-      Exit status: 0 done; 1 the system refused (no space, no permission to mount, …); 2 the command line or \
+      Exit status: 0 done; 1 the system refused (no space, no permission to mount); 2 the command line or \
       the store is wrong, and nothing was changed.
       """,
     subcommands: [
