@@ -27,8 +27,11 @@ TESTED_BOOTSIM = $(shell $(SWIFT) build $(TESTED) --show-bin-path)/bootsim
 test: setup-test lint
 	Lab/images/test
 	$(BUILD) $(TESTED) --build-tests
+	Install/make-manual .build/tested/manual $(TESTED)
+	Install/test $(dir $(TESTED_BOOTSIM)) .build/tested/manual
 	$(TESTED_BOOTSIM) test Scenarios
 	Lab/quick $(TESTED_BOOTSIM)
+	Lab/fuse-lun-boot $(dir $(TESTED_BOOTSIM))fuse-lun
 	Scripts/run-tests $(SWIFT) test $(TESTED) --skip-build
 
 # What is acknowledged survives kill -9 and power cuts, whatever commands are at work: hours of it. How many of each, and from
@@ -51,7 +54,9 @@ build: setup
 release: setup
 	$(BUILD) -c release --static-swift-stdlib --product bootsim
 	$(BUILD) -c release --static-swift-stdlib --product fuse-lun
+	$(MAKE) --no-print-directory manual
 
+include Install/install.mk
 include Lab/lab.mk
 include Benchmarks/bench.mk
 bench: bench-engine bench-lun

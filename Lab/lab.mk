@@ -1,5 +1,5 @@
 # Real boots. `make lab` does what Lab/variants lists and takes hours; it goes on where it was interrupted.
-.PHONY: lab lab-quick lab-crash-points setup-lab
+.PHONY: lab lab-quick lab-fuse-lun lab-crash-points setup-lab
 
 LAB_JOBS ?= 2
 LAB = $(shell $(SWIFT) build -c release --show-bin-path)/bootsim verify --jobs $(LAB_JOBS) --results Lab/results --resume \
@@ -26,3 +26,8 @@ lab-crash-points: setup-lab
 # What CI boots: minutes.
 lab-quick: setup-lab
 	Lab/quick $(BOOTSIM)
+
+# A machine that mounts a store at boot: three boots.
+lab-fuse-lun: setup-lab
+	$(BUILD) -c release --static-swift-stdlib --product fuse-lun
+	Lab/fuse-lun-boot $$($(BUILD) -c release --show-bin-path)/fuse-lun

@@ -11,7 +11,7 @@ struct CreateCommand: ParsableCommand {
       store that is mounted may be added to; the new file is in the mount at once.
 
       --from takes a raw image file or a block device; the URI of an NBD server, so that whatever qemu-nbd or nbdkit \
-      reads can be copied (qcow2, VMDK, HTTP, S3, Ceph, …); or a LUN or a snapshot of the same store, LUN or \
+      reads can be copied (qcow2, VMDK, HTTP, S3, Ceph and more); or a LUN or a snapshot of the same store, LUN or \
       LUN@SNAPSHOT, of which the new LUN is a clone at once. A name without '/' is a LUN if there is one of that name, \
       and a file otherwise.
 

@@ -11,7 +11,7 @@ struct ExportCommand: ParsableCommand {
       'qemu-img convert', from qemu-utils.
 
       A LUN is exported as it is now, whatever is written to it meanwhile: for the time of the export it has a snapshot \
-      LUN@export-…, which is deleted afterwards. The file is there when it is complete, and not before.
+      LUN@export-NUMBER, which is deleted afterwards. The file is there when it is complete, and not before.
 
       --salvage takes out what can be read of a LUN or a snapshot that is damaged, says what is lost, and exits with 2 if \
       anything is.

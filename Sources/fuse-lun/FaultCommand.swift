@@ -33,7 +33,7 @@ struct FaultCommand: ParsableCommand {
           misdirected  the write is acknowledged and lands on other blocks.
           flip         --bits (1) of what is read are turned over; the disk is
                        unharmed.
-          power-cut    what is in the volatile write cache ('layer add … power') is
+          power-cut    what is in the volatile write cache ('layer add STORE LUN power') is
                        lost, as far as a power cut may: each block holds what was
                        flushed or something written since (--torn: each 512 bytes
                        of it). What is under way fails, and so does everything for

@@ -13,7 +13,7 @@ struct FuseLun: ParsableCommand {
       A store is a folder. 'fuse-lun create' makes it with its first LUN; 'fuse-lun mount' shows each of its \
       LUNs as a file of fixed size, which an iSCSI target, QEMU or a loop device can serve as a disk.
 
-      Exit status: 0 done; 1 the system refused (no space, no permission to mount, …); 2 the command line or \
+      Exit status: 0 done; 1 the system refused (no space, no permission to mount); 2 the command line or \
       the store is wrong, and nothing was changed.
 
       A process that has the store and says nothing for 30 seconds is not waited for any longer; the environment \
@@ -31,6 +31,7 @@ struct FuseLun: ParsableCommand {
     ])
 
   static func main() {
+    if MountHelper.isCalled { MountHelper.main() }
     do {
       var command = try parseAsRoot(Self.rearranged(Array(CommandLine.arguments.dropFirst())))
       try command.run()
@@ -55,7 +56,7 @@ struct FuseLun: ParsableCommand {
     ResizeCommand.rearranged(LogCommand.rearranged(arguments))
   }
 
-  private static func complain(_ error: StoreError) { try? emit("error: \(error)\n", to: 2) }
+  static func complain(_ error: StoreError) { try? emit("error: \(error)\n", to: 2) }
 }
 
 extension StoreError {

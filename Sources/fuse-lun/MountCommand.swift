@@ -15,7 +15,17 @@ struct MountCommand: ParsableCommand {
       commands as otherwise; what they change is in the mount at once.
 
       Nobody but the user who mounts sees the files, not even root, unless '-o allow_other' is given; files \
-      are then still for their owner alone until chmod says otherwise.
+      are then still for their owner alone until umask= or chmod says otherwise.
+
+      The options of -o: allow_other, for other users too (allow_root: for root); uid=, gid= and umask=, whom the \
+      files belong to and the rights that nobody gets (umask=007: none for others); ro; nonempty, hide what is in \
+      the folder; auto_unmount, unmount when the daemon is killed; fsname=, what /proc/mounts shows as the device. \
+      passthrough lets the kernel read and write LUNs without snapshots by itself, which is faster (root, Linux \
+      6.9); as long as such a file is open no snapshot can be taken of it and no fault or log be armed, and the \
+      kernel does not keep writes from growing it. What every file system has (noexec, noatime, context= and so on) and \
+      what mount(8) and systemd read in fstab (defaults, nofail, _netdev, x-*) may be given too.
+
+      A service manager that is waiting for it (systemd, Type=notify) is told when the files are there.
       """)
 
   @Argument(help: "The store's folder.")
@@ -29,13 +39,7 @@ struct MountCommand: ParsableCommand {
 
   @Option(
     name: .customShort("o"),
-    help: ArgumentHelp(
-      """
-      Mount options, separated by commas. allow_other: for other users too. nonempty: hide what is in the folder. \
-      passthrough: let the kernel read and write LUNs without snapshots by itself, which is faster (root, Linux \
-      6.9); as long as such a file is open no snapshot can be taken of it and no fault or log be armed, and the \
-      kernel does not keep writes from growing it. degraded: refuse to open what is damaged, and serve the rest. ro, noexec, noatime, …: as for every file system.
-      """, valueName: "options"))
+    help: ArgumentHelp("Mount options, separated by commas; see above.", valueName: "options"))
   var options: [String] = []
 
   /// For mounts that a command makes for itself.
@@ -45,12 +49,18 @@ struct MountCommand: ParsableCommand {
   func run() throws {
     if let endsWith { linux_end_with_parent(endsWith, SIGTERM) }
     let options = try MountOptions(options)
+    guard foreground else { return try Self.leaveDaemon(store: store, at: mountpoint, options) }
     let place = try Mountpoint(mountpoint)
     // Its folder is there for it alone, and the command that made it may have been killed by then.
     defer { if endsWith != nil { rmdir(place.path) } }
-    guard !foreground else {
-      return try Session(store: store, at: place, options: options).run {}
+    try Session(store: store, at: place, options: options).run { [store] in
+      ServiceManager.sayReady("Serving \(store) at \(place.path)")
     }
+  }
+
+  /// Mounts, and returns when clients can open the files. A daemon serves them.
+  static func leaveDaemon(store: String, at mountpoint: String, _ options: MountOptions) throws {
+    let place = try Mountpoint(mountpoint)
     try Daemon.run { becomeReady in
       try Session(store: store, at: place, options: options).run {
         Log.useSystemLog()

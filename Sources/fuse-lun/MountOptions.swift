@@ -1,8 +1,9 @@
+import Glibc
 import LUNStore
 
 /// What `-o` may say.
 struct MountOptions: Equatable {
-  /// For libfuse, as given.
+  /// For libfuse, each once, in the order of what was said last.
   var list: [String] = []
   /// Whether other users may see the mount.
   var isShared = false
@@ -14,48 +15,217 @@ struct MountOptions: Equatable {
   var isReadOnly: Bool { list.last { $0 == "ro" || $0 == "rw" } == "ro" }
   /// Whether what is in the folder already may be hidden.
   var mayHideFiles = false
-
-  private static let own = ["passthrough", "nonempty", "degraded"]
-  private static let known =
-    [
-      "ro", "rw", "allow_other", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "atime",
-      "noatime", "sync", "async", "debug",
-    ] + own
+  /// What shows as the device in `/proc/mounts`; the store's path if it is `nil`.
+  var name: String?
+  /// Whom the files belong to.
+  var rights = FileRights()
+  /// The most that the kernel may ask for in one read, in bytes; 0 where it is free to choose.
+  var largestRead: UInt32 = 0
+  /// Whether what is mounted already is to be mounted otherwise; only mount(8) asks for that.
+  var isRemount = false
 
   init() {}
 
   /// Reads the options of all `-o`.
   ///
-  /// - Throws: each of them that is not known.
-  init(_ given: [String]) throws(StoreProblems) {
+  /// - Parameters:
+  ///   - remounts: whether `remount` may be said.
+  ///   - isSloppy: leaves out what is not known (mount(8), `-s`).
+  /// - Throws: each of them that is not known, or cannot be.
+  init(_ given: [String], remounts: Bool = false, isSloppy: Bool = false) throws(StoreProblems) {
     var problems: [StoreError] = []
-    for option in given.flatMap({ $0.split(separator: ",").map(String.init) }) {
-      switch option {
-      case "passthrough": allowsPassthrough = true
-      case "nonempty": mayHideFiles = true
-      case "degraded": isDegraded = true
-      case _ where !Self.known.contains(option):
-        problems.append(
-          StoreError(
-            .invalidInput, at: "option '\(option)'", "is no mount option of fuse-lun",
-            remedy: "those are: " + Self.known.joined(separator: ", ")))
-      case _ where !list.contains(option):
-        list.append(option)
-        if option == "allow_other" { isShared = true }
-      default: break
-      }
+    for option in given.flatMap(Self.split) {
+      do throws(StoreError) {
+        if !(try read(option, remounts: remounts)) && !isSloppy { throw Self.unknown(option) }
+      } catch { problems.append(error) }
     }
+    problems += contradictions
     if !problems.isEmpty { throw StoreProblems(problems) }
   }
 
   /// The one argument for libfuse's `-o`, with what every mount has: the kernel checks permissions, and the
   /// store's path shows as the device in `/proc/mounts`.
   func argument(store: String) -> String {
-    var name = ""
-    for character in store.unicodeScalars {
-      if character == "," || character == "\\" { name += "\\" }
-      name.unicodeScalars.append(character)
-    }
-    return (["default_permissions", "subtype=fuse-lun", "fsname=\(name)"] + list).joined(separator: ",")
+    let own = ["default_permissions", "subtype=\(Mountpoint.subtype)", "fsname=\(name ?? store)"]
+    return (own + list).map(Self.escaped).joined(separator: ",")
   }
+}
+
+// MARK: - The options that there are
+
+extension MountOptions {
+  private static let own = ["passthrough", "nonempty", "degraded", "uid=", "gid=", "umask="]
+  /// What libfuse takes and every mount may have.
+  private static let common = [
+    "ro", "rw", "allow_other", "allow_root", "auto_unmount", "exec", "noexec", "suid", "nosuid", "dev",
+    "nodev",
+    "atime", "noatime", "sync", "async", "dirsync", "debug", "max_read=", "context=", "fscontext=",
+    "defcontext=",
+    "rootcontext=",
+  ]
+  /// Is so anyway, or is for whoever reads fstab(5): mount(8), systemd, file managers.
+  private static let withoutEffect = [
+    "default_permissions", "defaults", "auto", "noauto", "nofail", "_netdev", "user", "nouser", "users",
+    "nousers",
+    "owner", "noowner", "group", "nogroup", "diratime", "nodiratime", "relatime", "norelatime", "strictatime",
+    "nostrictatime", "lazytime", "nolazytime", "iversion", "noiversion", "mand", "nomand", "silent", "loud",
+    "symfollow", "nosymfollow", "user=", "comment=",
+  ]
+  private static let named = ["fsname=", "subtype="]
+
+  private static func unknown(_ option: String) -> StoreError {
+    StoreError(
+      .invalidInput, at: "option '\(printable(option))'", "is no mount option of fuse-lun",
+      remedy: "those are: " + (own + common + named).joined(separator: ", ")
+        + ", and what mount(8) and systemd read in fstab: "
+        + (withoutEffect + ["x-*"]).joined(separator: ", "))
+  }
+
+  /// - Returns: `false` for one that is not known.
+  private mutating func read(_ option: String, remounts: Bool) throws(StoreError) -> Bool {
+    let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+    let key = parts.count == 2 ? parts[0] + "=" : parts[0]
+    let value = parts.count == 2 ? parts[1] : ""
+    switch key {
+    case "passthrough": allowsPassthrough = true
+    case "nonempty": mayHideFiles = true
+    case "degraded": isDegraded = true
+    case "uid=": rights.user = try Self.user(value, option)
+    case "gid=": rights.group = try Self.group(value, option)
+    case "umask=": rights.mask = try Self.mask(value, option)
+    case "fsname=": name = try Self.nonempty(value, option)
+    case "subtype=":
+      guard value == Mountpoint.subtype else {
+        throw StoreError(
+          .invalidInput, at: "option '\(printable(option))'",
+          "would hide the mount from the commands of fuse-lun",
+          remedy: "they know it by subtype=\(Mountpoint.subtype), which it has anyway")
+      }
+    case "remount" where remounts: isRemount = true
+    // mount(8) repeats what /proc/mounts says where fstab says nothing.
+    case _ where remounts && ["user_id=", "group_id="].contains(key): break
+    case "max_read=":
+      guard let size = UInt32(value), size >= 4096 else {
+        throw StoreError(
+          .invalidInput, at: "option '\(printable(option))'", "is no size for the reads of the kernel",
+          remedy: "a number of bytes, 4096 at least")
+      }
+      largestRead = size
+      pass(option, replacing: key)
+    case _ where Self.common.contains(key):
+      if key.hasSuffix("=") { _ = try Self.nonempty(value, option) }
+      if key == "allow_other" { isShared = true }
+      pass(option, replacing: key)
+    case _ where Self.withoutEffect.contains(key) || key.hasPrefix("x-") || key.hasPrefix("X-"): break
+    default: return false
+    }
+    return true
+  }
+
+  /// Of two that contradict each other the later one counts, as with mount(8); libfuse sees to that.
+  private mutating func pass(_ option: String, replacing key: String) {
+    list.removeAll { key.hasSuffix("=") ? $0.hasPrefix(key) : $0 == key }
+    list.append(option)
+  }
+
+  private var contradictions: [StoreError] {
+    var found: [StoreError] = []
+    if isShared && list.contains("allow_root") {
+      found.append(
+        StoreError(
+          .invalidInput, at: "options 'allow_other' and 'allow_root'", "exclude each other",
+          remedy: "allow_other lets root in as well"))
+    }
+    // As with chmod: rights for others would be a promise that the kernel does not keep.
+    if !isShared && rights.areForOthers {
+      found.append(
+        StoreError(
+          .invalidInput, at: "options 'uid=' and 'umask='",
+          "give rights to users whom the kernel keeps out of this mount", remedy: "add allow_other"))
+    }
+    return found
+  }
+}
+
+// MARK: - Their values
+
+extension MountOptions {
+  /// What is between commas; a part between double quotes is not taken apart: `context="system_u:object_r:tmp_t:s0:c1,c2"`.
+  private static func split(_ text: String) -> [String] {
+    var options: [String] = [""]
+    var isQuoted = false
+    for scalar in text.unicodeScalars {
+      if scalar == "\"" { isQuoted.toggle() }
+      if scalar == "," && !isQuoted {
+        options.append("")
+      } else {
+        options[options.count - 1].unicodeScalars.append(scalar)
+      }
+    }
+    return options.filter { !$0.isEmpty }
+  }
+
+  /// As libfuse wants what has its separator in it.
+  private static func escaped(_ option: String) -> String {
+    var text = ""
+    for scalar in option.unicodeScalars {
+      if scalar == "," || scalar == "\\" { text += "\\" }
+      text.unicodeScalars.append(scalar)
+    }
+    return text
+  }
+
+  private static func nonempty(_ value: String, _ option: String) throws(StoreError) -> String {
+    guard value.isEmpty else { return value }
+    throw StoreError(.invalidInput, at: "option '\(printable(option))'", "has no value")
+  }
+
+  private static func user(_ value: String, _ option: String) throws(StoreError) -> uid_t {
+    if let number = number(value) { return number }
+    guard let entry = getpwnam(value) else {
+      throw StoreError(
+        .invalidInput, at: "option '\(printable(option))'", "names no user of this machine",
+        remedy: "a user's name or number")
+    }
+    return entry.pointee.pw_uid
+  }
+
+  private static func group(_ value: String, _ option: String) throws(StoreError) -> gid_t {
+    if let number = number(value) { return number }
+    guard let entry = getgrnam(value) else {
+      throw StoreError(
+        .invalidInput, at: "option '\(printable(option))'", "names no group of this machine",
+        remedy: "a group's name or number")
+    }
+    return entry.pointee.gr_gid
+  }
+
+  /// The highest number means "leave it as it is" to chown(2), and is nobody's.
+  private static func number(_ value: String) -> UInt32? { UInt32(value).flatMap { $0 == .max ? nil : $0 } }
+
+  private static func mask(_ value: String, _ option: String) throws(StoreError) -> mode_t {
+    guard let mask = mode_t(value, radix: 8), mask <= 0o777, !value.hasPrefix("+") else {
+      throw StoreError(
+        .invalidInput, at: "option '\(printable(option))'", "is not what umask(2) takes",
+        remedy: "the rights that nobody gets, as an octal number: umask=007")
+    }
+    return mask
+  }
+}
+
+/// Whom the files of a mount belong to, and what for, until chown and chmod say otherwise.
+struct FileRights: Equatable, Sendable {
+  var user = getuid()
+  var group = getgid()
+  /// The rights that are taken from everybody, as by umask(2); `nil` where the files are for their owner alone.
+  var mask: mode_t?
+
+  /// Of a file that can be written.
+  var file: mode_t { 0o666 & ~(mask ?? 0o077) }
+
+  /// Of the folder, which anybody may list who sees the mount at all.
+  func folder(isShared: Bool) -> mode_t { 0o777 & ~(mask ?? (isShared ? 0o022 : 0o077)) }
+
+  /// Whether another user than the one who mounts could do something.
+  var areForOthers: Bool { user != getuid() || mask.map { ~$0 & 0o077 != 0 } ?? false }
 }

@@ -13,6 +13,8 @@ final class MountedStore: Sendable {
   let point: String
   /// Whether users other than the one who mounted can see the mount (`-o allow_other`).
   let isShared: Bool
+  private let rights: FileRights
+  let largestRead: UInt32
   let negotiation: Negotiation
   let hotPath = HotPath()
   /// The kernel's side, while there is one.
@@ -69,6 +71,8 @@ final class MountedStore: Sendable {
     self.openStore = openStore
     self.point = point
     isShared = options.isShared
+    rights = options.rights
+    largestRead = options.largestRead
     negotiation = Negotiation(passthrough: options.allowsPassthrough)
     self.whenReady = whenReady
   }
@@ -170,10 +174,10 @@ final class MountedStore: Sendable {
     _ status: (attributes: stat, isReadOnly: Bool), _ number: UInt64, _ permissions: Permissions?
   ) -> stat {
     var attributes = status.attributes
-    let permissions = permissions ?? Permissions(isReadOnly: status.isReadOnly)
+    let permissions = permissions ?? Permissions(rights)
     attributes.st_ino = ino_t(number)
     attributes.st_nlink = 1
-    attributes.st_mode = S_IFREG | permissions.mode
+    attributes.st_mode = S_IFREG | (status.isReadOnly ? permissions.mode & 0o444 : permissions.mode)
     attributes.st_uid = permissions.user
     attributes.st_gid = permissions.group
     attributes.st_blksize = 4096
@@ -181,17 +185,11 @@ final class MountedStore: Sendable {
   }
 
   /// Changes who may touch a file, where others can reach it at all.
-  func changePermissions(_ number: UInt64, _ attributes: stat, _ change: (inout Permissions) -> Void) {
+  func changePermissions(_ number: UInt64, _ change: (inout Permissions) -> Void) {
     table.withLock { table in
       guard table.known[number] != nil || table.permissions[number] != nil else { return }
-      change(&table.permissions[number, default: Permissions(of: attributes)])
+      change(&table.permissions[number, default: Permissions(rights)])
     }
-  }
-
-  /// Shows in the permissions whether a LUN can be written.
-  func followReadOnly(_ node: Node) {
-    let isReadOnly = node.lun.isReadOnly
-    table.withLock { $0.permissions[node.number]?.follow(isReadOnly: isReadOnly) }
   }
 
   /// Answers a client in numbers, and says in the log what they cannot.
@@ -309,9 +307,9 @@ final class MountedStore: Sendable {
     var attributes = stat()
     attributes.st_ino = ino_t(FUSE_ROOT_ID)
     attributes.st_nlink = 2
-    attributes.st_mode = S_IFDIR | (isShared ? 0o755 : 0o700)
-    attributes.st_uid = getuid()
-    attributes.st_gid = getgid()
+    attributes.st_mode = S_IFDIR | rights.folder(isShared: isShared)
+    attributes.st_uid = rights.user
+    attributes.st_gid = rights.group
     return attributes
   }
 }

@@ -80,7 +80,8 @@ struct Mountpoint {
   }
 
   /// The type of our file systems in the kernel's table of mounts.
-  static let type = "fuse.fuse-lun"
+  static let type = "fuse.\(subtype)"
+  static let subtype = "fuse-lun"
 
   /// Whether a store is mounted exactly here; taken for so where that cannot be known. Nothing is at an empty path, which
   /// is what a command that holds the store gives for its place.
@@ -91,8 +92,10 @@ struct Mountpoint {
     guard !path.isEmpty else { return false }
     guard let table = MountTable.read(), let source = resolvedPath(store) else { return true }
     guard let top = table.top(at: path) else { return false }
-    // The kernel keeps the name that the store had, and it may have been renamed since.
-    return top.isOurs(of: source) || top.type == type && access(top.source, F_OK) != 0
+    // The kernel keeps the name that the store had, and it may have been renamed since, or the one that '-o fsname='
+    // gave: what is not the path of another store does not speak against it.
+    return top.isOurs(of: source)
+      || top.type == type && (!top.source.hasPrefix("/") || (try? Store.open(top.source)) == nil)
   }
 
   /// Where a store is still mounted by a daemon that is gone: everything there fails with `ENOTCONN`.

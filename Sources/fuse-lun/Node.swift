@@ -35,26 +35,17 @@ final class Node: Sendable {
 
 /// Who may touch a file, as of this mount; the store does not keep it. A disk is never a program.
 struct Permissions: Sendable {
+  /// Of a LUN that can be written; one that cannot shows no right to write.
   private(set) var mode: mode_t
-  private(set) var user = getuid()
-  private(set) var group = getgid()
+  private(set) var user: uid_t
+  private(set) var group: gid_t
 
-  init(isReadOnly: Bool) { mode = isReadOnly ? 0o400 : 0o600 }
-
-  /// As a file has them now.
-  init(of attributes: stat) {
-    (mode, user, group) = (attributes.st_mode & 0o666, attributes.st_uid, attributes.st_gid)
-  }
+  init(_ rights: FileRights) { (mode, user, group) = (rights.file, rights.user, rights.group) }
 
   mutating func set(mode: mode_t?, user: uid_t?, group: gid_t?) {
     if let mode { self.mode = mode & 0o666 }
     if let user { self.user = user }
     if let group { self.group = group }
-  }
-
-  /// Shows whether the LUN can be written.
-  mutating func follow(isReadOnly: Bool) {
-    mode = isReadOnly ? mode & 0o444 : mode | (mode & 0o444) >> 1
   }
 }
 

@@ -47,6 +47,8 @@ private func addSession(to table: inout fuse_lowlevel_ops) {
     connection?.pointee.congestion_threshold = 48
     guard let userData else { return }
     let mounted = Unmanaged<MountedStore>.fromOpaque(userData).takeUnretainedValue()
+    // libfuse wants to hear it a second time.
+    connection?.pointee.max_read = mounted.largestRead
     mounted.whenReady(mounted)
   }
   table.statfs = { request, _ in
@@ -155,7 +157,7 @@ private func setAttributes(
   let grants = mode.map { $0 & 0o077 != 0 } ?? false || user.map { $0 != attributes.st_uid } ?? false
   if grants && !store.isShared { return EPERM }
   if mode != nil || user != nil || group != nil {
-    store.changePermissions(number, attributes) { $0.set(mode: mode, user: user, group: group) }
+    store.changePermissions(number) { $0.set(mode: mode, user: user, group: group) }
   }
 
   let now = Int(1 << 30 - 1)

@@ -143,6 +143,7 @@ struct Session {
     // Negative for an error.
     let result = failure == 0 ? cfuse_session_loop(session) : failure
     ending.loopHasEnded()
+    ServiceManager.sayStopping()
     mounted.closeLayers()
     // Nobody answers the kernel any more: what a command has asked of it has to fail before commands are waited
     // for.

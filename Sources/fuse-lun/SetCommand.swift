@@ -67,7 +67,6 @@ struct SetRequest: StoreRequest {
     } else {
       try set()
     }
-    mounted.followReadOnly(node)
     return Done()
   }
 }
