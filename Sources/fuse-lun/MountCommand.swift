@@ -18,12 +18,13 @@ struct MountCommand: ParsableCommand {
       are then still for their owner alone until umask= or chmod says otherwise.
 
       The options of -o: allow_other, for other users too (allow_root: for root); uid=, gid= and umask=, whom the \
-      files belong to and the rights that nobody gets (umask=007: none for others); ro; nonempty, hide what is in \
-      the folder; auto_unmount, unmount when the daemon is killed; fsname=, what /proc/mounts shows as the device. \
-      passthrough lets the kernel read and write LUNs without snapshots by itself, which is faster (root, Linux \
-      6.9); as long as such a file is open no snapshot can be taken of it and no fault or log be armed, and the \
-      kernel does not keep writes from growing it. What every file system has (noexec, noatime, context= and so on) and \
-      what mount(8) and systemd read in fstab (defaults, nofail, _netdev, x-*) may be given too.
+      files belong to and the rights that nobody gets (umask=007: none for others); ro; degraded, refuse to open \
+      what is damaged, and serve the rest; nonempty, hide what is in the folder; auto_unmount, unmount when the \
+      daemon is killed; fsname=, what /proc/mounts shows as the device. passthrough lets the kernel read and write \
+      LUNs without snapshots by itself, which is faster (root, Linux 6.9); as long as such a file is open no \
+      snapshot can be taken of it and no fault or log be armed, and the kernel does not keep writes from growing \
+      it. What every file system has (noexec, noatime, context= and so on) and what mount(8) and systemd read in \
+      fstab (defaults, nofail, _netdev, x-*) may be given too.
 
       A service manager that is waiting for it (systemd, Type=notify) is told when the files are there.
       """)
