@@ -19,7 +19,7 @@ let package = Package(
     .executableTarget(
       name: "bootsim",
       dependencies: [
-        "Reports", "Sim", "LinuxConfig", "DiskImage", "Lab",
+        "Reports", "Sim", "LinuxConfig", "DiskImage", "Lab", "Version",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "Lab", dependencies: ["CLinux", "LinuxConfig", "Reports", "Sim"]),
@@ -33,12 +33,13 @@ let package = Package(
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CBlkid", pkgConfig: "blkid", providers: [.apt(["libblkid-dev"])]),
     .target(name: "CNbd"),
+    .target(name: "Version"),
     .target(name: "LUNStore", dependencies: ["CLinux", "CNbd"], exclude: ["FORMAT.md", "WRITELOG.md"]),
     .target(name: "DiskImage", dependencies: ["CBlkid", "CLinux", "LUNStore"]),
     .executableTarget(
       name: "fuse-lun",
       dependencies: [
-        "CFuse", "CLinux", "LUNStore",
+        "CFuse", "CLinux", "LUNStore", "Version",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "TestSupport", path: "Tests/TestSupport"),
@@ -46,6 +47,6 @@ let package = Package(
     .testTarget(name: "LUNStoreTests", dependencies: ["CSyncProbe", "LUNStore", "TestSupport"]),
     .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LUNStore", "TestSupport"]),
     .testTarget(
-      name: "FuseLunTests", dependencies: ["fuse-lun", "CLinux", "LUNStore", "DiskImage", "TestSupport"]),
+      name: "FuseLunTests", dependencies: ["fuse-lun", "CLinux", "LUNStore", "DiskImage", "TestSupport", "Version"]),
   ]
 )
