@@ -48,7 +48,8 @@ final class FilePool: Sendable {
     guard placeCount.add(1, ordering: .relaxed).newValue <= Self.share else {
       placeCount.subtract(1, ordering: .relaxed)
       throw StoreError(
-        .system(EMFILE), at: what, "cannot be opened: as many images as this process may have open are in use",
+        .system(EMFILE), at: what,
+        "cannot be opened: as many images as this process may have open are in use",
         remedy: "raise the limit for open files ('ulimit -n'; LimitNOFILE= of a systemd unit)")
     }
     return Place()

@@ -55,9 +55,12 @@ extension Descriptor {
     let file = "\(path)/\(record.dataName)"
     guard let status = try status(of: record.dataName) else {
       throw StoreError(
-        .damaged, at: path, "has no file '\(record.dataName)'", remedy: "restore it from a backup of the store")
+        .damaged, at: path, "has no file '\(record.dataName)'",
+        remedy: "restore it from a backup of the store")
     }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw StoreError(.damaged, at: file, "is not a regular file") }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw StoreError(.damaged, at: file, "is not a regular file")
+    }
     guard Int64(status.st_size) >= record.size else {
       throw StoreError(
         .damaged, at: file, "has \(bytesText(Int64(status.st_size))), and \(record.size) were there",
@@ -175,9 +178,8 @@ extension Store {
       }
       try layers.synchronize()
       let place = LayerFolder(in: layers, record.identifier.description)
-      return (
-        Layer(record: record, folder: place, data: LayerFile(in: place, record.dataName, O_RDWR, as: data)), folder
-      )
+      let file = LayerFile(in: place, record.dataName, O_RDWR, as: data)
+      return (Layer(record: record, folder: place, data: file), folder)
     } catch {
       layers.removeFolder(temporary)
       throw error

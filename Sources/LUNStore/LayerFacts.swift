@@ -40,7 +40,9 @@ final class LayerSums: Sendable {
   }
 
   /// Adds up the layers from `top` down.
-  fileprivate func sum(_ top: Identifier?, in store: Store, from head: Identifier) throws(StoreError) -> LayerSum {
+  fileprivate func sum(
+    _ top: Identifier?, in store: Store, from head: Identifier
+  ) throws(StoreError) -> LayerSum {
     var pending: [(Identifier, allocated: Int64, base: BaseReference?)] = []
     var seen: Set<Identifier> = [head]
     var next = top

@@ -120,7 +120,8 @@ final class MapLog: @unchecked Sendable {
       unlinkat(folder.raw, temporary, 0)
       throw error
     }
-    (self.file, extent, nameIsNew) = (LayerFile(in: self.folder, name, O_RDWR, as: writer.file), writer.extent, true)
+    self.file = LayerFile(in: self.folder, name, O_RDWR, as: writer.file)
+    (extent, nameIsNew) = (writer.extent, true)
     try settleName()
   }
 

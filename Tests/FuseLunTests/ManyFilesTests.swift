@@ -47,7 +47,9 @@ struct ManyFilesTests {
     try mount.mount(files: 128)
     for number in 0..<400 { #expect(try File(mount("l\(number)")).write(0, pattern(number, 512)) == 512) }
     chmod(mount("l0"), 0o400)
-    for number in 0..<400 { #expect(try File(mount("l\(number)"), O_RDONLY).read(0, 512) == pattern(number, 512)) }
+    for number in 0..<400 {
+      #expect(try File(mount("l\(number)"), O_RDONLY).read(0, 512) == pattern(number, 512))
+    }
     #expect(try File(mount("l0"), O_RDONLY).status.st_mode & 0o777 == 0o400)
     try mount.unmount()
     for number in 0..<400 { #expect(try mount.stored("l\(number)", 0, 512) == pattern(number, 512)) }

@@ -191,10 +191,11 @@ struct CheckTests {
     let store = try OpenStore(path, at: "")
     _ = try store.lun(LUNName("a"))
     write([1], to: file(".new-map"))
-    let layer = try store.store.makeLayer(LayerRecord(size: 4096))
+    let (layer, making) = try store.store.makeLayer(LayerRecord(size: 4096))
     #expect(try store.check(repair: true) == [])
     #expect(contents(of: file(".new-map")) == [1])
     #expect(try store.store.layerRecord(layer.record.identifier).record == layer.record)
+    making.unlock()
     try store.release()
   }
 

@@ -37,7 +37,9 @@ struct FilePoolTests {
     return try OpenStore(folder("store"), at: "")
   }
 
-  private func snapshot(_ label: String) throws -> SnapshotName { try SnapshotName(lun: name, label: LUNName(label)) }
+  private func snapshot(_ label: String) throws -> SnapshotName {
+    try SnapshotName(lun: name, label: LUNName(label))
+  }
 
   @Test("was flushed before, if it was written to, and can be used as if nothing had happened")
   func flushed() throws {
@@ -233,7 +235,8 @@ struct ManyLUNsTests {
     let name = try LUNName("l0")
     for number in 0..<600 {
       let lun = try store.lun(name)
-      #expect(try [UInt8(number & 0xFF)].withUnsafeBytes { try lun.write($0, at: Int64(number % 16) << 12) } == 1)
+      let byte = [UInt8(number & 0xFF)]
+      #expect(try byte.withUnsafeBytes { try lun.write($0, at: Int64(number % 16) << 12) } == 1)
       try store.snapshot(SnapshotName(lun: name, label: LUNName("\(number)")))
     }
     for number in stride(from: 0, to: 600, by: 60) {

@@ -27,7 +27,8 @@ struct MapLogTests {
     unlink(path)
     try MapLog.create(in: open(), "map.0", layer: layer)
     let log = try MapLog(
-      in: LayerFolder(in: open(), "."), "map.0", layer: layer, after: MapLog.Extent(length: Int64(Self.header), frames: 0))
+      in: LayerFolder(in: open(), "."), "map.0", layer: layer,
+      after: MapLog.Extent(length: Int64(Self.header), frames: 0))
     for frame in frames { try log.append(frame, leaves: 6400) }
   }
 
