@@ -111,7 +111,8 @@ private struct Check {
       let isMended = repair && !isNeeded && unlinkat(store.luns.raw, RenameRecord.fileName, 0) == 0
       note(
         isNeeded ? .damage : .leftover, error.place,
-        error.problem + (isNeeded ? "" : "; all names are as they should be") + (isMended ? "; it is gone" : ""),
+        error.problem + (isNeeded ? "" : "; all names are as they should be")
+          + (isMended ? "; it is gone" : ""),
         [], isMended ? .mended : .stays)
     }
     try lookAtRights(of: store.root, folder: true)

@@ -30,7 +30,9 @@ enum OpenClients {
   /// devices, backstores.
   static func matching(_ isWanted: (String) -> Bool) -> [OpenClient] {
     var found: [OpenClient] = []
-    for entry in entries(of: "/proc").compactMap(Int32.init).sorted() where uses(entry, isWanted) {
+    // What this process has, it has from a shell, or for a moment.
+    for entry in entries(of: "/proc").compactMap(Int32.init).sorted()
+    where entry != getpid() && uses(entry, isWanted) {
       found.append(OpenClient(name: firstLine(of: "/proc/\(entry)/comm") ?? "process", process: entry))
     }
     for device in LoopDevice.all() where isWanted(device.path) {

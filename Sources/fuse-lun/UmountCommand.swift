@@ -220,7 +220,7 @@ private struct Unmounting {
     let above = MountTable.read()?.entries.filter { $0.point.utf8.starts(with: "\(point)/".utf8) } ?? []
     let who =
       above.first.map { "'\(printable($0.point))' is mounted on it" }
-      ?? "\(OpenClients.describe(OpenClients.inMount(point))) uses it"
+      ?? "it is used by \(OpenClients.describe(OpenClients.inMount(point)))"
     return StoreError(
       .busy, at: point, "is not unmounted: \(who)",
       remedy: "close it there first; --lazy takes the files out of sight until then, --force cuts it off")
