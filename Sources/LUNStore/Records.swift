@@ -165,6 +165,11 @@ struct LayerRecord: Equatable {
       text == "none" ? .some(nil) : Identifier(text).map { $0 }
     }
     size = try record.value("size", path: path) { Int64($0).flatMap { $0 > 0 ? $0 : nil } }
+    guard size <= LUN.maximumSize else {
+      throw StoreError(
+        .damaged, at: path, "says 'size \(size)', and a LUN has at most \(LUN.maximumSize) bytes",
+        remedy: "restore this file from a backup of the store")
+    }
     limit = try record.value("limit", path: path) { Int64($0).flatMap { $0 >= 0 ? $0 : nil } }
     generation = try record.value("generation", path: path) { UInt64($0) }
     map = try record.value("map", path: path) { text in
