@@ -14,11 +14,6 @@ extension OpenStore {
         throw StoreError(
           .exists, at: store.path, "already has a snapshot '\(name)'", remedy: "choose another label")
       }
-      guard lun.depth < OwnerMap.maximumLayers else {
-        throw StoreError(
-          .invalidInput, at: "LUN '\(name.lun)'", "has as many snapshots below it as there can be",
-          remedy: "delete one of them")
-      }
       // Most of the work, while requests still come in.
       try lun.flushNow()
       return try lun.alone { () throws(StoreError) in

@@ -182,6 +182,9 @@ struct LayerRecord: Equatable {
     base = try record.value("base", path: path) { text -> BaseReference?? in
       text == "none" ? .some(nil) : BaseReference(recorded: text).map { $0 }
     }
+    guard base.map({ $0.size <= LUN.maximumSize }) ?? true else {
+      throw StoreError(.damaged, at: path, "says that its image has more bytes than a LUN can have")
+    }
     guard isFlat == (parent == nil && base == nil), parent == nil || base == nil, limit <= size else {
       throw StoreError(.damaged, at: path, "says things that cannot be true together")
     }
