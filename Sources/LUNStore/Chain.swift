@@ -76,7 +76,7 @@ final class Chain: @unchecked Sendable {
   /// the LUN that they are.
   func allocated(head: Int64) throws(StoreError) -> Int64 {
     var sum = head
-    for layer in layers.dropLast() { sum += try layer.settledAllocation() }
+    for layer in layers.dropLast() { sum = min(try sum + layer.settledAllocation(), headRecord.size) }
     return min(sum, headRecord.size)
   }
 

@@ -43,8 +43,8 @@ final class Layer: Sendable {
 }
 
 extension stat {
-  /// In bytes.
-  var allocated: Int64 { Int64(st_blocks) * 512 }
+  /// In bytes; whatever the host says, with the size of a LUN it has a sum.
+  var allocated: Int64 { min(Int64(st_blocks), LUN.maximumSize / 512 - 1) * 512 }
 }
 
 extension Descriptor {

@@ -88,7 +88,8 @@ extension OpenStore {
     let (number, overflow) = (taken.max() ?? 0).addingReportingOverflow(1)
     guard !overflow else {
       throw StoreError(
-        .exists, at: "LUN '\(name)'", "has a log or a snapshot with the last number, '\(Store.logName(.max))'",
+        .exists, at: "LUN '\(name)'",
+        "has a log or a snapshot '\(Store.logName(.max))', after which no number is left",
         remedy: "delete it")
     }
     let header = WriteLog.Header(
