@@ -296,7 +296,9 @@ final class MapLog: @unchecked Sendable {
   static func salvage(
     _ file: Descriptor, into map: PresenceMap
   ) throws(StoreError) -> (frames: UInt64, lost: UInt64) {
-    let load = { (leaf: Int, words: UnsafeBufferPointer<UInt64>) throws(StoreError) in try map.load(leaf, words) }
+    let load = { (leaf: Int, words: UnsafeBufferPointer<UInt64>) throws(StoreError) in
+      try map.load(leaf, words)
+    }
     var extent = try scanFrames(file, load)
     var lost: UInt64 = 0
     while let next = try nextWholeFrame(file, after: extent, Int64(try file.status().st_size)) {
