@@ -66,6 +66,7 @@ format: setup
 
 lint: setup
 	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
+	Scripts/lint-traps
 
 clean:
 	$(SWIFT) package clean

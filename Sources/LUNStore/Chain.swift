@@ -45,9 +45,10 @@ final class Chain: @unchecked Sendable {
     headRecord = head.record
     (base, place) = (chain.base, chain.place)
     let owner = OwnerMap.Owner(layers.count - 2)
-    let owners = chain.owners ?? OwnerMap(size: headRecord.size, owner: owner)
+    let owners =
+      if let owners = chain.owners { owners } else { try OwnerMap(size: headRecord.size, owner: owner) }
     // In place: the old chain, if it stays, asks its head's map first.
-    if let presence = chain.presence { owners.overlay(presence, owner: owner) }
+    if let presence = chain.presence { try owners.overlay(presence, owner: owner) }
     self.owners = owners
     let (map, extent) = try head.readMap()
     presence = map
@@ -75,7 +76,7 @@ final class Chain: @unchecked Sendable {
   /// the LUN that they are.
   func allocated(head: Int64) throws(StoreError) -> Int64 {
     var sum = head
-    for layer in layers.dropLast() { sum += try layer.settledAllocation() }
+    for layer in layers.dropLast() { sum = min(try sum + layer.settledAllocation(), headRecord.size) }
     return min(sum, headRecord.size)
   }
 
@@ -93,13 +94,13 @@ final class Chain: @unchecked Sendable {
       if let owners {
         owners.descend(to: record)
       } else {
-        owners = OwnerMap(size: record.size, owner: record.base == nil ? 0 : OwnerMap.base)
+        owners = try OwnerMap(size: record.size, owner: record.base == nil ? 0 : OwnerMap.base)
         owners?.cut(at: record.limit)
       }
-      if !record.isFlat { owners?.overlay(try map(layer), owner: OwnerMap.Owner(index)) }
+      if !record.isFlat { try owners?.overlay(map(layer), owner: OwnerMap.Owner(index)) }
     }
     guard let owners else {
-      let owners = OwnerMap(size: head.size, owner: OwnerMap.base)
+      let owners = try OwnerMap(size: head.size, owner: OwnerMap.base)
       owners.cut(at: head.limit)
       return owners
     }

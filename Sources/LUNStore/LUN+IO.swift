@@ -190,13 +190,13 @@ extension LUN {
       }
       let count = try writeHead(bytes, length, at: offset)
       guard count < length else {
-        presence.insert(blocks)
+        try presence.insert(blocks)
         return length
       }
       // The host is full. The block in which it stopped is half written, and stays what it was.
       let whole = Int((offset + Int64(count)) >> PresenceMap.blockShift)
       guard whole > blocks.lowerBound else { throw IOError(ENOSPC) }
-      presence.insert(blocks.lowerBound..<whole)
+      try presence.insert(blocks.lowerBound..<whole)
       return Int(Int64(whole) << PresenceMap.blockShift - offset)
     }
   }
@@ -210,7 +210,7 @@ extension LUN {
       _ = try readChain(buffer.baseAddress, length, at: offset, keep: false)
       guard try writeHead(buffer.baseAddress, length, at: offset) == length else { throw IOError(ENOSPC) }
     }
-    presence.insert(block..<(block + 1))
+    try presence.insert(block..<(block + 1))
   }
 
   /// Makes a range of a LUN with several layers read as zeros.
@@ -226,28 +226,46 @@ extension LUN {
     let blocks = Int(firstWhole)..<Int(endWhole)
     try stripes.with(blocks) { () throws(IOError) in
       try host(mode, begin..<end)
-      // Where there is nothing below there is nothing to hide, and an empty LUN stays one.
-      var block = blocks.lowerBound
-      while block < blocks.upperBound {
-        let run = chain.run(from: block, to: blocks.upperBound)
-        if try hasData(run.owner, block..<run.end) { presence.insert(block..<run.end) }
-        block = run.end
-      }
+      try hide(blocks, presence)
     }
     if range.lowerBound < begin { try writeZeros(range.lowerBound..<begin) }
     if end < range.upperBound { try writeZeros(end..<range.upperBound) }
   }
 
-  /// Whether anything else than a hole is in a run of blocks below the head.
-  private func hasData(_ owner: OwnerMap.Owner, _ blocks: Range<Int>) throws(IOError) -> Bool {
-    switch owner {
-    case OwnerMap.zeros: return false
-    case OwnerMap.base: return true
-    default:
-      let layer = chain.layers[Int(owner)]
-      if layer === chain.head { return false }
-      let data = try seek(layer, Int64(blocks.lowerBound) << PresenceMap.blockShift, LINUX_SEEK_DATA)
-      return data.map { $0 < Int64(blocks.upperBound) << PresenceMap.blockShift } ?? false
+  /// Has the head hide what is below it in these blocks. Where there is nothing below there is nothing to hide: an
+  /// empty LUN stays one, and the map does not grow with the range, which may be all of the LUN.
+  private func hide(_ blocks: Range<Int>, _ presence: PresenceMap) throws(IOError) {
+    var block = blocks.lowerBound
+    while block < blocks.upperBound {
+      let run = chain.run(from: block, to: blocks.upperBound)
+      if run.owner == OwnerMap.zeros || presence.contains(block) {
+        block = run.end
+        continue
+      }
+      let extent = try extentToHide(run, at: Int64(block) << PresenceMap.blockShift)
+      if extent.isData {
+        let end = PresenceMap.blocks(in: extent.end)
+        try presence.insert(block..<end)
+        block = end
+      } else if extent.end >= min(chain.headRecord.size, Int64(run.end) << PresenceMap.blockShift) {
+        block = run.end
+      } else {
+        // The next data begins here, or inside this block.
+        block = Int(extent.end >> PresenceMap.blockShift)
+        try presence.insert(block..<(block + 1))
+        block += 1
+      }
+    }
+  }
+
+  /// As `extent(of:at:)`; an image that does not answer is taken for data: what is discarded needs it no more.
+  private func extentToHide(
+    _ run: (owner: OwnerMap.Owner, end: Int), at offset: Int64
+  ) throws(IOError) -> (isData: Bool, end: Int64) {
+    do throws(IOError) { return try extent(of: run, at: offset) } catch {
+      guard run.owner == OwnerMap.base, let base = chain.base else { throw error }
+      let end = min(chain.headRecord.size, Int64(run.end) << PresenceMap.blockShift)
+      return offset < base.size ? (true, min(end, base.size)) : (false, end)
     }
   }
 
@@ -301,7 +319,7 @@ extension LUN {
           let offset = Int64(block) << PresenceMap.blockShift
           let length = Int(min(Int64(run.end) << PresenceMap.blockShift, chain.headRecord.size) - offset)
           try fetch(offset, length, isZero: run.owner == OwnerMap.zeros)
-          presence.insert(block..<run.end)
+          try presence.insert(block..<run.end)
         }
         block = run.end
       }
@@ -377,8 +395,16 @@ extension LUN {
   /// Whether there is data at a byte inside the LUN, and up to where it goes on like that at least.
   private func extent(at offset: Int64) throws(IOError) -> (isData: Bool, end: Int64) {
     let size = chain.headRecord.size
-    let run = chain.run(from: Int(offset >> PresenceMap.blockShift), to: PresenceMap.blocks(in: size))
-    let end = min(size, Int64(run.end) << PresenceMap.blockShift)
+    return try extent(
+      of: chain.run(from: Int(offset >> PresenceMap.blockShift), to: PresenceMap.blocks(in: size)), at: offset
+    )
+  }
+
+  /// As `extent(at:)`, inside a run of blocks that come from one place.
+  private func extent(
+    of run: (owner: OwnerMap.Owner, end: Int), at offset: Int64
+  ) throws(IOError) -> (isData: Bool, end: Int64) {
+    let end = min(chain.headRecord.size, Int64(run.end) << PresenceMap.blockShift)
     switch run.owner {
     case OwnerMap.zeros: return (false, end)
     case OwnerMap.base:

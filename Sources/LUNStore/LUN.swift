@@ -11,6 +11,12 @@ public final class LUN: @unchecked Sendable {
   /// What a LUN is opened for.
   public enum Access: Sendable { case readOnly, readWrite }
 
+  /// The most bytes that a LUN can have: 4 EiB.
+  ///
+  /// Half of what a file offset can say. So any two offsets or lengths inside LUNs have a sum that is a number too, and
+  /// nothing that is reckoned from them overflows. XFS and Btrfs hold files of 8 EiB, ext4 of 16 TiB.
+  public static let maximumSize: Int64 = 1 << 62
+
   /// Its name, as a file in a mount has it.
   public let volume: VolumeName
 

@@ -34,7 +34,7 @@ final class Layer: Sendable {
   ///
   /// - Throws: `damaged` if there is none or it is not whole.
   func readMap(size: Int64? = nil) throws(StoreError) -> (map: PresenceMap, extent: MapLog.Extent) {
-    let map = PresenceMap(size: size ?? record.size)
+    let map = try PresenceMap(size: size ?? record.size)
     let frames: UInt64? = if case .sealed(let frames) = record.map { frames } else { nil }
     let extent = try MapLog.read(
       in: folder.open(), record.mapName, layer: record.identifier, frames: frames, into: map)
@@ -43,8 +43,8 @@ final class Layer: Sendable {
 }
 
 extension stat {
-  /// In bytes.
-  var allocated: Int64 { Int64(st_blocks) * 512 }
+  /// In bytes; whatever the host says, with the size of a LUN it has a sum.
+  var allocated: Int64 { min(Int64(st_blocks), LUN.maximumSize / 512 - 1) * 512 }
 }
 
 extension Descriptor {

@@ -28,6 +28,8 @@ final class MapLog: @unchecked Sendable {
   private static let frameHeaderLength = 24
   /// So that a frame is never much to have in memory.
   private static let maximumEntries = 2048
+  /// As many as the largest LUN has.
+  private static let maximumLeaves = UInt64(PresenceMap.leaves(in: PresenceMap.blocks(in: LUN.maximumSize)))
 
   private let folder: LayerFolder
   private let name: String
@@ -47,7 +49,7 @@ final class MapLog: @unchecked Sendable {
     var writer = Writer(file: try folder.open(name, O_RDWR | O_CREAT | O_EXCL))
     try writer.begin(layer)
     if let map {
-      for entry in map.entries { try writer.add(entry) }
+      try map.forEachEntry { entry throws(StoreError) in try writer.add(entry) }
     }
     try writer.end()
     return writer.extent.frames
@@ -95,23 +97,10 @@ final class MapLog: @unchecked Sendable {
     var writer = Writer(file: try folder.open(temporary, O_RDWR | O_CREAT | O_EXCL))
     do throws(StoreError) {
       try writer.begin(layer)
-      // Some leaves at a time: a whole map may be more memory than this program means to use.
-      let leavesAtATime = 16384
-      var first = 0
-      var last = 0
-      while first <= last {
-        var newest: [Int: [UInt64]] = [:]
-        try Self.scan(file, layer) { leaf, words in
-          last = max(last, leaf)
-          if (first..<(first + leavesAtATime)).contains(leaf) {
-            newest[leaf] = words.map { UInt64(littleEndian: $0) }
-          }
-        }
-        for (leaf, words) in newest.sorted(by: { $0.key < $1.key }) {
-          try writer.add(Entry(leaf: leaf, words: words))
-        }
-        first += leavesAtATime
-      }
+      // As large as what is in it, whatever the size of the LUN, which the file does not tell.
+      let map = try PresenceMap(size: LUN.maximumSize)
+      try Self.scan(file, layer) { leaf, words throws(StoreError) in try map.load(leaf, words) }
+      try map.forEachEntry { entry throws(StoreError) in try writer.add(entry) }
       try writer.end()
       guard renameat(folder.raw, temporary, folder.raw, name) == 0 else {
         throw .system("rename", writer.file.path)
@@ -144,7 +133,7 @@ final class MapLog: @unchecked Sendable {
       throw StoreError(
         .damaged, at: folder.path, "has no file '\(name)'", remedy: "restore it from a backup of the store")
     }
-    let extent = try scan(file, layer) { leaf, words in map.load(leaf, words) }
+    let extent = try scan(file, layer) { leaf, words throws(StoreError) in try map.load(leaf, words) }
     try requireWhole(file, extent, frames)
     return extent
   }
@@ -185,7 +174,7 @@ final class MapLog: @unchecked Sendable {
   @discardableResult
   private static func scan(
     _ file: Descriptor, _ layer: Identifier, upTo end: UInt64 = .max,
-    _ body: (Int, UnsafeBufferPointer<UInt64>) -> Void
+    _ body: (Int, UnsafeBufferPointer<UInt64>) throws(StoreError) -> Void
   ) throws(StoreError) -> Extent {
     guard try hasHeader(file, layer) else {
       throw StoreError(
@@ -201,17 +190,20 @@ final class MapLog: @unchecked Sendable {
 
   private static func scanFrames(
     _ file: Descriptor, from start: Extent = Extent(length: Int64(headerLength), frames: 0),
-    upTo end: UInt64 = .max, _ body: (Int, UnsafeBufferPointer<UInt64>) -> Void
+    upTo end: UInt64 = .max, _ body: (Int, UnsafeBufferPointer<UInt64>) throws(StoreError) -> Void
   ) throws(StoreError) -> Extent {
     var extent = start
     while extent.frames < end, let frame = try frame(of: file, at: extent.length, number: extent.frames) {
-      frame.withUnsafeBytes { bytes in
-        for start in stride(from: frameHeaderLength, to: bytes.count, by: entryLength) {
-          let leaf = Int(truncatingIfNeeded: bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self))
-          let words = UnsafeRawBufferPointer(rebasing: bytes[(start + 8)..<(start + entryLength)])
-          body(leaf, words.bindMemory(to: UInt64.self))
+      let outcome = frame.withUnsafeBytes { bytes in
+        Result { () throws(StoreError) in
+          for start in stride(from: frameHeaderLength, to: bytes.count, by: entryLength) {
+            let leaf = Int(truncatingIfNeeded: bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self))
+            let words = UnsafeRawBufferPointer(rebasing: bytes[(start + 8)..<(start + entryLength)])
+            try body(leaf, words.bindMemory(to: UInt64.self))
+          }
         }
       }
+      try outcome.get()
       extent.length += Int64(frame.count)
       extent.frames += 1
     }
@@ -236,7 +228,7 @@ final class MapLog: @unchecked Sendable {
     bytes.replaceSubrange(16..<20, with: [0, 0, 0, 0])
     guard CRC32C.checksum(bytes) == checksum else { return nil }
     let leavesAreNumbers = stride(from: frameHeaderLength, to: length, by: entryLength).allSatisfy {
-      bytes.integer(at: $0, UInt64.self) < UInt64(Int64.max >> 24)
+      bytes.integer(at: $0, UInt64.self) < maximumLeaves
     }
     return leavesAreNumbers ? bytes : nil
   }
@@ -305,7 +297,9 @@ final class MapLog: @unchecked Sendable {
   static func salvage(
     _ file: Descriptor, into map: PresenceMap
   ) throws(StoreError) -> (frames: UInt64, lost: UInt64) {
-    let load = { (leaf: Int, words: UnsafeBufferPointer<UInt64>) in map.load(leaf, words) }
+    let load = { (leaf: Int, words: UnsafeBufferPointer<UInt64>) throws(StoreError) in
+      try map.load(leaf, words)
+    }
     var extent = try scanFrames(file, load)
     var lost: UInt64 = 0
     while let next = try nextWholeFrame(file, after: extent, Int64(try file.status().st_size)) {

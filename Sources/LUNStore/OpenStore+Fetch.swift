@@ -45,23 +45,34 @@ extension OpenStore {
     var unsaved = 0
     var block = 0
     while block < map.blocks {
-      let run = map.run(from: block, to: min(map.blocks, block + 256))
-      if !run.isPresent {
-        let bytes = (block..<run.end).bytes(upTo: record.size)
-        let copied = bytes.clamped(to: 0..<max(0, seen))
-        if !copied.isEmpty { try copy(copied, from: base, to: data, buffer) }
-        try punch(
-          max(bytes.lowerBound, copied.isEmpty ? 0 : copied.upperBound)..<bytes.upperBound, in: data)
-        map.insert(block..<run.end)
-        unsaved += run.end - block
-        // So that what is copied need not be copied again if the image goes away in the middle.
-        if unsaved >= 1 << 16 {
-          try save()
-          unsaved = 0
-        }
-        progress(bytes.upperBound, record.size)
+      let run = map.run(from: block, to: map.blocks)
+      if run.isPresent {
+        block = run.end
+        continue
       }
-      block = run.end
+      // What is in no map and not in the image is a hole, whatever a write that was never flushed has left there. It
+      // needs no bits: the layer will have no map in the end.
+      let bytes = (block..<run.end).bytes(upTo: record.size)
+      let extent = try nextData(of: base, in: bytes.clamped(to: 0..<max(0, seen)))
+      let begin =
+        extent.map { $0.lowerBound / PresenceMap.blockSize * PresenceMap.blockSize } ?? bytes.upperBound
+      try punch(bytes.lowerBound..<begin, in: data)
+      block = extent == nil ? run.end : Int(begin >> PresenceMap.blockShift)
+      guard let extent else { continue }
+      let end = min(run.end, block + 256, PresenceMap.blocks(in: extent.upperBound))
+      let whole = (block..<end).bytes(upTo: record.size)
+      let copied = whole.clamped(to: 0..<seen)
+      try copy(copied, from: base, to: data, buffer)
+      try punch(copied.upperBound..<whole.upperBound, in: data)
+      try map.add(block..<end)
+      unsaved += end - block
+      // So that what is copied need not be copied again if the image goes away in the middle.
+      if unsaved >= 1 << 16 {
+        try save()
+        unsaved = 0
+      }
+      progress(copied.upperBound, seen)
+      block = end
     }
     try save()
     let oldMap = record.mapName
@@ -70,23 +81,23 @@ extension OpenStore {
     unlinkat(folder.raw, oldMap, 0)
   }
 
+  /// The first range in `bytes` in which the image may hold something else than zeros.
+  private func nextData(of base: any BaseSource, in bytes: Range<Int64>) throws(StoreError) -> Range<Int64>? {
+    guard !bytes.isEmpty else { return nil }
+    do throws(IOError) {
+      let data = try base.nextData(from: bytes.lowerBound)?.clamped(to: bytes)
+      return data.flatMap { $0.isEmpty ? nil : $0 }
+    } catch {
+      throw base.explain(error)
+    }
+  }
+
   private func copy(
     _ bytes: Range<Int64>, from base: any BaseSource, to file: Descriptor,
     _ buffer: UnsafeMutableRawBufferPointer
   ) throws(StoreError) {
     let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(bytes.upperBound - bytes.lowerBound)])
-    var isHole = false
-    do throws(IOError) {
-      let data = try base.nextData(from: bytes.lowerBound)
-      if data.map({ $0.lowerBound < bytes.upperBound }) ?? false {
-        try base.read(into: part, at: bytes.lowerBound)
-      } else {
-        isHole = true
-      }
-    } catch {
-      throw base.explain(error)
-    }
-    if isHole { return try punch(bytes, in: file) }
+    do throws(IOError) { try base.read(into: part, at: bytes.lowerBound) } catch { throw base.explain(error) }
     try file.writeAll(UnsafeRawBufferPointer(part), at: bytes.lowerBound)
   }
 }

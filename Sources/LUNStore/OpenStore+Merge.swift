@@ -124,15 +124,13 @@ extension OpenStore {
       record.map = .none
       record.limit = record.size
     } else {
-      let union = try lower.readMap().map
-      let below = PresenceMap(size: record.size)
-      union.forEachRun { run in
-        below.insert(run.clamped(to: 0..<PresenceMap.blocks(in: min(record.limit, lower.record.size))))
-      }
-      below.formUnion(map)
+      let union = try PresenceMap(size: record.size)
+      let seen = PresenceMap.blocks(in: min(record.limit, lower.record.size))
+      try union.formUnion(lower.readMap().map, before: seen)
+      try union.formUnion(map)
       record.limit = min(record.limit, lower.record.limit)
       let frames = try MapLog.create(
-        in: upperFolder, record.mapName, layer: record.identifier, below)
+        in: upperFolder, record.mapName, layer: record.identifier, union)
       record.map = .sealed(frames)
     }
     guard linkat(lowerFolder.raw, lower.record.dataName, upperFolder.raw, record.dataName, 0) == 0 else {
@@ -212,7 +210,7 @@ extension OpenStore {
     var growing = upper.record
     growing.map = .open
     try folder.install(LayerRecord.fileName, growing.encoded)
-    for run in lifted { map.insert(run) }
+    for run in lifted { try map.add(run) }
     let log = try MapLog(in: upper.folder, oldMap, layer: record.identifier, after: extent)
     try log.append(map.takeDirty(), leaves: map.presentLeaves.load(ordering: .relaxed))
     record.map = .sealed(log.extent.frames)
@@ -282,7 +280,12 @@ extension OpenStore {
     return try lun.alone { () throws(StoreError) in
       try lun.seal()
       let record = lun.chain.headRecord
-      let map = lun.chain.presence?.resized(to: record.size) ?? PresenceMap(size: record.size)
+      let map =
+        if let presence = lun.chain.presence {
+          try presence.resized(to: record.size)
+        } else {
+          try PresenceMap(size: record.size)
+        }
       return (map, PresenceMap.blocks(in: record.limit))
     }
   }

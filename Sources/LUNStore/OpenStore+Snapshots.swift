@@ -14,11 +14,6 @@ extension OpenStore {
         throw StoreError(
           .exists, at: store.path, "already has a snapshot '\(name)'", remedy: "choose another label")
       }
-      guard lun.depth < OwnerMap.maximumLayers else {
-        throw StoreError(
-          .invalidInput, at: "LUN '\(name.lun)'", "has as many snapshots below it as there can be",
-          remedy: "delete one of them")
-      }
       // Most of the work, while requests still come in.
       try lun.flushNow()
       return try lun.alone { () throws(StoreError) in
@@ -171,6 +166,7 @@ extension OpenStore {
         throw StoreError(
           .invalidInput, at: "size '\(size)'", "is not a whole number of blocks of \(unit) bytes, or none")
       }
+      guard size <= LUN.maximumSize else { throw .tooLarge("\(size)") }
       try lun.alone { () throws(StoreError) in
         do throws(IOError) { try lun.requirePresent() } catch {
           throw StoreError(.absent, at: store.path, "has no LUN '\(name)' any more")
@@ -208,9 +204,10 @@ extension OpenStore {
     }
     record.size = size
     record.limit = chain.isFlat ? size : min(record.limit, size)
+    let presence = try chain.presence?.resized(to: size)
     let failure = try chain.head.folder.open().put(LayerRecord.fileName, record.encoded)
     chain.headRecord = record
-    chain.presence = chain.presence?.resized(to: size)
+    chain.presence = presence
     chain.owners?.descend(to: record)
     if !isGrowing { try setLength() }
     if let failure { throw failure }

@@ -166,6 +166,11 @@ public final class OpenStore: Sendable {
 
   /// Puts an empty layer on top of a LUN's head, which nothing writes to from here on. To be called alone.
   func putHead(on lun: LUN) throws(StoreError) {
+    guard lun.chain.layers.count < OwnerMap.maximumLayers else {
+      throw StoreError(
+        .invalidInput, at: "LUN '\(lun.volume)'", "has as many layers below it as there can be",
+        remedy: "delete one of its snapshots, or of those of the LUN that it is a clone of")
+    }
     try lun.seal()
     let frozen = lun.chain.headRecord
     let new = try store.makeLayer(LayerRecord(size: frozen.size, parent: frozen.identifier))

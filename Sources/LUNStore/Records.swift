@@ -165,6 +165,11 @@ struct LayerRecord: Equatable {
       text == "none" ? .some(nil) : Identifier(text).map { $0 }
     }
     size = try record.value("size", path: path) { Int64($0).flatMap { $0 > 0 ? $0 : nil } }
+    guard size <= LUN.maximumSize else {
+      throw StoreError(
+        .damaged, at: path, "says 'size \(size)', and a LUN has at most \(LUN.maximumSize) bytes",
+        remedy: "restore this file from a backup of the store")
+    }
     limit = try record.value("limit", path: path) { Int64($0).flatMap { $0 >= 0 ? $0 : nil } }
     generation = try record.value("generation", path: path) { UInt64($0) }
     map = try record.value("map", path: path) { text in
@@ -176,6 +181,9 @@ struct LayerRecord: Equatable {
     }
     base = try record.value("base", path: path) { text -> BaseReference?? in
       text == "none" ? .some(nil) : BaseReference(recorded: text).map { $0 }
+    }
+    guard base.map({ $0.size <= LUN.maximumSize }) ?? true else {
+      throw StoreError(.damaged, at: path, "says that its image has more bytes than a LUN can have")
     }
     guard isFlat == (parent == nil && base == nil), parent == nil || base == nil, limit <= size else {
       throw StoreError(.damaged, at: path, "says things that cannot be true together")

@@ -31,8 +31,8 @@ public struct Salvage {
       throw losses.first ?? StoreError(.damaged, at: store.layers.path, "has nothing of '\(name)'")
     }
     (parts, size, self.losses) = (found, top.record.size, losses)
-    owners = OwnerMap(size: found[0].record.size, owner: OwnerMap.zeros)
-    for (index, part) in found.enumerated() { lay(part, OwnerMap.Owner(index)) }
+    owners = try OwnerMap(size: found[0].record.size, owner: OwnerMap.zeros)
+    for (index, part) in found.enumerated() { try lay(part, OwnerMap.Owner(index)) }
   }
 
   private static func parts(
@@ -71,20 +71,20 @@ public struct Salvage {
   }
 
   /// Lays a layer over those below it.
-  private mutating func lay(_ part: Part, _ owner: OwnerMap.Owner) {
+  private mutating func lay(_ part: Part, _ owner: OwnerMap.Owner) throws(StoreError) {
     let record = part.record
     owners.descend(to: record)
     if let reference = record.base {
       do throws(StoreError) {
         base = try reference.open()
-        owners = OwnerMap(size: record.size, owner: OwnerMap.base)
+        owners = try OwnerMap(size: record.size, owner: OwnerMap.base)
         owners.cut(at: record.limit)
       } catch {
         losses.append(error)
       }
     }
-    guard !record.isFlat else { return owners = OwnerMap(size: record.size, owner: owner) }
-    let map = PresenceMap(size: record.size)
+    guard !record.isFlat else { return owners = try OwnerMap(size: record.size, owner: owner) }
+    let map = try PresenceMap(size: record.size)
     do throws(StoreError) {
       let file = try part.folder.part(record.mapName, O_RDONLY)
       var (frames, lost) = try MapLog.salvage(file, into: map)
@@ -101,7 +101,7 @@ public struct Salvage {
         StoreError(
           error.kind, at: error.place, "\(error.problem): what was in this layer reads as it was before"))
     }
-    owners.overlay(map, owner: owner)
+    try owners.overlay(map, owner: owner)
   }
 
   /// Hands out what is there and may be something else than zeros, in pieces of at most a MiB.

@@ -96,6 +96,7 @@ public struct LUNRequest: Sendable {
           "\(bytesText(parsed.bytes)) \(parsed.bytes == 1 ? "is" : "are") not a whole number of blocks of \(unit) bytes",
           remedy: "the nearest right sizes are " + neighbours.map(String.init).joined(separator: " and "))
       }
+      guard parsed.bytes <= LUN.maximumSize else { throw StoreError.tooLarge(printable(size)) }
       if let image, parsed.bytes < image.size {
         throw Self.tooSmall(parsed.bytes, for: "\(image.reference)", of: image.size)
       }

@@ -43,6 +43,13 @@ public struct StoreError: Error, Equatable, Sendable, Codable {
     self.remedy = remedy
   }
 
+  /// A size that no LUN can have.
+  static func tooLarge(_ size: String) -> StoreError {
+    StoreError(
+      .invalidInput, at: "size '\(size)'", "is more than a LUN can have",
+      remedy: "the most is \(ByteCount(LUN.maximumSize)), \(LUN.maximumSize) bytes")
+  }
+
   /// The failure of a system call, from `errno`: "cannot create 'path': No space left on device".
   static func system(_ action: String, _ path: String, code: Int32 = errno) -> StoreError {
     StoreError(.system(code), at: path, "cannot \(action): \(errorText(code))")

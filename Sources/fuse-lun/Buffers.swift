@@ -6,15 +6,14 @@ import LUNStore
 /// MiB, and getting and giving back that much memory costs more than reading it.
 enum ReadBuffer {
   // The key's destructor frees the buffer when its thread ends, also when libfuse cancels it.
-  private static let key: pthread_key_t = {
+  private static let key: pthread_key_t? = {
     var key = pthread_key_t()
-    let failure = pthread_key_create(&key) { free($0) }
-    precondition(failure == 0, "no thread-specific storage: \(errorText(failure))")
-    return key
+    return pthread_key_create(&key) { free($0) } == 0 ? key : nil
   }()
 
   /// The buffer of the calling thread; shorter than asked for only when there is no memory.
   static func ofThisThread(atLeast size: Int) -> UnsafeMutableRawBufferPointer {
+    guard let key else { return UnsafeMutableRawBufferPointer(start: nil, count: 0) }
     // The length is kept in front of the bytes, in a page of its own so that the bytes stay aligned.
     let page = 4096
     let old = pthread_getspecific(key)

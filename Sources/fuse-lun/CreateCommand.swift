@@ -118,10 +118,12 @@ extension CreateCommand {
       throw error
     }
     let unit = BlockSize(parsing: blockSize)?.rawValue ?? 512
-    let (blocks, rest) = source.size.quotientAndRemainder(dividingBy: unit)
+    let rest = source.size % unit
+    // What no LUN can have is refused as it is.
+    let (rounded, overflow) = source.size.addingReportingOverflow(rest > 0 ? unit - rest : 0)
     let request = try checked {
       try LUNRequest(
-        name: name, size: size ?? String((blocks + (rest > 0 ? 1 : 0)) * unit), blockSize: blockSize,
+        name: name, size: size ?? String(overflow ? source.size - rest : rounded), blockSize: blockSize,
         atLeast: source)
     }
     guard !lazy else {

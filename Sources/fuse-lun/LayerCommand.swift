@@ -31,8 +31,8 @@ struct LayerCommand: ParsableCommand {
                        all, with EROFS.
           power        cache=SIZE: a volatile write cache (64M). What was not
                        flushed is lost as far as a power cut likes; see 'fault add
-                       STORE LUN power-cut'. Discards larger than the cache, and looking
-                       for holes, write it out.
+                       STORE LUN power-cut'. Discards larger than the
+                       cache or than 64M, and looking for holes, write it out.
 
         power stands behind all others, next to the LUN. 'log record' and 'fault add' add layers as well.
         """)

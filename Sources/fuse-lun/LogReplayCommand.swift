@@ -44,6 +44,8 @@ struct LogReplayCommand: ParsableCommand {
     help: ArgumentHelp("The name of the LUN that --at makes; NAME-at-<n> by default.", valueName: "new-name"))
   var to: String?
 
+  private static let mostCuts: UInt64 = 1_000_000
+
   @Option(help: ArgumentHelp("Also this many power cuts at each point.", valueName: "count"))
   var powerCut: UInt64?
 
@@ -87,6 +89,9 @@ struct LogReplayCommand: ParsableCommand {
     }
     guard powerCut == nil || !command.isEmpty else {
       throw ValidationError("--power-cut needs a command; --cut makes one of the states to look at.")
+    }
+    guard powerCut ?? 0 <= Self.mostCuts else {
+      throw ValidationError("--power-cut is at most \(Self.mostCuts) at each point.")
     }
     guard !dropFlushes || cut != nil || powerCut != nil else {
       throw ValidationError("--drop-flushes only shows in a power cut: say --power-cut or --cut as well.")

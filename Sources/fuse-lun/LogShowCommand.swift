@@ -79,9 +79,9 @@ struct LogRange: ParsableArguments {
   var last: UInt64 { toEntry ?? .max }
 }
 
-/// Seconds since 1970, as ISO 8601 has it.
+/// Seconds since 1970, as ISO 8601 has it; the last second of the year 9999 for whatever is later.
 func iso8601(_ seconds: Int64) -> String {
-  Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
+  Date(timeIntervalSince1970: Double(min(max(seconds, 0), 253_402_300_799))).formatted(.iso8601)
 }
 
 /// What `log show --json` says first.
@@ -151,7 +151,10 @@ private struct EntryReport: Encodable {
   }
 
   var line: String {
-    let micros = max(0, time - begun * 1_000_000_000) / 1000
+    // Both are what the log's file says.
+    let (start, isNoTime) = begun.multipliedReportingOverflow(by: 1_000_000_000)
+    let (elapsed, isNone) = time.subtractingReportingOverflow(start)
+    let micros = isNoTime || isNone ? 0 : max(0, elapsed) / 1000
     let fraction = String(micros % 1_000_000)
     let seconds = "\(micros / 1_000_000)." + String(repeating: "0", count: 6 - fraction.count) + fraction
     var what = ""

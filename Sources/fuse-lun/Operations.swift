@@ -263,6 +263,7 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
   table.fallocate = { request, _, mode, offset, length, file in
     answer(request) { () throws(IOError) in
       guard let node = openNode(file) else { return EBADF }
+      guard offset >= 0, length > 0 else { return EINVAL }
       // Without FALLOC_FL_KEEP_SIZE (1) a range that goes past the end asks for a larger file: the kernel takes it to
       // have become one if it is told that all is well.
       if mode & 1 == 0, offset > off_t(node.lun.size) - length { return EINVAL }

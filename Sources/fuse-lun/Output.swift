@@ -72,7 +72,7 @@ struct LUNReport: Encodable {
     blockSize = lun.blockSize.rawValue
     blocks = lun.size.bytes / lun.blockSize.rawValue
     allocated = lun.allocated.bytes
-    created = timestamp(lun.created)
+    created = iso8601(lun.created)
     readOnly = lun.properties.isReadOnly
     vendor = lun.properties.vendor
     product = lun.properties.product
@@ -116,7 +116,7 @@ struct SnapshotReport: Encodable {
     name = snapshot.name.description
     uuid = snapshot.identifier.description
     size = snapshot.size.bytes
-    created = timestamp(snapshot.created)
+    created = iso8601(snapshot.created)
   }
 }
 
@@ -143,10 +143,6 @@ struct MountReport: Encodable {
       (openCount, mode, layers) = (mounted.openCount, mounted.mode, mounted.layers)
     }
   }
-}
-
-private func timestamp(_ seconds: Int64) -> String {
-  Date(timeIntervalSince1970: Double(seconds)).formatted(.iso8601)
 }
 
 /// One JSON document on the standard output, with its keys in alphabetical order.

@@ -42,6 +42,7 @@ final class Mount: Sendable {
   var store: String { folder("store") }
   var point: String { folder("mnt") }
 
+  /// - Parameter inMemory: in a file system in memory, where files may be larger than on the disk.
   init(inMemory: Bool = false, _ luns: (name: String, size: String)...) throws {
     folder = TemporaryFolder(inMemory: inMemory)
     mkdir(point, 0o755)

@@ -18,14 +18,14 @@ extension SplitMix64 {
 @Suite("The map of the blocks that a layer has")
 struct PresenceMapTests {
   @Test("has what was put in, in runs that are as long as can be", arguments: sizes)
-  func runs(size: Int64) {
+  func runs(size: Int64) throws {
     var dice = SplitMix64(seed: UInt64(size))
     for _ in 0..<20 {
-      let map = PresenceMap(size: size)
+      let map = try PresenceMap(size: size)
       var model = [Bool](repeating: false, count: PresenceMap.blocks(in: size))
       for _ in 0..<6 {
         let blocks = dice.blocks(of: model.count)
-        map.insert(blocks)
+        try map.insert(blocks)
         for block in blocks { model[block] = true }
         for _ in 0..<20 {
           let part = dice.blocks(of: model.count)
@@ -46,31 +46,31 @@ struct PresenceMapTests {
   }
 
   @Test("tells once of each leaf that changed, and again of what was given back")
-  func changes() {
-    let map = PresenceMap(size: 200 * 4096 << 12)
+  func changes() throws {
+    let map = try PresenceMap(size: 200 * 4096 << 12)
     #expect(map.takeDirty() == [])
-    map.insert(5..<6)
-    map.insert((70 * 4096 - 1)..<(70 * 4096 + 1))
+    try map.insert(5..<6)
+    try map.insert((70 * 4096 - 1)..<(70 * 4096 + 1))
     let taken = map.takeDirty()
     #expect(taken.map(\.leaf) == [0, 69, 70])
     #expect(taken[0].words[0] == 1 << 5 && taken[2].words[0] == 1)
     #expect(map.takeDirty() == [])
-    map.insert(5..<6)
+    try map.insert(5..<6)
     #expect(map.takeDirty() == [], "nothing is new")
     // Some of these bits are there already.
-    map.insert(4..<7)
+    try map.insert(4..<7)
     #expect(map.takeDirty().map { $0.words[0] } == [7 << 4])
     map.giveBack(taken)
     #expect(map.takeDirty().map(\.leaf) == [0, 69, 70])
   }
 
   @Test("of another size has the blocks that are inside both, and no others come back", arguments: sizes)
-  func resized(size: Int64) {
-    let full = PresenceMap(size: 3 * 4096 << 12)
-    full.insert(0..<full.blocks)
-    let smaller = full.resized(to: size)
+  func resized(size: Int64) throws {
+    let full = try PresenceMap(size: 3 * 4096 << 12)
+    try full.insert(0..<full.blocks)
+    let smaller = try full.resized(to: size)
     #expect(smaller.count == PresenceMap.blocks(in: size) && smaller.takeDirty() == [])
-    #expect(smaller.resized(to: 3 * 4096 << 12).count == smaller.count)
+    #expect(try smaller.resized(to: 3 * 4096 << 12).count == smaller.count)
   }
 }
 
@@ -110,7 +110,7 @@ struct OwnerMapTests {
   func model(seed: UInt64) throws {
     var dice = SplitMix64(seed: seed)
     let size = sizes.randomElement(using: &dice) ?? 4096
-    let map = OwnerMap(size: size, owner: seed % 2 == 0 ? OwnerMap.base : 0)
+    let map = try OwnerMap(size: size, owner: seed % 2 == 0 ? OwnerMap.base : 0)
     var model = [OwnerMap.Owner](repeating: seed % 2 == 0 ? OwnerMap.base : 0, count: map.blocks)
     for step in 1...12 {
       switch Int.random(in: 0..<5, using: &dice) {
@@ -127,24 +127,24 @@ struct OwnerMapTests {
       default:
         let blocks = layer(model.count, &dice)
         // As large as the layer is, which may be more or less than what is above it.
-        let presence = PresenceMap(size: Int64(model.count) << PresenceMap.blockShift)
+        let presence = try PresenceMap(size: Int64(model.count) << PresenceMap.blockShift)
         for range in blocks {
-          presence.insert(range)
+          try presence.insert(range)
           for block in range { model[block] = OwnerMap.Owner(step) }
         }
-        map.overlay(presence, owner: OwnerMap.Owner(step))
+        try map.overlay(presence, owner: OwnerMap.Owner(step))
       }
       expect(map, is: model, "seed \(seed), step \(step)")
     }
   }
 
   @Test("has nothing behind its end")
-  func end() {
-    let map = OwnerMap(size: 3 << 12, owner: 7)
+  func end() throws {
+    let map = try OwnerMap(size: 3 << 12, owner: 7)
     #expect(map.run(from: 4096, to: 5000) == (OwnerMap.zeros, 5000))
-    let larger = PresenceMap(size: 2 * 4096 << 12)
-    larger.insert(4096..<4097)
-    map.overlay(larger, owner: 1)
+    let larger = try PresenceMap(size: 2 * 4096 << 12)
+    try larger.insert(4096..<4097)
+    try map.overlay(larger, owner: 1)
     expect(map, is: [7, 7, 7], "after a layer that is larger")
   }
 }

@@ -5,6 +5,14 @@ import Testing
 
 @testable import LUNStore
 
+extension PresenceMap {
+  fileprivate var entries: [MapLog.Entry] {
+    var all: [MapLog.Entry] = []
+    forEachEntry { all.append($0) }
+    return all
+  }
+}
+
 @Suite("The file of a layer's map")
 struct MapLogTests {
   private let folder = TemporaryFolder(inMemory: true)
@@ -35,7 +43,7 @@ struct MapLogTests {
   private func read(
     sealed frames: UInt64? = nil
   ) throws(StoreError) -> (extent: MapLog.Extent, entries: [MapLog.Entry]) {
-    let map = PresenceMap(size: Self.size)
+    let map = try PresenceMap(size: Self.size)
     let folder = try Descriptor.open(path: self.folder.path, O_RDONLY | O_DIRECTORY)
     let extent = try MapLog.read(in: folder, "map.0", layer: layer, frames: frames, into: map)
     return (extent, map.entries)
@@ -213,7 +221,7 @@ struct MapLogTests {
     #expect(try Descriptor.open(path: path, O_RDONLY).status().st_ino != inode)
     #expect(length < 1 << 20)
     try log.append(entries([16385], 3), leaves: leaves.count)
-    let map = PresenceMap(size: size)
+    let map = try PresenceMap(size: size)
     extent = try MapLog.read(
       in: open(), "map.0", layer: layer, frames: log.extent.frames, into: map)
     #expect(extent == log.extent)

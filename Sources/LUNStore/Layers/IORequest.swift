@@ -47,7 +47,8 @@ public struct IORequest: Sendable {
 
   /// The bytes that it is about; empty for a flush.
   public var range: Range<Int64> {
-    offset..<(offset + Swift.max(0, Swift.min(length, Int64.max - offset)))
+    let (end, overflow) = offset.addingReportingOverflow(Swift.max(0, length))
+    return offset..<(overflow ? .max : end)
   }
 
   /// Whether it changes what the LUN holds.

@@ -32,13 +32,13 @@ extension PowerLayer.Cache {
     for sector in change.range.sectors { newest[sector] = number }
   }
 
-  /// Writes the oldest changes to the disk if there is no room for `count` bytes more.
+  /// Writes the oldest changes to the disk if there is no room for `count` bytes more, which are at most `limit`.
   mutating func makeRoom(for count: Int64, limit: Int64, on below: any BlockDevice) throws(IOError) {
-    guard bytes + count > limit else { return }
+    guard bytes > limit - count else { return }
     var number = 0
     var rest = bytes
     // An eighth of the cache at a time: the list is not moved up for each write.
-    while number < changes.count, rest + count > limit - limit / 8 {
+    while number < changes.count, rest > limit - limit / 8 - count {
       rest -= Int64(changes[number].range.count)
       number += 1
     }

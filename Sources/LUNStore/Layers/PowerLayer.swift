@@ -61,9 +61,9 @@ final class PowerLayer: DiskLayer {
   func write(
     _ buffer: UnsafeRawBufferPointer, at offset: Int64, durably: Bool, to below: any BlockDevice
   ) throws(IOError) -> Int {
-    let count = Swift.min(Int64(buffer.count), below.size - offset)
+    let count = offset < 0 ? 0 : Swift.min(Int64(buffer.count), below.size - offset)
     // At the end, empty, or more than the cache holds: as without a cache, after what is older.
-    guard offset >= 0, count > 0, count <= limit else {
+    guard count > 0, count <= limit else {
       return try exclusively { cache throws(IOError) in
         try cache.destage(to: below)
         return try below.write(buffer, at: offset, durably: durably)
@@ -111,6 +111,9 @@ final class PowerLayer: DiskLayer {
     }
   }
 
+  /// What a discard or zeroing that is kept may be about: the cache knows of each sector which change is its newest.
+  private static let longestClearing: Int64 = 64 << 20
+
   /// Keeps whole sectors that fit as a change; does everything else at once, after what is older.
   private func clear(
     _ content: Change.Content, at offset: Int64, length: Int64, in below: any BlockDevice,
@@ -119,7 +122,7 @@ final class PowerLayer: DiskLayer {
     try exclusively { cache throws(IOError) in
       let end = Swift.min(
         below.size, offset.addingReportingOverflow(length).overflow ? .max : offset + length)
-      guard offset >= 0, length > 0, offset < end, end - offset <= limit,
+      guard offset >= 0, length > 0, offset < end, end - offset <= Swift.min(limit, Self.longestClearing),
         (offset..<end).wholeSectors == offset..<end
       else {
         try cache.destage(to: below)
@@ -146,17 +149,12 @@ final class PowerLayer: DiskLayer {
 
   func detach(from below: any BlockDevice) throws(IOError) { try flush(below) }
 
-  private func exclusively<Outcome>(
+  private func exclusively<Outcome: Sendable>(
     _ body: (inout Cache) throws(IOError) -> Outcome
   ) throws(IOError) -> Outcome {
-    var outcome: Result<Outcome, IOError>?
-    cache.withLock { cache in
-      do throws(IOError) {
-        outcome = .success(try body(&cache))
-      } catch {
-        outcome = .failure(error)
-      }
+    let outcome: Result<Outcome, IOError> = cache.withLock { cache in
+      do throws(IOError) { return .success(try body(&cache)) } catch { return .failure(error) }
     }
-    return try outcome!.get()
+    return try outcome.get()
   }
 }

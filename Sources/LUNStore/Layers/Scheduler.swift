@@ -18,9 +18,10 @@ public struct Instant: Comparable, Hashable, Sendable {
     return Self(nanoseconds: overflow ? .max : sum)
   }
 
-  /// The time from one to another.
+  /// The time from one to another; none where it is more than there is.
   public static func - (left: Self, right: Self) -> Duration {
-    .nanoseconds(left.nanoseconds - right.nanoseconds)
+    let (difference, overflow) = left.nanoseconds.subtractingReportingOverflow(right.nanoseconds)
+    return .nanoseconds(overflow ? 0 : difference)
   }
 }
 

@@ -47,15 +47,23 @@ public struct OperationStatistics: Codable, Equatable, Sendable {
     switch result {
     case .success(let reply):
       let isTransfer = request.kind == .read || request.kind == .write
-      bytes += isTransfer ? Int64(reply.count) : request.length
+      bytes = bytes.saturatingAdd(isTransfer ? Int64(reply.count) : request.length)
     case .failure: errors += 1
     }
     let nanoseconds = time.wholeNanoseconds
     shortest = min(shortest, nanoseconds)
     longest = max(longest, nanoseconds)
-    total = total.addingReportingOverflow(nanoseconds).partialValue
+    total = total.saturatingAdd(nanoseconds)
     let bucket = Int64.bitWidth - (nanoseconds / 1000).leadingZeroBitCount
     if histogram.count <= bucket { histogram += [Int64](repeating: 0, count: bucket + 1 - histogram.count) }
     histogram[bucket] += 1
+  }
+}
+
+extension Int64 {
+  /// The sum, or the greatest number: what is discarded may be all of a LUN, again and again.
+  fileprivate func saturatingAdd(_ other: Int64) -> Int64 {
+    let (sum, overflow) = addingReportingOverflow(other)
+    return overflow ? .max : sum
   }
 }

@@ -85,7 +85,13 @@ extension OpenStore {
     let taken = try folder.entries().compactMap { entry in
       Store.logNumber(entry.hasPrefix("@") ? String(entry.dropFirst()) : entry)
     }
-    let number = (taken.max() ?? 0) + 1
+    let (number, overflow) = (taken.max() ?? 0).addingReportingOverflow(1)
+    guard !overflow else {
+      throw StoreError(
+        .exists, at: "LUN '\(name)'",
+        "has a log or a snapshot '\(Store.logName(.max))', after which no number is left",
+        remedy: "delete it")
+    }
     let header = WriteLog.Header(
       lun: name, size: ByteCount(lun.size), blockSize: lun.description.blockSize,
       base: Store.logName(number), created: Int64(time(nil)))

@@ -23,7 +23,8 @@ extension WriteLog.Header {
     let block = try record.value("block-size", path: path) { Int64($0).flatMap(BlockSize.init) }
     blockSize = block
     size = try record.value("size", path: path) { text in
-      Int64(text).flatMap { $0 > 0 && $0 % block.rawValue == 0 ? ByteCount($0) : nil }
+      guard let size = Int64(text), (1...LUN.maximumSize).contains(size) else { return nil }
+      return size % block.rawValue == 0 ? ByteCount(size) : nil
     }
     base = try record.value("base", path: path) { $0 }
     created = try record.value("created", path: path) { Int64($0) }

@@ -33,6 +33,10 @@ extension WriteLog {
         throw StoreError(.damaged, at: file.path, "is not a regular file")
       }
       header = try Header(decoding: file.bytes(at: 0, count: WriteLog.headerLength), path: file.path)
+      guard position.number < .max, (Position.start.offset...LUN.maximumSize).contains(position.offset) else {
+        throw StoreError(
+          .invalidInput, at: file.path, "has no entry \(position.number) at byte \(position.offset)")
+      }
       log = header.identifier.firstWord
       self.file = file
       self.position = position

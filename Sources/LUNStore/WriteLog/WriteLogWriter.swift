@@ -71,7 +71,7 @@ extension WriteLog {
     /// Appends an entry.
     ///
     /// - Parameters:
-    ///   - data: for a write, as many bytes as its range has.
+    ///   - data: for a write, as many bytes as its range has; `EINVAL` otherwise.
     ///   - checksum: of the data, if the caller has it.
     /// - Returns: the number of the entry.
     /// - Throws: the host's error the first time, and then `EIO`: the log ends before the entry that could
@@ -83,7 +83,7 @@ extension WriteLog {
     ) throws(IOError) -> UInt64 {
       switch operation {
       case .write(let range):
-        precondition(range.count == data.count)
+        guard range.count == data.count else { throw IOError(EINVAL) }
         return try append(operation, payload: data, checksum)
       case .mark(let text), .end(let text):
         let appended = Array(text.utf8).withUnsafeBytes { bytes in
