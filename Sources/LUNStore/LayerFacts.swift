@@ -61,7 +61,8 @@ final class LayerSums: Sendable {
     var found: [(Identifier, LayerSum)] = []
     for (identifier, allocated, base) in pending.reversed() {
       sum = LayerSum(
-        depth: sum.depth + 1, allocated: min(sum.allocated + allocated, LUN.maximumSize), base: sum.base ?? base)
+        depth: sum.depth + 1, allocated: min(sum.allocated + allocated, LUN.maximumSize),
+        base: sum.base ?? base)
       found.append((identifier, sum))
     }
     state.withLock { state in
