@@ -150,7 +150,7 @@ struct MapLogTests {
     let found = try read().extent
     #expect(found.frames == UInt64(1 + (~kept).trailingZeroBitCount))
     // What comes next is another append: nothing before it may be missing.
-    let log = try MapLog(in: open(), "map.0", layer: layer, after: found)
+    let log = try MapLog(in: LayerFolder(in: open(), "."), "map.0", layer: layer, after: found)
     try log.append(entries([1], 3), leaves: 5000)
     #expect(try read().extent == log.extent)
     if found.frames == 4 {
@@ -165,7 +165,7 @@ struct MapLogTests {
   @Test("whose flush of its new name failed has the name flushed before anything more is appended")
   func renamedWithoutFlush() throws {
     try make([entries([0], 1)])
-    let log = try MapLog(in: open(), "map.0", layer: layer, after: read().extent)
+    let log = try MapLog(in: LayerFolder(in: open(), "."), "map.0", layer: layer, after: read().extent)
     let probe = SyncProbe(folder.path)
     defer { probe.stop() }
     let folders = Mutex(0)
