@@ -217,7 +217,7 @@ struct InstalledHelperTests {
       """
       mount -a
       mount -a
-      grep -c ' fuse.fuse-lun ' /proc/mounts
+      grep -c " $M fuse.fuse-lun " /proc/mounts
       findmnt -n -o OPTIONS $M
       umount $M
       """)
