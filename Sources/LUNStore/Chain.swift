@@ -21,10 +21,11 @@ final class Chain: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - access: whether the head is to be written to.
-  init(_ layers: [Layer], _ access: LUN.Access) throws(StoreError) {
+  ///   - rights: those with which the image is opened that the root may be a lazy copy of.
+  init(_ layers: [Layer], _ access: LUN.Access, _ rights: ImageRights) throws(StoreError) {
     self.layers = layers
     headRecord = layers[layers.count - 1].record
-    base = try layers[0].record.base?.open()
+    base = try layers[0].record.base?.open(with: rights)
     (presence, owners, log) = (nil, nil, nil)
     guard !headRecord.isFlat else { return }
     let (map, extent) = try layers[layers.count - 1].readMap()

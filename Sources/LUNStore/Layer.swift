@@ -58,7 +58,7 @@ extension Store {
   /// - Throws: `damaged`, or the failing system call.
   func openLayer(_ identifier: Identifier, _ access: LUN.Access) throws(StoreError) -> Layer {
     let (record, folder) = try layerRecord(identifier)
-    let data = try folder.part(record.dataName, access == .readOnly ? O_RDONLY : O_RDWR)
+    let data = try folder.part(record.dataName, access == .readOnly ? O_RDONLY : O_RDWR, links: 2)
     let length = Int64(try data.status().st_size)
     guard length >= record.size else {
       throw StoreError(
@@ -112,7 +112,7 @@ extension Store {
       return folder
     }
     do throws(StoreError) {
-      let data = try folder.open(record.dataName, O_RDWR | O_CREAT | O_EXCL)
+      let data = try folder.create(record.dataName, O_RDWR)
       guard retrying({ Int(ftruncate(data.raw, off_t(record.size))) }) == 0 else {
         let code = errno
         throw StoreError(
@@ -139,8 +139,10 @@ extension Store {
 
 extension Descriptor {
   /// A regular file that has to be in this folder.
-  func part(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor {
-    if let file = try openFileIfPresent(name, flags) { return file }
+  ///
+  /// - Parameter links: the file of a layer has two names while that layer and the one above it become one.
+  func part(_ name: String, _ flags: Int32, links: nlink_t = 1) throws(StoreError) -> Descriptor {
+    if let file = try openFileIfPresent(name, flags, links: links) { return file }
     throw StoreError(
       .damaged, at: path, "has no file '\(name)'", remedy: "restore it from a backup of the store")
   }

@@ -44,7 +44,7 @@ final class MapLog: @unchecked Sendable {
   static func create(
     in folder: Descriptor, _ name: String, layer: Identifier, _ map: PresenceMap? = nil
   ) throws(StoreError) -> UInt64 {
-    var writer = Writer(file: try folder.open(name, O_RDWR | O_CREAT | O_EXCL))
+    var writer = Writer(file: try folder.create(name, O_RDWR))
     try writer.begin(layer)
     if let map {
       for entry in map.entries { try writer.add(entry) }
@@ -58,7 +58,7 @@ final class MapLog: @unchecked Sendable {
     in folder: Descriptor, _ name: String, layer: Identifier, after extent: Extent
   ) throws(StoreError) {
     (self.folder, self.name, self.layer, self.extent) = (folder, name, layer, extent)
-    file = try folder.open(name, O_RDWR)
+    file = try folder.part(name, O_RDWR)
     // What a crash left half written would be taken for damage once something follows it.
     guard ftruncate(file.raw, off_t(extent.length)) == 0 else { throw .system("cut", file.path) }
   }
@@ -86,25 +86,25 @@ final class MapLog: @unchecked Sendable {
   /// Writes the file anew from what it says itself: the map in memory may be ahead of the data on disk.
   private func rewrite() throws(StoreError) {
     let temporary = ".new-\(Identifier())"
-    var writer = Writer(file: try folder.open(temporary, O_RDWR | O_CREAT | O_EXCL))
+    var writer = Writer(file: try folder.create(temporary, O_RDWR))
     do throws(StoreError) {
       try writer.begin(layer)
       // Some leaves at a time: a whole map may be more memory than this program means to use.
       let leavesAtATime = 16384
-      var first = 0
-      var last = 0
-      while first <= last {
+      var next: Int? = 0
+      while let first = next {
         var newest: [Int: [UInt64]] = [:]
+        next = nil
         try Self.scan(file, layer) { leaf, words in
-          last = max(last, leaf)
           if (first..<(first + leavesAtATime)).contains(leaf) {
             newest[leaf] = words.map { UInt64(littleEndian: $0) }
+          } else if leaf > first {
+            next = min(next ?? leaf, leaf)
           }
         }
         for (leaf, words) in newest.sorted(by: { $0.key < $1.key }) {
           try writer.add(Entry(leaf: leaf, words: words))
         }
-        first += leavesAtATime
       }
       try writer.end()
       guard renameat(folder.raw, temporary, folder.raw, name) == 0 else {

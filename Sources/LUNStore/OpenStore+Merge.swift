@@ -54,7 +54,7 @@ extension OpenStore {
         let failure = try sink(head, map, into: lowerLayer, progress)
         cache.forget(lower)
         let merged = try store.openLayer(upper, .readWrite)
-        lun.replace(try Chain(lun.chain.layers.dropLast(2) + [merged], .readWrite))
+        lun.replace(try Chain(lun.chain.layers.dropLast(2) + [merged], .readWrite, store.imageRights))
         if let failure { throw failure }
       }
     }
@@ -78,6 +78,10 @@ extension OpenStore {
     _ upper: Layer, _ map: PresenceMap, into lower: Layer, _ progress: Progress
   ) throws(StoreError) -> StoreError? {
     var record = upper.record
+    guard record.generation < LayerRecord.maximumGeneration else {
+      throw StoreError(
+        .damaged, at: upper.folder.path, "has generation \(record.generation), and no next one")
+    }
     // The lower layer's file must not become shorter than its record says, as long as there is that record.
     let seen = Int64(PresenceMap.blocks(in: record.limit)) << PresenceMap.blockShift
     let length = Int64(try lower.data.status().st_size)
@@ -205,12 +209,13 @@ extension OpenStore {
   func reload(_ changed: Identifier) throws(StoreError) {
     for lun in openVolumes where lun.chain.layers.contains(where: { $0.record.identifier == changed }) {
       if lun.access == .readOnly {
-        let chain = try Chain(store.openLayers(lun.record.head, .readOnly, cache), .readOnly)
+        let chain = try Chain(
+          store.openLayers(lun.record.head, .readOnly, cache), .readOnly, store.imageRights)
         lun.alone { lun.replace(chain) }
       } else if let parent = try store.layerRecord(lun.chain.headRecord.identifier).record.parent {
         let below = try store.openLayers(parent, .readOnly, cache)
         let owners = try Chain.owners(of: below, below: lun.chain.headRecord)
-        let base = try below[0].record.base?.open()
+        let base = try below[0].record.base?.open(with: store.imageRights)
         lun.alone { lun.replace(Chain(lun.chain, above: below, owners, base: base)) }
       }
     }

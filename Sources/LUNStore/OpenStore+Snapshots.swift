@@ -10,7 +10,7 @@ extension OpenStore {
       let lun = try lun(name.lun)
       let folder = try store.lunRecord(name.lun).folder
       let fileName = SnapshotRecord.fileName(name.label)
-      if try folder.openIfPresent(fileName, O_RDONLY) != nil {
+      if folder.has(fileName) {
         throw StoreError(
           .exists, at: store.path, "already has a snapshot '\(name)'", remedy: "choose another label")
       }
@@ -49,7 +49,7 @@ extension OpenStore {
       let below = try store.openLayers(snapshot.layer, .readOnly, cache)
       let head = try store.makeLayer(
         LayerRecord(size: below[below.count - 1].record.size, parent: snapshot.layer))
-      let chain = try Chain(below + [head], .readWrite)
+      let chain = try Chain(below + [head], .readWrite, store.imageRights)
       try lun.alone { () throws(StoreError) in try install(head, chain, on: lun) }
       try tidy(progress)
     }
@@ -70,7 +70,7 @@ extension OpenStore {
       // An original that is open goes on with what it has of an image that is gone; its clone could not be opened.
       let original = try volume(source)
       try store.naming(source) { () throws(StoreError) in
-        _ = try original.chain.layers[0].record.base?.open()
+        _ = try original.chain.layers[0].record.base?.open(with: store.imageRights)
       }
       let parent: Identifier
       switch source {

@@ -24,12 +24,14 @@ struct CheckCommand: ParsableCommand {
   @Flag(help: "Write JSON.")
   var json = false
 
+  @OptionGroup var images: ImageOptions
+
   func run() throws {
-    let findings = try StoreClient(store: store).perform(CheckRequest(repair: repair))
+    let findings = try StoreClient(store: store, images).perform(CheckRequest(repair: repair))
     if json {
       try writeJSON(findings)
     } else {
-      for finding in findings { try emit("\(finding.severity.rawValue): \(finding)\n") }
+      for finding in findings { try emitLine("\(finding.severity.rawValue): \(finding)") }
       if findings.isEmpty { try emit("sound\n") }
     }
     let isBad = findings.contains { $0.severity != .leftover && $0.outcome != .mended }

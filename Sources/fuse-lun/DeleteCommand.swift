@@ -19,9 +19,11 @@ struct DeleteCommand: ParsableCommand {
   @Flag(help: "Delete a LUN together with its snapshots.")
   var snapshots = false
 
+  @OptionGroup var images: ImageOptions
+
   func run() throws {
     _ = try VolumeName(name)
-    _ = try StoreClient(store: store).perform(DeleteRequest(name: name, withSnapshots: snapshots))
+    _ = try StoreClient(store: store, images).perform(DeleteRequest(name: name, withSnapshots: snapshots))
   }
 }
 

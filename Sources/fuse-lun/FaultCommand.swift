@@ -158,7 +158,7 @@ extension StoreClient {
   func arm(_ request: ArmRequest) throws {
     let answer = try perform(request)
     try emit("\(answer.id)\n")
-    for note in answer.notes { try emit("note: \(note)\n", to: 2) }
-    for warning in answer.warnings { try emit("warning: \(warning)\n", to: 2) }
+    for note in answer.notes { try emitLine("note: \(note)", to: 2) }
+    for warning in answer.warnings { try emitLine("warning: \(warning)", to: 2) }
   }
 }

@@ -16,9 +16,11 @@ struct FetchCommand: ParsableCommand {
   @Argument(help: "The LUN's name.")
   var name: String
 
+  @OptionGroup var images: ImageOptions
+
   func run() throws {
     _ = try LUNName(name)
-    _ = try StoreClient(store: store).perform(FetchRequest(name: name))
+    _ = try StoreClient(store: store, images).perform(FetchRequest(name: name))
   }
 }
 

@@ -42,7 +42,7 @@ struct FuseLun: ParsableCommand {
     }
   }
 
-  private static func complain(_ error: StoreError) { try? emit("error: \(error)\n", to: 2) }
+  private static func complain(_ error: StoreError) { try? emitLine("error: \(error)", to: 2) }
 }
 
 extension StoreError {

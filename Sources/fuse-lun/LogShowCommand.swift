@@ -150,7 +150,7 @@ private struct EntryReport: Encodable {
   }
 
   var line: String {
-    let micros = max(0, time - begun * 1_000_000_000) / 1000
+    let micros = max(0, time / 1000 - begun * 1_000_000)
     let fraction = String(micros % 1_000_000)
     let seconds = "\(micros / 1_000_000)." + String(repeating: "0", count: 6 - fraction.count) + fraction
     var what = ""

@@ -14,8 +14,10 @@ struct MountOptions: Equatable {
   var isReadOnly: Bool { list.last { $0 == "ro" || $0 == "rw" } == "ro" }
   /// Whether what is in the folder already may be hidden.
   var mayHideFiles = false
+  /// Whether images are opened that the owner of the store, another user, could not read.
+  var trustsImages = false
 
-  private static let own = ["passthrough", "nonempty", "degraded"]
+  private static let own = ["passthrough", "nonempty", "degraded", "trust-images"]
   private static let known =
     [
       "ro", "rw", "allow_other", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "atime",
@@ -34,10 +36,11 @@ struct MountOptions: Equatable {
       case "passthrough": allowsPassthrough = true
       case "nonempty": mayHideFiles = true
       case "degraded": isDegraded = true
+      case "trust-images": trustsImages = true
       case _ where !Self.known.contains(option):
         problems.append(
           StoreError(
-            .invalidInput, at: "option '\(option)'", "is no mount option of fuse-lun",
+            .invalidInput, at: "option '\(printable(option))'", "is no mount option of fuse-lun",
             remedy: "those are: " + Self.known.joined(separator: ", ")))
       case _ where !list.contains(option):
         list.append(option)

@@ -79,7 +79,16 @@ struct Mountpoint {
     guard let table = MountTable.read(), let source = resolvedPath(store) else { return true }
     guard let top = table.top(at: path) else { return false }
     // The kernel keeps the name that the store had, and it may have been renamed since.
-    return top.isOurs(of: source) || top.type == type && access(top.source, F_OK) != 0
+    return top.isOurs(of: source) || top.type == type && top.isTrusted && access(top.source, F_OK) != 0
+  }
+
+  /// Refuses to have programs use the files at a mount point where another user's process answers for them: what has a
+  /// LUN's name there may be a link to any other file.
+  static func requireTrusted(_ path: String) throws(StoreError) {
+    guard let top = MountTable.read()?.top(at: path), !top.isTrusted, let user = top.user else { return }
+    throw StoreError(
+      .untrusted, at: path, "is a mount of \(userName(user)), who decides what other programs find there",
+      remedy: "have that user do this, or unmount the store first")
   }
 
   /// Where a store is still mounted by a daemon that is gone: everything there fails with `ENOTCONN`.
@@ -87,7 +96,8 @@ struct Mountpoint {
     guard let table = MountTable.read(), let path = resolvedPath(store) else { return [] }
     return table.entries.filter { entry in
       var status = stat()
-      return entry.isOurs(of: path) && stat(entry.point, &status) == -1 && errno == ENOTCONN
+      return entry.isOurs(of: path) && entry.isTrusted && stat(entry.point, &status) == -1
+        && errno == ENOTCONN
     }.map(\.point)
   }
 }

@@ -141,7 +141,7 @@ func writeJSON(
 
 /// Left-aligned columns on the standard output.
 func writeTable(_ head: [String]?, _ rows: [[String]]) throws {
-  let all = (head.map { [$0] } ?? []) + rows
+  let all = (head.map { [$0] } ?? []) + rows.map { $0.map { printable($0, atMost: longestLine) } }
   let columns = all.map(\.count).max() ?? 0
   let widths = (0..<columns).map { column in all.map { $0[column].count }.max() ?? 0 }
   var text = ""
@@ -153,6 +153,14 @@ func writeTable(_ head: [String]?, _ rows: [[String]]) throws {
     text += "\n"
   }
   try emit(text)
+}
+
+/// More than any message has.
+private let longestLine = 1 << 20
+
+/// Writes a line that has text from outside in it, which must not be able to do more to a terminal than show.
+func emitLine(_ text: String, to descriptor: Int32 = 1) throws(StoreError) {
+  try emit(printable(text, atMost: longestLine) + "\n", to: descriptor)
 }
 
 /// Writes all of a text, on the standard output (1) or the standard error output (2).

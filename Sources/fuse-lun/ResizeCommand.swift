@@ -28,6 +28,8 @@ struct ResizeCommand: ParsableCommand {
   @Flag(help: "Make it smaller even if it is open.")
   var force = false
 
+  @OptionGroup var images: ImageOptions
+
   func run() throws {
     var problems: [StoreError] = []
     func note<Value>(_ read: () throws(StoreError) -> Value) -> Value? {
@@ -37,7 +39,7 @@ struct ResizeCommand: ParsableCommand {
     let lun = note { () throws(StoreError) in try LUNName(name) }
     let bytes = note { () throws(StoreError) in try ByteCount(parsing: size).bytes }
     guard lun != nil, let bytes else { throw StoreProblems(problems) }
-    _ = try StoreClient(store: store).perform(
+    _ = try StoreClient(store: store, images).perform(
       ResizeRequest(name: name, size: bytes, shrinks: shrink, force: force))
   }
 }

@@ -22,9 +22,11 @@ struct RollbackCommand: ParsableCommand {
   @Flag(help: "Also if the LUN is open.")
   var force = false
 
+  @OptionGroup var images: ImageOptions
+
   func run() throws {
     _ = try SnapshotName(parsing: name)
-    _ = try StoreClient(store: store).perform(RollbackRequest(name: name, force: force))
+    _ = try StoreClient(store: store, images).perform(RollbackRequest(name: name, force: force))
   }
 }
 

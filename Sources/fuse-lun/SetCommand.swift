@@ -25,6 +25,8 @@ struct SetCommand: ParsableCommand {
 
   @OptionGroup var identity: IdentityOptions
 
+  @OptionGroup var images: ImageOptions
+
   func validate() throws {
     if readOnly && readWrite { throw ValidationError("--read-only and --read-write exclude each other") }
     if change == LUNProperties.Change() {
@@ -42,7 +44,7 @@ struct SetCommand: ParsableCommand {
     do throws(StoreError) { _ = try LUNName(name) } catch { problems.append(error) }
     problems += change.problems
     guard problems.isEmpty else { throw StoreProblems(problems) }
-    _ = try StoreClient(store: store).perform(SetRequest(name: name, change: change))
+    _ = try StoreClient(store: store, images).perform(SetRequest(name: name, change: change))
   }
 }
 

@@ -109,7 +109,7 @@ struct LUNTests {
     // A pipe cannot be flushed: the first flush has the host's error, and the later ones do not ask it again.
     let head = whole.chain.head
     let layer = Layer(record: head.record, folder: head.folder, data: Descriptor(raw: ends[0], path: "pipe"))
-    let lun = LUN(whole.volume, whole.record, try Chain([layer], .readWrite), .readWrite)
+    let lun = LUN(whole.volume, whole.record, try Chain([layer], .readWrite, .own), .readWrite)
     #expect(code { try lun.flush() } == EINVAL)
     #expect(code { try lun.flush() } == EIO)
     #expect(thrown(StoreError.self) { try lun.seal() }?.kind == .system(EIO))

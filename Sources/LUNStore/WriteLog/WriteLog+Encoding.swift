@@ -25,8 +25,9 @@ extension WriteLog.Header {
     size = try record.value("size", path: path) { text in
       Int64(text).flatMap { $0 > 0 && $0 % block.rawValue == 0 ? ByteCount($0) : nil }
     }
-    base = try record.value("base", path: path) { $0 }
-    created = try record.value("created", path: path) { Int64($0) }
+    // It is looked for by this name.
+    base = try record.value("base", path: path) { $0.isEmpty || (try? LUNName($0)) != nil ? $0 : nil }
+    created = try record.time("created", path: path)
   }
 }
 
@@ -60,6 +61,11 @@ struct EntryHead: Equatable {
     case .write, .mark, .end: count
     case .discard, .zero, .flush: 0
     }
+  }
+
+  /// Whether a log may have an entry of this length.
+  var hasPossibleLength: Bool {
+    payloadLength <= UInt64(kind == .write ? WriteLog.longestWrite : WriteLog.longestMark)
   }
 
   /// `length` and the payload, rounded up so that every entry begins at a multiple of 64.

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 extension WriteLog {
@@ -34,6 +35,11 @@ extension WriteLog {
       }
       header = try Header(decoding: file.bytes(at: 0, count: WriteLog.headerLength), path: file.path)
       log = header.identifier.firstWord
+      guard position.offset >= WriteLog.headerLength, position.offset % Int64(EntryHead.length) == 0,
+        position.offset <= Int64(try file.status().st_size)
+      else {
+        throw StoreError(.invalidInput, at: file.path, "has no entry that ends at byte \(position.offset)")
+      }
       self.file = file
       self.position = position
     }
@@ -71,7 +77,7 @@ extension WriteLog {
 
     private func damaged(_ problem: String) -> StoreError {
       StoreError(
-        .damaged, at: file.path, "entry \(position.number + 1) at byte \(position.offset) \(problem)",
+        .damaged, at: file.path, "entry \(position.number &+ 1) at byte \(position.offset) \(problem)",
         remedy: "the entries before it are good: replay up to entry \(position.number)")
     }
 
@@ -79,7 +85,7 @@ extension WriteLog {
     private func next(at offset: Int64, size: Int64) throws(StoreError) -> (EntryHead, payload: [UInt8])? {
       let bytes = try file.bytes(at: offset, count: EntryHead.length)
       guard let head = bytes.withUnsafeBytes({ EntryHead(decoding: $0, log: log) }),
-        head.number == position.number + 1,
+        head.number == position.number &+ 1, head.hasPossibleLength,
         head.payloadLength <= UInt64(max(0, size - offset - Int64(EntryHead.length)))
       else { return nil }
       let payload = try file.bytes(at: offset + Int64(EntryHead.length), count: Int(head.payloadLength))
@@ -97,6 +103,10 @@ extension WriteLog {
       let step = Int64(EntryHead.length)
       var start = offset + step
       while start < size {
+        // A head is no hole.
+        let data = Int64(lseek(file.raw, off_t(start), Int32(LINUX_SEEK_DATA)))
+        if data < 0, errno == ENXIO { return nil }
+        start = max(start, data / step * step)
         let window = try file.bytes(at: start, count: 1 << 20)
         let found = window.withUnsafeBytes { bytes -> UInt64? in
           for place in stride(from: 0, through: bytes.count - EntryHead.length, by: EntryHead.length) {
