@@ -42,6 +42,12 @@ import Glibc
   _ = scratchFile("map.0", bytes)
   let map = PresenceMap(size: size)
   tolerating {
+    let file = try scratch.part("map.0", O_RDWR)
+    let (frames, lost) = try MapLog.salvage(file, into: PresenceMap(size: size))
+    precondition(lost <= frames)
+    _ = try MapLog.mendHeader(of: file, layer: layer, frames: nil, writes: choice & 8 != 0)
+  }
+  tolerating {
     let frames: UInt64? = choice & 1 == 0 ? nil : UInt64(choice >> 1 & 7)
     let extent = try MapLog.read(in: scratch, "map.0", layer: layer, frames: frames, into: map)
     map.forEachRun { run in precondition(run.upperBound <= map.blocks, "a block beyond the end") }
