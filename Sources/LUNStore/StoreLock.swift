@@ -30,7 +30,14 @@ extension Store {
   ///
   /// - Throws: `busy`, naming the process that has it.
   public func serve(at mountpoint: String) throws(StoreError) -> StoreLock {
-    let file = try root.openOrCreate(Self.lockName, O_RDWR)
+    let file: Descriptor
+    do throws(StoreError) { file = try root.openOrCreate(Self.lockName, O_RDWR) } catch {
+      // It became read-only under whoever serves the store, and can still be asked.
+      guard error.kind == .system(EROFS), let holder = try holder() else { throw error }
+      throw StoreError(
+        .busy, at: path, "is served by \(holder.process.map { "process \($0)" } ?? "another process")",
+        remedy: "its file system is read-only now")
+    }
     guard file.setLock(F_WRLCK) else {
       guard errno == EAGAIN || errno == EACCES else { throw .system("lock", file.path) }
       guard file.isLockedForWriting else {

@@ -130,7 +130,9 @@ struct ExportCommand: ParsableCommand {
       }
     }
     let openStore: OpenStore
-    do throws(StoreError) { openStore = try OpenStore(store, at: "", .readOnly, trustsImages: images.trustImages) } catch {
+    do throws(StoreError) {
+      openStore = try OpenStore(store, at: "", .readOnly, trustsImages: images.trustImages)
+    } catch {
       guard error.kind == .busy else { throw error }
       // It became read-only under a mount, which has what could not be written any more.
       return try withMountedStore(store, trustsImages: images.trustImages) { mountpoint in

@@ -190,7 +190,9 @@ struct ForeignStoreTests {
     let outcome = run(fuseLun, "check", foreign.store, "--repair")
     #expect(outcome.status == 2, "\(outcome)")
     let mounted = run(fuseLun, "mount", foreign.store, foreign.point)
-    #expect(mounted.status != 0, "\(mounted)")
+    // The map of a head is written to when a client opens the file, and refused then.
+    #expect(mounted.status != 0 || part == "map" && how == .secondName, "\(mounted)")
+    #expect(contents(of: "\(foreign.point)/d") == nil)
     let status = try File(victim).status
     #expect(status.st_uid == 0 && status.st_size == off_t(token.utf8.count))
     #expect(contents(of: victim) == Array(token.utf8))
