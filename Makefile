@@ -5,7 +5,7 @@ SWIFT ?= swift
 BUILD := $(SWIFT) build
 BOOTSIM = $(shell $(SWIFT) build --show-bin-path)/bootsim
 
-.PHONY: all demo test crash setup setup-test build release bench format lint clean
+.PHONY: all demo test fuzz crash setup setup-test build release bench format lint clean
 
 all: build
 
@@ -33,6 +33,12 @@ test: setup-test lint
 	Lab/quick $(TESTED_BOOTSIM)
 	Lab/fuse-lun-boot $(dir $(TESTED_BOOTSIM))fuse-lun
 	Scripts/run-tests $(SWIFT) test $(TESTED) --skip-build
+	Scripts/fuzz 0
+
+# What fuse-lun reads from outside, for so many seconds a target. `make test` does a fixed number of runs.
+FUZZ_SECONDS ?= 60
+fuzz: setup
+	Scripts/fuzz $(FUZZ_SECONDS)
 
 # What is acknowledged survives kill -9 and power cuts, whatever commands are at work: hours of it. How many of each, and from
 # which seed, the environment says.
@@ -62,12 +68,13 @@ include Benchmarks/bench.mk
 bench: bench-engine bench-lun
 
 format: setup
-	$(SWIFT) format format --in-place --parallel --recursive Package.swift Sources Tests
+	$(SWIFT) format format --in-place --parallel --recursive Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources/fuzz
 
 lint: setup
-	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests
+	$(SWIFT) format lint --strict --parallel --recursive Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources/fuzz
 	Scripts/lint-traps
 
 clean:
 	$(SWIFT) package clean
 	$(SWIFT) package clean --scratch-path .build/tested
+	$(SWIFT) package clean --package-path Fuzz

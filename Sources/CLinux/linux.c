@@ -21,6 +21,7 @@ _Static_assert(LINUX_FALLOC_FL_PUNCH_HOLE == FALLOC_FL_PUNCH_HOLE, "kernel ABI")
 _Static_assert(LINUX_FALLOC_FL_ZERO_RANGE == FALLOC_FL_ZERO_RANGE, "kernel ABI");
 _Static_assert(LINUX_SEEK_DATA == SEEK_DATA && LINUX_SEEK_HOLE == SEEK_HOLE, "kernel ABI");
 _Static_assert(LINUX_F_OFD_GETLK == F_OFD_GETLK && LINUX_F_OFD_SETLK == F_OFD_SETLK, "kernel ABI");
+_Static_assert(LINUX_O_PATH == O_PATH, "kernel ABI");
 _Static_assert(sizeof(off_t) == 8, "64-bit file offsets");
 
 #ifndef PR_SET_IO_FLUSHER

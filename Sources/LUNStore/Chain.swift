@@ -23,10 +23,11 @@ final class Chain: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - access: whether the head is to be written to.
-  init(_ layers: [Layer], _ access: LUN.Access) throws(StoreError) {
+  ///   - rights: those with which the image is opened that the root may be a lazy copy of.
+  init(_ layers: [Layer], _ access: LUN.Access, _ rights: ImageRights) throws(StoreError) {
     self.layers = layers
     headRecord = layers[layers.count - 1].record
-    (base, place) = try Self.open(layers[0].record.base)
+    (base, place) = try Self.open(layers[0].record.base, rights)
     (presence, owners, log) = (nil, nil, nil)
     guard !headRecord.isFlat else { return }
     let (map, extent) = try layers[layers.count - 1].readMap()
@@ -56,20 +57,22 @@ final class Chain: @unchecked Sendable {
   }
 
   /// The same head above other layers; `owners` is what `owners(below:of:)` says of these.
-  init(_ chain: Chain, above below: [Layer], _ owners: OwnerMap) throws(StoreError) {
+  init(
+    _ chain: Chain, above below: [Layer], _ owners: OwnerMap, _ rights: ImageRights
+  ) throws(StoreError) {
     layers = below + [chain.head]
     headRecord = chain.headRecord
     (presence, log) = (chain.presence, chain.log)
     self.owners = owners
-    (base, place) = try Self.open(below[0].record.base)
+    (base, place) = try Self.open(below[0].record.base, rights)
   }
 
   private static func open(
-    _ base: BaseReference?
+    _ base: BaseReference?, _ rights: ImageRights
   ) throws(StoreError) -> (base: (any BaseSource)?, place: FilePool.Place?) {
     guard let base else { return (nil, nil) }
     let place = try FilePool.shared.place(for: "\(base)")
-    return (try base.open(), place)
+    return (try base.open(with: rights), place)
   }
 
   /// What its layers take up in the host's file system, in bytes, of which the head takes up some; at most the size of

@@ -26,31 +26,99 @@ final class Descriptor: Sendable {
     return Descriptor(raw: raw, path: path)
   }
 
-  /// Opens an entry of this folder, never through a symbolic link; what is created is for its owner alone.
-  func open(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor {
-    let entry = "\(path)/\(name)"
-    let raw = withRoom { openat(self.raw, name, flags | O_NOFOLLOW | O_CLOEXEC, 0o600) }
-    guard raw >= 0 else { throw .system(flags & O_CREAT == 0 ? "open" : "create", entry) }
+  /// Opens an entry of this folder that is there, never through a symbolic link.
+  ///
+  /// - Parameter links: how many names it may have where it is opened to be written to.
+  /// - Throws: `damaged` for what the owner of the folder did not put there as a part of a store.
+  func open(_ name: String, _ flags: Int32, links: nlink_t = 1) throws(StoreError) -> Descriptor {
+    let entry = "\(path)/\(printable(name))"
+    guard Self.isEntry(name) else { throw StoreError(.damaged, at: entry, "cannot be the name of a file") }
+    // Does not wait for the writer of a FIFO.
+    let raw = withRoom { openat(self.raw, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) }
+    guard raw >= 0 else { throw .system("open", entry) }
     let file = Descriptor(raw: raw, path: entry)
-    if flags & O_CREAT != 0 { try giveToOwner(file) }
+    try requireOwn(file, isWritten: flags & O_ACCMODE != O_RDONLY, links)
     return file
+  }
+
+  /// Makes a file in this folder, for its owner alone.
+  ///
+  /// - Throws: `EEXIST` if there is anything of that name.
+  func create(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor {
+    let entry = "\(path)/\(name)"
+    let raw = withRoom { openat(self.raw, name, flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600) }
+    guard raw >= 0 else { throw .system("create", entry) }
+    let file = Descriptor(raw: raw, path: entry)
+    do throws(StoreError) { try giveToOwner(file) } catch {
+      unlinkat(self.raw, name, 0)
+      throw error
+    }
+    return file
+  }
+
+  /// Opens a regular file of this folder, or makes it, empty.
+  func openOrCreate(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor {
+    while true {
+      if let file = try openFileIfPresent(name, flags) { return file }
+      do throws(StoreError) { return try create(name, flags) } catch {
+        // Made by another one in between.
+        guard error.kind == .system(EEXIST) else { throw error }
+      }
+    }
   }
 
   /// Makes a folder in this folder, for its owner alone, and opens it.
   func makeFolder(_ name: String) throws(StoreError) -> Descriptor {
-    guard mkdirat(raw, name, 0o700) == 0 else { throw .system("create", "\(path)/\(name)") }
-    let folder = try open(name, O_RDONLY | O_DIRECTORY)
+    let entry = "\(path)/\(name)"
+    guard mkdirat(raw, name, 0o700) == 0 else { throw .system("create", entry) }
+    let raw = withRoom { openat(self.raw, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
+    guard raw >= 0 else { throw .system("open", entry) }
+    let folder = Descriptor(raw: raw, path: entry)
+    // The owner of this folder may have put another one in the place of the one that was made.
+    guard try folder.status().st_uid == geteuid(), try folder.entries().isEmpty else {
+      throw StoreError(.damaged, at: entry, "was changed by another process while it was made")
+    }
     try giveToOwner(folder)
     return folder
   }
 
+  /// Whether there is anything of a name in this folder.
+  func has(_ name: String) -> Bool {
+    var status = stat()
+    return fstatat(raw, name, &status, Int32(AT_SYMLINK_NOFOLLOW)) == 0
+  }
+
+  /// One entry of a folder, and not a path.
+  private static func isEntry(_ name: String) -> Bool {
+    ![".", "..", ""].contains(name) && !name.utf8.contains { $0 == 0 || $0 == UInt8(ascii: "/") }
+  }
+
+  /// Refuses what another user's command must not be led to by whoever can write to this folder: a file of somebody
+  /// else, to be read, overwritten or cut, under the name of one of the store's.
+  private func requireOwn(
+    _ entry: Descriptor, isWritten: Bool, _ links: nlink_t
+  ) throws(StoreError) {
+    let (folder, status) = (try status(), try entry.status())
+    guard status.st_uid == folder.st_uid else {
+      throw StoreError(
+        .damaged, at: entry.path,
+        "belongs to \(userName(status.st_uid)), and its folder to \(userName(folder.st_uid))",
+        remedy: "all of a store belongs to one user; 'chown -R' gives it to one, if you know what is in it")
+    }
+    // In a store of one's own, what it is another name of is one's own business.
+    guard isWritten, geteuid() != folder.st_uid, status.st_mode & S_IFMT == S_IFREG, status.st_nlink > links
+    else { return }
+    throw StoreError(
+      .damaged, at: entry.path, "has \(status.st_nlink) names, and would be changed under all of them",
+      remedy: "put a copy of its own in its place")
+  }
+
   /// What root makes in a store of somebody else is that one's, who could not use the store any more otherwise.
   private func giveToOwner(_ new: Descriptor) throws(StoreError) {
-    guard geteuid() == 0 else { return }
     let (owner, now) = (try status(), try new.status())
-    guard owner.st_uid != now.st_uid || owner.st_gid != now.st_gid else { return }
+    guard owner.st_uid != now.st_uid || geteuid() == 0 && owner.st_gid != now.st_gid else { return }
     guard fchown(new.raw, owner.st_uid, owner.st_gid) == 0 else {
-      throw .system("give to the store's owner", new.path)
+      throw .system("give to \(userName(owner.st_uid)), whose store it is,", new.path)
     }
   }
 
@@ -132,7 +200,7 @@ final class Descriptor: Sendable {
   /// - Throws: why it is not there, and what was there before still is.
   func put(_ name: String, _ bytes: [UInt8]) throws(StoreError) -> StoreError? {
     let temporary = ".new-\(Identifier())"
-    let file = try open(temporary, O_WRONLY | O_CREAT | O_EXCL)
+    let file = try create(temporary, O_WRONLY)
     do throws(StoreError) {
       try file.writeAll(bytes)
       try file.synchronize()
@@ -168,10 +236,11 @@ final class Descriptor: Sendable {
     return found
   }
 
-  /// Opens a regular file that may be absent; anything else in its place is damage. Does not wait for the
-  /// writer of a FIFO.
-  func openFileIfPresent(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor? {
-    guard let file = try openIfPresent(name, flags | O_NONBLOCK) else { return nil }
+  /// Opens a regular file that may be absent; anything else in its place is damage.
+  func openFileIfPresent(
+    _ name: String, _ flags: Int32, links: nlink_t = 1
+  ) throws(StoreError) -> Descriptor? {
+    guard let file = try openIfPresent(name, flags, links: links) else { return nil }
     guard try file.status().st_mode & S_IFMT == S_IFREG else {
       throw StoreError(.damaged, at: file.path, "is not a regular file")
     }
@@ -179,9 +248,9 @@ final class Descriptor: Sendable {
   }
 
   /// Opens an entry that may be absent.
-  func openIfPresent(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor? {
+  func openIfPresent(_ name: String, _ flags: Int32, links: nlink_t = 1) throws(StoreError) -> Descriptor? {
     do throws(StoreError) {
-      return try open(name, flags)
+      return try open(name, flags, links: links)
     } catch {
       if error.kind == .system(ENOENT) { return nil }
       throw error

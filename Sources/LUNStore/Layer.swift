@@ -101,7 +101,7 @@ extension Store {
   /// A layer with a record that was read or written just now.
   func layer(_ record: LayerRecord, _ access: LUN.Access) -> Layer {
     let folder = LayerFolder(in: layers, record.identifier.description)
-    let data = LayerFile(in: folder, record.dataName, access == .readOnly ? O_RDONLY : O_RDWR)
+    let data = LayerFile(in: folder, record.dataName, access == .readOnly ? O_RDONLY : O_RDWR, links: 2)
     return Layer(record: record, folder: folder, data: data)
   }
 
@@ -160,7 +160,7 @@ extension Store {
       return folder
     }
     do throws(StoreError) {
-      let data = try folder.open(record.dataName, O_RDWR | O_CREAT | O_EXCL)
+      let data = try folder.create(record.dataName, O_RDWR)
       guard retrying({ Int(ftruncate(data.raw, off_t(record.size))) }) == 0 else {
         let code = errno
         throw StoreError(
@@ -189,8 +189,10 @@ extension Store {
 
 extension Descriptor {
   /// A regular file that has to be in this folder.
-  func part(_ name: String, _ flags: Int32) throws(StoreError) -> Descriptor {
-    if let file = try openFileIfPresent(name, flags) { return file }
+  ///
+  /// - Parameter links: the file of a layer has two names while that layer and the one above it become one.
+  func part(_ name: String, _ flags: Int32, links: nlink_t = 1) throws(StoreError) -> Descriptor {
+    if let file = try openFileIfPresent(name, flags, links: links) { return file }
     throw StoreError(
       .damaged, at: path, "has no file '\(name)'", remedy: "restore it from a backup of the store")
   }

@@ -23,6 +23,8 @@ final class LayerFile: @unchecked Sendable {
   private let folder: LayerFolder
   private let name: String
   private let flags: Int32
+  /// How many names it may have; see `Descriptor.open`.
+  private let links: nlink_t
 
   /// The number of the descriptor and 1, or 0, in the upper half; in the lower half how many use it.
   private let use = Atomic<UInt64>(0)
@@ -34,8 +36,8 @@ final class LayerFile: @unchecked Sendable {
   /// Held by whoever opens or closes it.
   private let turn = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
-  init(in folder: LayerFolder, _ name: String, _ flags: Int32) {
-    (self.folder, self.name, self.flags) = (folder, name, flags)
+  init(in folder: LayerFolder, _ name: String, _ flags: Int32, links: nlink_t = 1) {
+    (self.folder, self.name, self.flags, self.links) = (folder, name, flags, links)
     pthread_mutex_init(turn, nil)
   }
 
@@ -133,7 +135,7 @@ final class LayerFile: @unchecked Sendable {
     guard file == nil else { return }
     do throws(StoreError) {
       FilePool.shared.makeRoom()
-      keep(try folder.open().part(name, flags))
+      keep(try folder.open().part(name, flags, links: links))
     } catch {
       unpin()
       throw error

@@ -46,7 +46,7 @@ final class MapLog: @unchecked Sendable {
   static func create(
     in folder: Descriptor, _ name: String, layer: Identifier, _ map: PresenceMap? = nil
   ) throws(StoreError) -> UInt64 {
-    var writer = Writer(file: try folder.open(name, O_RDWR | O_CREAT | O_EXCL))
+    var writer = Writer(file: try folder.create(name, O_RDWR))
     try writer.begin(layer)
     if let map {
       try map.forEachEntry { entry throws(StoreError) in try writer.add(entry) }
@@ -94,7 +94,7 @@ final class MapLog: @unchecked Sendable {
   private func rewrite(_ file: Descriptor) throws(StoreError) {
     let folder = try self.folder.open()
     let temporary = ".new-\(Identifier())"
-    var writer = Writer(file: try folder.open(temporary, O_RDWR | O_CREAT | O_EXCL))
+    var writer = Writer(file: try folder.create(temporary, O_RDWR))
     do throws(StoreError) {
       try writer.begin(layer)
       // As large as what is in it, whatever the size of the LUN, which the file does not tell.

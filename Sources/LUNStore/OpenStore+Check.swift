@@ -141,7 +141,7 @@ private struct Check {
       while try reader.next() != nil {}
       // Where a log has just begun its snapshot is about to be taken.
       if reader.ending == .recording { return }
-      guard try folder.openIfPresent("@\(reader.header.base)", O_RDONLY) == nil else { return }
+      guard !folder.has("@\(reader.header.base)") else { return }
       note(
         .leftover, reader.path,
         "begins with the snapshot \(lun)@\(reader.header.base), which is gone: it cannot be replayed")
@@ -182,7 +182,7 @@ private struct Check {
       // Since the catalogue was read the LUN may have been opened, written to, and closed.
       let found = try store.layerRecord(recorded.identifier)
       (record, folder) = (head?.record ?? found.record, found.folder)
-      data = try folder.part(record.dataName, mends ? O_RDWR : O_RDONLY)
+      data = try folder.part(record.dataName, mends ? O_RDWR : O_RDONLY, links: 2)
     } catch {
       return note(
         .damage, error.place, "\(error.problem); restore it from a backup of the store", users(recorded))
@@ -235,7 +235,7 @@ private struct Check {
         users(record))
     }
     if let base = record.base {
-      do throws(StoreError) { _ = try base.open() } catch {
+      do throws(StoreError) { _ = try base.open(with: store.imageRights) } catch {
         note(.unreachable, error.place, error.problem + (error.remedy.map { "; \($0)" } ?? ""), users(record))
       }
     }

@@ -63,7 +63,7 @@ extension OpenStore {
         cache.forget(lower)
         do throws(StoreError) {
           let merged = try store.openLayer(upper, .readWrite)
-          lun.replace(try Chain(lun.chain.layers.dropLast(2) + [merged], .readWrite))
+          lun.replace(try Chain(lun.chain.layers.dropLast(2) + [merged], .readWrite, store.imageRights))
         } catch {
           // What is written from here on to the file that it has would be lost.
           lun.retire()
@@ -93,6 +93,10 @@ extension OpenStore {
     _ upper: Layer, _ map: PresenceMap, into lower: Layer, _ progress: Progress
   ) throws(StoreError) -> StoreError? {
     var record = upper.record
+    guard record.generation < LayerRecord.maximumGeneration else {
+      throw StoreError(
+        .damaged, at: upper.folder.path, "has generation \(record.generation), and no next one")
+    }
     let (upperFolder, lowerFolder) = try (upper.folder.open(), lower.folder.open())
     let (upperData, lowerData) = try (upper.data.pinned(), lower.data.pinned())
     defer {
@@ -230,12 +234,13 @@ extension OpenStore {
   func reload(_ changed: Identifier) throws(StoreError) {
     for lun in openVolumes where lun.chain.layers.contains(where: { $0.record.identifier == changed }) {
       if lun.access == .readOnly {
-        let chain = try Chain(store.openLayers(lun.record.head, .readOnly, cache), .readOnly)
+        let chain = try Chain(
+          store.openLayers(lun.record.head, .readOnly, cache), .readOnly, store.imageRights)
         lun.alone { lun.replace(chain) }
       } else if let parent = try store.layerRecord(lun.chain.headRecord.identifier).record.parent {
         let below = try store.openLayers(parent, .readOnly, cache)
         let owners = try Chain.owners(of: below, below: lun.chain.headRecord)
-        try lun.alone { () throws(StoreError) in lun.replace(try Chain(lun.chain, above: below, owners)) }
+        try lun.alone { () throws(StoreError) in lun.replace(try Chain(lun.chain, above: below, owners, store.imageRights)) }
       }
     }
   }

@@ -44,7 +44,7 @@ extension OpenStore {
       let below = try store.openLayers(snapshot.layer, .readOnly, cache)
       let new = try store.makeLayer(
         LayerRecord(size: below[below.count - 1].record.size, parent: snapshot.layer))
-      let chain = try Chain(below + [new.layer], .readWrite)
+      let chain = try Chain(below + [new.layer], .readWrite, store.imageRights)
       try lun.alone { () throws(StoreError) in try install(new, chain, on: lun) }
       try tidy(progress)
     }
@@ -64,7 +64,7 @@ extension OpenStore {
       var (record, folder) = try store.lunRecord(source.lun)
       // An original that is open goes on with what it has of an image that is gone; its clone could not be opened.
       try store.naming(source) { () throws(StoreError) in
-        _ = try store.look(at: source, sums).facts.base?.open()
+        _ = try store.look(at: source, sums).facts.base?.open(with: store.imageRights)
       }
       let parent: Identifier
       switch source {

@@ -26,11 +26,12 @@ public final class OpenStore: Sendable {
   ///   - mountpoint: where it will be served, for others to read; empty for a command.
   ///   - access: `.readOnly` changes nothing, not even what an interrupted change has left, and works in a file system
   ///     that is read-only.
+  ///   - trustsImages: as `Store.open` has it.
   /// - Throws: `busy`, naming the process that has it; what `Store.open` throws.
   public init(
-    _ path: String, at mountpoint: String, _ access: LUN.Access = .readWrite
+    _ path: String, at mountpoint: String, _ access: LUN.Access = .readWrite, trustsImages: Bool = false
   ) throws(StoreError) {
-    store = try Store.open(path)
+    store = try Store.open(path, trustsImages: trustsImages)
     self.access = access
     guard access == .readWrite else {
       lock = try store.serveReadOnly()

@@ -104,6 +104,20 @@ struct Record: Equatable {
     return value
   }
 
+  /// The value of a key as a whole number in its usual form: digits, without a sign or leading zeros.
+  func number<Number: FixedWidthInteger>(
+    _ key: String, path: String, in range: ClosedRange<Number>
+  ) throws(StoreError) -> Number {
+    try value(key, path: path) { text in
+      Number(text).flatMap { range.contains($0) && String($0) == text ? $0 : nil }
+    }
+  }
+
+  /// The value of a key as seconds since 1970, up to the year 9999: what people can read.
+  func time(_ key: String, path: String) throws(StoreError) -> Int64 {
+    try number(key, path: path, in: 0...253_402_300_799)
+  }
+
   /// A record has these keys and no others: what is not understood is not ignored.
   func requireKeys(_ keys: [String], path: String) throws(StoreError) {
     for field in fields where !keys.contains(field.key) {

@@ -43,7 +43,7 @@ struct LUNRecord: Equatable {
     identifier = try record.value("uuid", path: path, Identifier.init)
     head = try record.value("layer", path: path, Identifier.init)
     blockSize = try record.value("block-size", path: path) { Int64($0).flatMap(BlockSize.init) }
-    created = try record.value("created", path: path) { Int64($0) }
+    created = try record.time("created", path: path)
     properties = LUNProperties(of: identifier)
     properties.isReadOnly = try record.value("read-only", path: path) { ["no": false, "yes": true][$0] }
     func text(_ key: String, _ change: (String) -> LUNProperties.Change) throws(StoreError) {
@@ -95,7 +95,7 @@ struct SnapshotRecord: Equatable {
     }
     identifier = try record.value("uuid", path: path, Identifier.init)
     layer = try record.value("layer", path: path, Identifier.init)
-    created = try record.value("created", path: path) { Int64($0) }
+    created = try record.time("created", path: path)
   }
 }
 
@@ -125,6 +125,8 @@ struct LayerRecord: Equatable {
   var base: BaseReference?
 
   static let fileName = "layer"
+  /// No layer gets there; the next number has to be one too.
+  static let maximumGeneration = UInt64(Int64.max)
   var dataName: String { "data.\(generation)" }
   var mapName: String { "map.\(generation)" }
   /// Whether every block is in this layer's own file.
@@ -164,14 +166,14 @@ struct LayerRecord: Equatable {
     parent = try record.value("parent", path: path) { text -> Identifier?? in
       text == "none" ? .some(nil) : Identifier(text).map { $0 }
     }
-    size = try record.value("size", path: path) { Int64($0).flatMap { $0 > 0 ? $0 : nil } }
+    size = try record.number("size", path: path, in: 1...Int64.max)
     guard size <= LUN.maximumSize else {
       throw StoreError(
         .damaged, at: path, "says 'size \(size)', and a LUN has at most \(LUN.maximumSize) bytes",
         remedy: "restore this file from a backup of the store")
     }
-    limit = try record.value("limit", path: path) { Int64($0).flatMap { $0 >= 0 ? $0 : nil } }
-    generation = try record.value("generation", path: path) { UInt64($0) }
+    limit = try record.number("limit", path: path, in: 0...Int64.max)
+    generation = try record.number("generation", path: path, in: 0...Self.maximumGeneration)
     map = try record.value("map", path: path) { text in
       switch text {
       case "none": Map.none

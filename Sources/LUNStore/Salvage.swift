@@ -21,6 +21,8 @@ public struct Salvage {
   private let parts: [Part]
   private var owners: OwnerMap
   private var base: (any BaseSource)?
+  /// Those with which the image is opened.
+  private let rights: ImageRights
 
   /// Reads what there is of the records and maps. Nobody may write to the volume meanwhile.
   ///
@@ -30,7 +32,7 @@ public struct Salvage {
     guard let top = found.last else {
       throw losses.first ?? StoreError(.damaged, at: store.layers.path, "has nothing of '\(name)'")
     }
-    (parts, size, self.losses) = (found, top.record.size, losses)
+    (parts, size, self.losses, rights) = (found, top.record.size, losses, store.imageRights)
     owners = try OwnerMap(size: found[0].record.size, owner: OwnerMap.zeros)
     for (index, part) in found.enumerated() { try lay(part, OwnerMap.Owner(index)) }
   }
@@ -76,7 +78,7 @@ public struct Salvage {
     owners.descend(to: record)
     if let reference = record.base {
       do throws(StoreError) {
-        base = try reference.open()
+        base = try reference.open(with: rights)
         owners = try OwnerMap(size: record.size, owner: OwnerMap.base)
         owners.cut(at: record.limit)
       } catch {

@@ -146,6 +146,8 @@ extension Store {
   ) throws(StoreError) -> LUNDescription {
     if !change.problems.isEmpty { throw change.problems[0] }
     try requireFree(request.name)
+    // What this user can read now, the store's owner may not, as whom it will be read.
+    if let base, case .owner = imageRights { _ = try base.open(with: imageRights) }
     let layerRecord = LayerRecord(size: request.size.bytes, base: base)
     let (layer, folder) = try makeLayer(layerRecord) { data throws(StoreError) in try fill?(data.raw) }
     let failure: StoreError?
@@ -223,7 +225,7 @@ extension Store {
   ) throws(StoreError) -> LUN {
     let record = try lunRecord(name).record
     let chain = try naming(.lun(name)) { () throws(StoreError) in
-      try Chain(openLayers(record.head, access, cache), access)
+      try Chain(openLayers(record.head, access, cache), access, imageRights)
     }
     return LUN(.lun(name), record, chain, access)
   }
@@ -293,7 +295,7 @@ extension Store {
   func openSnapshot(_ name: SnapshotName, _ cache: LayerCache?) throws(StoreError) -> LUN {
     let record = try recordOfSnapshot(name)
     let chain = try naming(.snapshot(name)) { () throws(StoreError) in
-      try Chain(openLayers(record.head, .readOnly, cache), .readOnly)
+      try Chain(openLayers(record.head, .readOnly, cache), .readOnly, imageRights)
     }
     return LUN(.snapshot(name), record, chain, .readOnly)
   }

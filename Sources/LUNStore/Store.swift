@@ -10,6 +10,11 @@ public struct Store: Sendable {
   /// Identifies the store wherever it is moved to.
   public let identifier: Identifier
 
+  /// Who the store belongs to, with all that is in it.
+  let owner: uid_t
+  /// Whether images are opened that its owner could not read.
+  let trustsImages: Bool
+
   let root: Descriptor
   let luns: Descriptor
   let layers: Descriptor
@@ -19,10 +24,15 @@ public struct Store: Sendable {
   static let layersName = "layers"
   static let lockName = "lock"
 
+  /// With whose rights the images are opened that its records name.
+  var imageRights: ImageRights { trustsImages || geteuid() == owner ? .own : .owner(owner, store: path) }
+
   /// Opens a store that exists.
   ///
+  /// - Parameter trustsImages: whether, in a store of another user, images are opened that this one could not read, and
+  ///   servers asked: whoever can write to the store then learns what is in them.
   /// - Throws: `absent`, `notAStore`, `damaged`, `newer`, or the failing system call.
-  public static func open(_ path: String) throws(StoreError) -> Store {
+  public static func open(_ path: String, trustsImages: Bool = false) throws(StoreError) -> Store {
     let root: Descriptor
     do throws(StoreError) {
       root = try Descriptor.open(path: path, O_RDONLY | O_DIRECTORY)
@@ -51,8 +61,8 @@ public struct Store: Sendable {
       throw StoreError(.damaged, at: path, "has no folder '\(name)'", remedy: "restore it from a backup")
     }
     return Store(
-      path: path, identifier: identifier, root: root, luns: try folder(lunsName),
-      layers: try folder(layersName))
+      path: path, identifier: identifier, owner: try root.status().st_uid, trustsImages: trustsImages,
+      root: root, luns: try folder(lunsName), layers: try folder(layersName))
   }
 
   /// What `openOrCreate` had to make.
@@ -60,8 +70,11 @@ public struct Store: Sendable {
 
   /// Opens a store, or makes an empty one where there is nothing or an empty folder.
   ///
+  /// - Parameter trustsImages: as `open` has it.
   /// - Throws: `notAStore` if something else is there.
-  public static func openOrCreate(_ path: String) throws(StoreError) -> (store: Store, made: Made) {
+  public static func openOrCreate(
+    _ path: String, trustsImages: Bool = false
+  ) throws(StoreError) -> (store: Store, made: Made) {
     guard !path.utf8.contains(0), !path.isEmpty else {
       throw StoreError(.invalidInput, at: "store '\(printable(path))'", "is not a path")
     }
@@ -80,7 +93,9 @@ public struct Store: Sendable {
       let ours = { (name: String) in
         name == lunsName || name == layersName || name == "lost+found" || name.hasPrefix(".new-")
       }
-      if try !root.entries().allSatisfy({ ours($0) }) { return (try open(path), .nothing) }
+      if try !root.entries().allSatisfy({ ours($0) }) {
+        return (try open(path, trustsImages: trustsImages), .nothing)
+      }
       guard fchmod(root.raw, 0o700) == 0 else { throw .system("restrict to its owner", path) }
       for name in [lunsName, layersName] where try root.openIfPresent(name, O_RDONLY | O_DIRECTORY) == nil {
         _ = try root.makeFolder(name)
@@ -88,7 +103,7 @@ public struct Store: Sendable {
       try root.install(
         recordName, Record(kind: .store, fields: [("uuid", Identifier().description)]).encoded)
       if madeFolder { try Descriptor.open(path: path + "/..", O_RDONLY | O_DIRECTORY).synchronize() }
-      return (try open(path), madeFolder ? .folderAndContents : .contents)
+      return (try open(path, trustsImages: trustsImages), madeFolder ? .folderAndContents : .contents)
     } catch {
       if madeFolder { removeWhatIsEmpty(path) }
       if error.kind == .system(ENOTDIR) {

@@ -22,6 +22,8 @@ public struct StoreError: Error, Equatable, Sendable, Codable {
     case busy
     /// The image that a LUN is based on is not what it was.
     case baseChanged
+    /// A store of somebody else names what that one may not have.
+    case untrusted
     /// A system call failed with this `errno`.
     case system(Int32)
   }
@@ -92,17 +94,21 @@ public func errorText(_ code: Int32) -> String {
 }
 
 /// Text from outside made fit for a message: control characters shown as `\u{7}`, and nothing overlong.
-public func printable(_ text: String) -> String { printable(text.utf8) }
+///
+/// - Parameter limit: how many bytes are shown.
+public func printable(_ text: String, atMost limit: Int = 300) -> String {
+  printable(text.utf8, atMost: limit)
+}
 
-func printable(_ utf8: some Sequence<UInt8>) -> String {
+func printable(_ utf8: some Sequence<UInt8>, atMost limit: Int = 300) -> String {
   var shown = ""
-  for scalar in String(decoding: Array(utf8.prefix(301)), as: UTF8.self).unicodeScalars {
+  for scalar in String(decoding: Array(utf8.prefix(limit.advanced(by: 1))), as: UTF8.self).unicodeScalars {
     if LUNName.isUnprintable(scalar) {
       shown += "\\u{\(String(scalar.value, radix: 16))}"
     } else {
       shown.unicodeScalars.append(scalar)
     }
-    if shown.utf8.count > 300 { return shown + "…" }
+    if shown.utf8.count > limit { return shown + "…" }
   }
   return shown
 }

@@ -30,7 +30,14 @@ extension Store {
   ///
   /// - Throws: `busy`, naming the process that has it.
   public func serve(at mountpoint: String) throws(StoreError) -> StoreLock {
-    let file = try root.open(Self.lockName, O_RDWR | O_CREAT)
+    let file: Descriptor
+    do throws(StoreError) { file = try root.openOrCreate(Self.lockName, O_RDWR) } catch {
+      // It became read-only under whoever serves the store, and can still be asked.
+      guard error.kind == .system(EROFS), let holder = try holder() else { throw error }
+      throw StoreError(
+        .busy, at: path, "is served by \(holder.process.map { "process \($0)" } ?? "another process")",
+        remedy: "its file system is read-only now")
+    }
     guard file.setLock(F_WRLCK) else {
       guard errno == EAGAIN || errno == EACCES else { throw .system("lock", file.path) }
       guard file.isLockedForWriting else {
@@ -59,7 +66,7 @@ extension Store {
   ///
   /// - Throws: `busy`, naming the process that may change it.
   public func serveReadOnly() throws(StoreError) -> StoreLock {
-    guard let file = try root.openIfPresent(Self.lockName, O_RDONLY) else {
+    guard let file = try root.openFileIfPresent(Self.lockName, O_RDONLY) else {
       return StoreLock(file: nil, .readOnly)
     }
     guard file.setLock(F_RDLCK) else {
@@ -81,7 +88,7 @@ extension Store {
 
   /// Who serves the store right now, if anybody does who may change it.
   public func holder() throws(StoreError) -> StoreHolder? {
-    guard let file = try root.openIfPresent(Self.lockName, O_RDONLY) else { return nil }
+    guard let file = try root.openFileIfPresent(Self.lockName, O_RDONLY) else { return nil }
     return file.isLockedForWriting ? holder(in: file) : nil
   }
 

@@ -25,12 +25,14 @@ struct CheckCommand: ParsableCommand {
   @Flag(help: "Write JSON.")
   var json = false
 
+  @OptionGroup var images: ImageOptions
+
   func run() throws {
-    let findings = try StoreClient(store: store).perform(CheckRequest(repair: repair))
+    let findings = try StoreClient(store: store, images).perform(CheckRequest(repair: repair))
     if json {
       try writeJSON(findings)
     } else {
-      for finding in findings { try emit("\(finding.severity.rawValue): \(finding)\n") }
+      for finding in findings { try emitLine("\(finding.severity.rawValue): \(finding)") }
       if findings.isEmpty {
         try emit("sound: every record and map is as it was written; the data itself has no checksums\n")
       }

@@ -25,11 +25,13 @@ struct CloneCommand: ParsableCommand {
     help: "Clone a LUN without writing first what the kernel holds: the clone is then as after a crash now.")
   var noSync = false
 
+  @OptionGroup var images: ImageOptions
+
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let (_, clone) = try (VolumeName(source), LUNName(name))
-    _ = try StoreClient(store: store).perform(CloneRequest(source: source, name: name, syncs: !noSync))
+    _ = try StoreClient(store: store, images).perform(CloneRequest(source: source, name: name, syncs: !noSync))
     try output.report { try VolumeReport(.lun(clone), in: store) }
   }
 }

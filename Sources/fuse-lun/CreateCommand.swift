@@ -54,6 +54,8 @@ struct CreateCommand: ParsableCommand {
 
   @OptionGroup var identity: IdentityOptions
 
+  @OptionGroup var images: ImageOptions
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
@@ -92,7 +94,7 @@ struct CreateCommand: ParsableCommand {
   }
 
   private func inStore(_ create: (Store) throws -> Void) throws {
-    let (opened, made) = try Store.openOrCreate(store)
+    let (opened, made) = try Store.openOrCreate(store, trustsImages: images.trustImages)
     do {
       try create(opened)
     } catch {
@@ -194,7 +196,7 @@ extension CreateCommand {
     }
     _ = try checked { try LUNRequest(name: name, size: size ?? unit, blockSize: unit) }
     let bytes = try size.map { text in try ByteCount(parsing: text).bytes }
-    _ = try StoreClient(store: store).perform(
+    _ = try StoreClient(store: store, images).perform(
       CloneIntoRequest(source: volume.description, name: name, size: bytes, change: change))
   }
 }

@@ -19,6 +19,8 @@ struct DeleteCommand: ParsableCommand {
   @Flag(help: "Delete a LUN together with its snapshots.")
   var snapshots = false
 
+  @OptionGroup var images: ImageOptions
+
   @OptionGroup var output: OutputOptions
 
   func run() throws {
@@ -27,7 +29,7 @@ struct DeleteCommand: ParsableCommand {
     if output.json, snapshots, case .lun(let lun) = volume {
       deleted += try Store.open(store).snapshots(of: lun).snapshots.map(\.name.description)
     }
-    _ = try StoreClient(store: store).perform(DeleteRequest(name: name, withSnapshots: snapshots))
+    _ = try StoreClient(store: store, images).perform(DeleteRequest(name: name, withSnapshots: snapshots))
     try output.report { DeleteReport(deleted: deleted) }
   }
 }

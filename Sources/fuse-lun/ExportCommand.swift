@@ -39,6 +39,8 @@ struct ExportCommand: ParsableCommand {
     help: "Export a LUN without writing first what the kernel holds: the image is then as after a crash now.")
   var noSync = false
 
+  @OptionGroup var images: ImageOptions
+
   @OptionGroup var output: OutputOptions
 
   private static let formats = ["raw", "qcow2", "vmdk", "vdi", "vhdx", "vpc"]
@@ -82,7 +84,7 @@ struct ExportCommand: ParsableCommand {
 
   /// - Returns: what is lost.
   private func exportWhatIsWhole(_ volume: VolumeName, to output: OutputFile) throws -> [StoreError] {
-    let opened = try Store.open(store)
+    let opened = try Store.open(store, trustsImages: images.trustImages)
     // Nobody begins to serve the store meanwhile. Whoever does already serves what is whole, and refuses the rest.
     let lock: StoreLock?
     do throws(StoreError) { lock = try opened.serveReadOnly() } catch {
@@ -110,7 +112,7 @@ struct ExportCommand: ParsableCommand {
   private func withSnapshot(of lun: LUNName, _ body: (SnapshotName) throws -> Void) throws {
     let label = try LUNName("export-\(Identifier().description.prefix(8))")
     let snapshot = try SnapshotName(lun: lun, label: label)
-    let client = StoreClient(store: store)
+    let client = StoreClient(store: store, images)
     _ = try client.perform(SnapshotRequest(name: snapshot.description, syncs: !noSync))
     let delete = { _ = try client.perform(DeleteRequest(name: snapshot.description, withSnapshots: false)) }
     do {
@@ -125,15 +127,18 @@ struct ExportCommand: ParsableCommand {
   /// A LUN of a store that is read-only can have no snapshot, and needs none.
   private func exportUnchanging(_ lun: LUNName, to output: OutputFile) throws {
     guard format == "raw" else {
-      return try withMountedStore(store) {
-        try QemuImg.convert("\($0)/\(lun)", to: output.path, format: format)
+      let descriptor = try output.open()
+      return try withMountedStore(store, trustsImages: images.trustImages) {
+        try QemuImg.convert("\($0)/\(lun)", to: descriptor, format: format)
       }
     }
     let openStore: OpenStore
-    do throws(StoreError) { openStore = try OpenStore(store, at: "", .readOnly) } catch {
+    do throws(StoreError) {
+      openStore = try OpenStore(store, at: "", .readOnly, trustsImages: images.trustImages)
+    } catch {
       guard error.kind == .busy else { throw error }
       // It became read-only under a mount, which has what could not be written any more.
-      return try withMountedStore(store) { mountpoint in
+      return try withMountedStore(store, trustsImages: images.trustImages) { mountpoint in
         let file = try FileBase("\(mountpoint)/\(lun)")
         try write(size: file.size, to: output) { writer, bar throws(StoreError) in
           try file.copy(to: writer, progress: { bar.show($0, of: $1) }) { () throws(StoreError) in
@@ -148,7 +153,7 @@ struct ExportCommand: ParsableCommand {
 
   private func export(_ snapshot: SnapshotName, to output: OutputFile) throws {
     if format == "raw" {
-      let opened = try Store.open(store)
+      let opened = try Store.open(store, trustsImages: images.trustImages)
       let view = try opened.openSnapshot(snapshot)
       try exportRaw(view, to: output)
       // Its layers are read without those who serve the store knowing. They leave them as they are as long as there is
@@ -158,8 +163,9 @@ struct ExportCommand: ParsableCommand {
           .absent, at: "snapshot '\(snapshot)'", "was deleted while it was being exported; no file was made")
       }
     } else {
-      try withMountedStore(store) { mountpoint in
-        try QemuImg.convert("\(mountpoint)/\(snapshot)", to: output.path, format: format)
+      let descriptor = try output.open()
+      try withMountedStore(store, trustsImages: images.trustImages) { mountpoint in
+        try QemuImg.convert("\(mountpoint)/\(snapshot)", to: descriptor, format: format)
       }
     }
   }
@@ -180,7 +186,6 @@ struct ExportCommand: ParsableCommand {
     size: Int64, to output: OutputFile, _ fill: (ImageWriter, ProgressBar) throws(StoreError) -> Void
   ) throws {
     let descriptor = try output.open()
-    defer { close(descriptor) }
     guard ftruncate(descriptor, off_t(size)) == 0 else {
       throw StoreError(.system(errno), at: file, "cannot hold \(size) bytes: \(errorText(errno))")
     }
@@ -200,18 +205,23 @@ private struct ExportReport: Encodable {
 /// QEMU's converter of disk images.
 enum QemuImg {
   /// Converts a raw image. Progress is shown where the standard error output is a terminal.
-  static func convert(_ source: String, to target: String, format: String) throws(StoreError) {
-    // `driver:` in front of a path would be read as a protocol.
-    let place = { (path: String) in path.hasPrefix("/") ? path : "./\(path)" }
+  ///
+  /// - Parameters:
+  ///   - source: an absolute path.
+  ///   - target: an open file. Its name would be looked up several times, and lead elsewhere in a folder of somebody
+  ///     else.
+  static func convert(_ source: String, to target: Int32, format: String) throws(StoreError) {
+    let inherited: Int32 = 3
     let words =
       ["qemu-img", "convert", "-f", "raw", "-O", format] + (isatty(2) == 1 ? ["-p"] : [])
-      + ["--", place(source), place(target)]
+      + ["--", source, "/proc/self/fd/\(inherited)"]
     var arguments = words.map { strdup($0) } + [nil]
     defer { arguments.forEach { free($0) } }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
     posix_spawn_file_actions_adddup2(&actions, 2, 1)
+    posix_spawn_file_actions_adddup2(&actions, target, inherited)
     var process = pid_t()
     let failure = posix_spawnp(&process, "qemu-img", &actions, nil, &arguments, environ)
     guard failure == 0 else {

@@ -173,7 +173,7 @@ extension StoreClient {
     let answer = try perform(request)
     if output.json { return try writeJSON(answer) }
     try emit("\(answer.id)\n")
-    for note in answer.notes { try emit("note: \(note)\n", to: 2) }
-    for warning in answer.warnings { try emit("warning: \(warning)\n", to: 2) }
+    for note in answer.notes { try emitLine("note: \(note)", to: 2) }
+    for warning in answer.warnings { try emitLine("warning: \(warning)", to: 2) }
   }
 }

@@ -16,11 +16,13 @@ struct FetchCommand: ParsableCommand {
   @Argument(help: "The LUN's name.")
   var name: String
 
+  @OptionGroup var images: ImageOptions
+
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let lun = try LUNName(name)
-    _ = try StoreClient(store: store).perform(FetchRequest(name: name))
+    _ = try StoreClient(store: store, images).perform(FetchRequest(name: name))
     try output.report { try VolumeReport(.lun(lun), in: store) }
   }
 }

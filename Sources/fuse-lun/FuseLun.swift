@@ -56,7 +56,7 @@ struct FuseLun: ParsableCommand {
     ResizeCommand.rearranged(LogCommand.rearranged(arguments))
   }
 
-  static func complain(_ error: StoreError) { try? emit("error: \(error)\n", to: 2) }
+  static func complain(_ error: StoreError) { try? emitLine("error: \(error)", to: 2) }
 }
 
 extension StoreError {

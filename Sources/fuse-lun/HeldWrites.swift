@@ -117,7 +117,7 @@ struct HeldWrites {
       var status = stat()
       // Some file systems, Btrfs for one, have a number of their own, and the device as their source.
       let isBlock =
-        entry.source.hasPrefix("/") && stat(entry.source, &status) == 0
+        entry.isTrusted && entry.source.hasPrefix("/") && stat(entry.source, &status) == 0
         && status.st_mode & S_IFMT == S_IFBLK
       let isOurs = numbers.contains(entry.device) || isBlock && numbers.contains(status.st_rdev)
       return isOurs && seen.insert(entry.device).inserted

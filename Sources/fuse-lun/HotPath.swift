@@ -60,6 +60,9 @@ final class HotPath: Sendable {
   }
 
   private func read(_ request: UnsafeRawBufferPointer, _ device: Int32) -> Bool {
+    guard request.count >= MemoryLayout<fuse_in_header>.size + MemoryLayout<fuse_read_in>.size else {
+      return false
+    }
     let wanted = request.load(fromByteOffset: MemoryLayout<fuse_in_header>.size, as: fuse_read_in.self)
     guard wanted.size <= Self.largest, let node = node(wanted.fh), node.stack.beginDirect() else {
       return false
@@ -76,8 +79,9 @@ final class HotPath: Sendable {
   }
 
   private func write(_ request: UnsafeRawBufferPointer, _ device: Int32) -> Bool {
-    let wanted = request.load(fromByteOffset: MemoryLayout<fuse_in_header>.size, as: fuse_write_in.self)
     let start = MemoryLayout<fuse_in_header>.size + MemoryLayout<fuse_write_in>.size
+    guard request.count >= start else { return false }
+    let wanted = request.load(fromByteOffset: MemoryLayout<fuse_in_header>.size, as: fuse_write_in.self)
     guard wanted.size <= Self.largest, request.count - start == Int(wanted.size),
       Int32(bitPattern: wanted.flags) & O_DSYNC == 0,
       let node = node(wanted.fh), node.stack.beginDirect()

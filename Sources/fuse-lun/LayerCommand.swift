@@ -93,7 +93,7 @@ struct LayerCommand: ParsableCommand {
       if !rows.isEmpty { try writeTable(["LUN", "ID", "KIND", "OPTIONS"], rows) }
       for report in reports {
         for warning in report.warnings {
-          try emit("warning: layer \(report.id) of '\(report.volume)': \(warning)\n", to: 2)
+          try emitLine("warning: layer \(report.id) of '\(report.volume)': \(warning)", to: 2)
         }
       }
     }
@@ -133,8 +133,8 @@ struct LayerCommand: ParsableCommand {
 
     private func show(_ report: LayerReport) throws {
       let settings = report.settings.isEmpty ? "" : " " + report.settingsText
-      try emit("layer \(report.id): \(report.kind)\(settings)\n")
-      for counter in report.counters { try emit("  \(counter.name): \(counter.value)\n") }
+      try emitLine("layer \(report.id): \(report.kind)\(settings)")
+      for counter in report.counters { try emitLine("  \(counter.name): \(counter.value)") }
       guard let statistics = report.statistics, !statistics.isEmpty else { return }
       let kinds = IORequest.Kind.allCases.map(\.rawValue).filter { statistics[$0] != nil }
       let rows = kinds.compactMap { kind in
@@ -148,7 +148,7 @@ struct LayerCommand: ParsableCommand {
       try writeTable(["  KIND", "REQUESTS", "ERRORS", "BYTES", "MIN µs", "MEAN µs", "MAX µs"], rows)
       for kind in kinds {
         for (power, count) in (statistics[kind]?.histogram ?? []).enumerated() where count > 0 {
-          try emit("  \(kind) < \(1 << power) µs: \(count)\n")
+          try emitLine("  \(kind) < \(1 << power) µs: \(count)")
         }
       }
     }

@@ -19,7 +19,7 @@ enum Log {
     if toSystemLog.load(ordering: .relaxed) {
       cfuse_syslog(LOG_ERR, message)
     } else {
-      try? emit("fuse-lun: \(message)\n", to: 2)
+      try? emitLine("fuse-lun: \(message)", to: 2)
     }
   }
 }

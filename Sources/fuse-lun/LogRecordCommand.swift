@@ -31,7 +31,7 @@ struct LogRecordCommand: ParsableCommand {
       try output.report {
         begun
       } human: {
-        try emit("recording log \(begun.log) of '\(of.name)' from \(begun.base) on\n")
+        try emitLine("recording log \(begun.log) of '\(of.name)' from \(begun.base) on")
       }
     }
   }
@@ -59,10 +59,7 @@ struct LogMarkCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    guard text.utf8.count <= WriteLog.longestMark else {
-      throw StoreError(
-        .invalidInput, at: "mark", "has \(text.utf8.count) bytes, and may have \(WriteLog.longestMark)")
-    }
+    try LogMarkRequest.requireShort(text)
     _ = try StoreClient(store: of.store).perform(LogMarkRequest(lun: of.name, text: text))
     try output.report { Marked(lun: of.name, text: text) }
   }
@@ -128,8 +125,16 @@ struct LogMarkRequest: StoreRequest {
   var lun: String
   var text: String
 
+  static func requireShort(_ text: String) throws(StoreError) {
+    guard text.utf8.count <= WriteLog.longestMark else {
+      throw StoreError(
+        .invalidInput, at: "mark", "has \(text.utf8.count) bytes, and may have \(WriteLog.longestMark)")
+    }
+  }
+
   func perform(on server: StoreServer, progress: @escaping Progress) throws -> Done {
     let recorder = try server.recording(of: LUNName(lun)).recorder.layer
+    try Self.requireShort(text)
     do throws(IOError) { try recorder.mark(text) } catch { throw logFailed(lun, error) }
     return Done()
   }

@@ -44,7 +44,7 @@ struct LogReplay {
   mutating func run() throws {
     let signals = DeferredSignals()
     defer { signals.deliver() }
-    try withMountedStore(log.store) { mountpoint in
+    try withMountedStore(log.store, trustsImages: log.trustsImages) { mountpoint in
       do {
         try walk(mountpoint, signals)
       } catch {
@@ -123,14 +123,14 @@ struct LogReplay {
   private func perform(
     _ source: String?, _ name: String, _ position: WriteLog.Position, _ target: WriteLog.Target
   ) throws -> WriteLog.Position {
-    try StoreClient(store: log.store).perform(
+    try log.client.perform(
       LogRebuildRequest(
         lun: log.name, log: log.log, source: source, name: name, position: position, target: target,
         durably: false))
   }
 
   private func discard(_ name: String) throws {
-    _ = try StoreClient(store: log.store).perform(DeleteRequest(name: name, withSnapshots: false))
+    _ = try log.client.perform(DeleteRequest(name: name, withSnapshots: false))
   }
 
   private func discardFollowers() throws {

@@ -71,6 +71,8 @@ struct LogReplayCommand: ParsableCommand {
     help: ArgumentHelp("The check, with its arguments.", valueName: "command"))
   var command: [String] = []
 
+  @OptionGroup var images: ImageOptions
+
   func validate() throws {
     let chosen = [at != nil, eachFlush, eachWrite, eachMark].count { $0 }
     guard chosen == 1 else {
@@ -100,7 +102,9 @@ struct LogReplayCommand: ParsableCommand {
 
   func run() throws {
     let (number, reader) = try which.open()
-    let log = RecordedLUN(store: which.of.store, name: which.of.name, log: number, header: reader.header)
+    let log = RecordedLUN(
+      store: which.of.store, name: which.of.name, log: number, header: reader.header,
+      trustsImages: images.trustImages)
     let cuts = cut.map { $0...$0 } ?? powerCut.flatMap { $0 > 0 ? 1...$0 : nil }
     let states = StateSelection(cuts: cuts, onlyCuts: cut != nil, seed: seed, dropsFlushes: dropFlushes)
     if let at, command.isEmpty { return try make(log, reader, at, states) }
@@ -118,9 +122,9 @@ struct LogReplayCommand: ParsableCommand {
     var last: WriteLog.Entry?
     while reader.position.number < entry, let next = try reader.next() { last = next }
     guard reader.position.number == entry else { throw log.tooShort(reader) }
-    let target = states.targets(at: entry, last)[0]
+    guard let target = states.targets(at: entry, last).first(where: { _ in true }) else { return }
     let name = try LUNName(to ?? "\(log.name)-at-\(entry)")
-    _ = try StoreClient(store: log.store).perform(
+    _ = try log.client.perform(
       LogRebuildRequest(
         lun: log.name, log: log.log, source: log.base, name: name.text, position: .start, target: target,
         durably: true))
@@ -147,6 +151,10 @@ struct RecordedLUN {
   var name: String
   var log: Int
   var header: WriteLog.Header
+  /// As `StoreClient` has it.
+  var trustsImages: Bool
+
+  var client: StoreClient { StoreClient(store: store, trustsImages: trustsImages) }
 
   /// The snapshot that the log begins with.
   var base: String { "\(name)@\(header.base)" }
@@ -167,18 +175,18 @@ struct StateSelection {
   var dropsFlushes: Bool
 
   /// - Parameter entry: the entry at the point; `nil` before the first.
-  func targets(at point: UInt64, _ entry: WriteLog.Entry?) -> [WriteLog.Target] {
-    var targets = onlyCuts ? [] : [WriteLog.Target(point: point)]
+  func targets(at point: UInt64, _ entry: WriteLog.Entry?) -> AnySequence<WriteLog.Target> {
+    let whole = onlyCuts ? [] : [WriteLog.Target(point: point)]
     // Whoever waits for a flush does not know yet that it is done: the power fails before.
     var cutPoint = point
     if case .flush = entry?.operation { cutPoint -= 1 }
-    for index in cuts.map(Array.init) ?? [] {
-      targets.append(
-        WriteLog.Target(
-          point: cutPoint, cut: WriteLog.Cut(seed: seed, point: cutPoint, index: index),
-          dropsFlushes: dropsFlushes))
+    let (seed, dropsFlushes, point) = (seed, dropsFlushes, cutPoint)
+    // One after the other: there may be more of them than there is memory for.
+    let cut = (cuts.map { AnySequence($0) } ?? AnySequence([])).lazy.map { index in
+      WriteLog.Target(
+        point: point, cut: WriteLog.Cut(seed: seed, point: point, index: index), dropsFlushes: dropsFlushes)
     }
-    return targets
+    return AnySequence([AnySequence(whole), AnySequence(cut)].joined())
   }
 }
 

@@ -23,6 +23,8 @@ struct MountOptions: Equatable {
   var largestRead: UInt32 = 0
   /// Whether what is mounted already is to be mounted otherwise; only mount(8) asks for that.
   var isRemount = false
+  /// Whether images are opened that the owner of the store, another user, could not read.
+  var trustsImages = false
 
   init() {}
 
@@ -54,7 +56,7 @@ struct MountOptions: Equatable {
 // MARK: - The options that there are
 
 extension MountOptions {
-  private static let own = ["passthrough", "nonempty", "degraded", "uid=", "gid=", "umask="]
+  private static let own = ["passthrough", "nonempty", "degraded", "trust-images", "uid=", "gid=", "umask="]
   /// What libfuse takes and every mount may have.
   private static let common = [
     "ro", "rw", "allow_other", "allow_root", "auto_unmount", "exec", "noexec", "suid", "nosuid", "dev",
@@ -90,6 +92,7 @@ extension MountOptions {
     case "passthrough": allowsPassthrough = true
     case "nonempty": mayHideFiles = true
     case "degraded": isDegraded = true
+    case "trust-images": trustsImages = true
     case "uid=": rights.user = try Self.user(value, option)
     case "gid=": rights.group = try Self.group(value, option)
     case "umask=": rights.mask = try Self.mask(value, option)

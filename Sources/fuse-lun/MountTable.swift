@@ -8,6 +8,12 @@ struct MountTable {
     var point: String
     var type: String
     var source: String
+    /// Whose process answers for a file system in user space; `nil` for all others.
+    var user: uid_t?
+
+    /// Whether its files are what this user or root says. Another user's could be anything: links to other files, or
+    /// such as keep whoever opens them waiting.
+    var isTrusted: Bool { user == nil || user == 0 || user == geteuid() }
   }
 
   /// In the order in which they were mounted: of several at one point the last one is seen.
@@ -46,7 +52,17 @@ extension MountTable.Entry {
     guard numbers.count == 2 else { return nil }
     self.init(
       device: deviceNumber(numbers[0], numbers[1]), point: Self.unescaped(fields[4]),
-      type: Self.unescaped(fields[dash + 1]), source: Self.unescaped(fields[dash + 2]))
+      type: Self.unescaped(fields[dash + 1]), source: Self.unescaped(fields[dash + 2]),
+      user: dash + 3 < fields.count ? Self.user(fields[dash + 3]) : nil)
+  }
+
+  /// `rw,user_id=1000,group_id=1000,default_permissions`
+  private static func user(_ options: Slice<UnsafeRawBufferPointer>) -> uid_t? {
+    let key = "user_id="
+    for option in options.split(separator: UInt8(ascii: ",")) where option.starts(with: key.utf8) {
+      return uid_t(String(decoding: option.dropFirst(key.utf8.count), as: UTF8.self))
+    }
+    return nil
   }
 
   /// Space, tab, line feed, backslash and number sign are written as a backslash and three octal digits.

@@ -95,14 +95,23 @@ struct Mountpoint {
     // The kernel keeps the name that the store had, and it may have been renamed since, or the one that '-o fsname='
     // gave: what is not the path of another store does not speak against it.
     return top.isOurs(of: source)
-      || top.type == type && (!top.source.hasPrefix("/") || (try? Store.open(top.source)) == nil)
+      || top.type == type && top.isTrusted && (!top.source.hasPrefix("/") || (try? Store.open(top.source)) == nil)
+  }
+
+  /// Refuses to have programs use the files at a mount point where another user's process answers for them: what has a
+  /// LUN's name there may be a link to any other file.
+  static func requireTrusted(_ path: String) throws(StoreError) {
+    guard let top = MountTable.read()?.top(at: path), !top.isTrusted, let user = top.user else { return }
+    throw StoreError(
+      .untrusted, at: path, "is a mount of \(userName(user)), who decides what other programs find there",
+      remedy: "have that user do this, or unmount the store first")
   }
 
   /// Where a store is still mounted by a daemon that is gone: everything there fails with `ENOTCONN`.
   static func stale(store: String) -> [String] {
     guard let table = MountTable.read(), let path = resolvedPath(store) else { return [] }
     return table.entries.filter { entry in
-      guard entry.isOurs(of: path) else { return false }
+      guard entry.isOurs(of: path), entry.isTrusted else { return false }
       let point = entry.point
       let code = try? inTime { () -> Int32 in
         var status = stat()

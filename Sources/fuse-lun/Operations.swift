@@ -266,6 +266,7 @@ private func addInputAndOutput(to table: inout fuse_lowlevel_ops) {
       guard offset >= 0, length > 0 else { return EINVAL }
       // Without FALLOC_FL_KEEP_SIZE (1) a range that goes past the end asks for a larger file: the kernel takes it to
       // have become one if it is told that all is well.
+      guard offset >= 0, length > 0 else { return EINVAL }
       if mode & 1 == 0, offset > off_t(node.lun.size) - length { return EINVAL }
       let kind: IORequest.Kind
       switch mode & ~1 {

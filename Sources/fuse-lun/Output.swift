@@ -160,7 +160,10 @@ func writeJSON(
 /// - Parameter limit: the widest that a cell may be that is not in the last column; what is longer is cut off with `…`.
 func writeTable(_ head: [String]?, _ rows: [[String]], limit: Int = 40) throws {
   let all = ((head.map { [$0] } ?? []) + rows).map { row in
-    row.enumerated().map { $0.offset + 1 < row.count ? ColumnText.cut($0.element, to: limit) : $0.element }
+    row.enumerated().map { column, cell in
+      let text = printable(cell, atMost: longestLine)
+      return column + 1 < row.count ? ColumnText.cut(text, to: limit) : text
+    }
   }
   let columns = all.map(\.count).max() ?? 0
   let widths = (0..<columns).map { column in
@@ -177,6 +180,14 @@ func writeTable(_ head: [String]?, _ rows: [[String]], limit: Int = 40) throws {
     text += "\n"
   }
   try emit(text)
+}
+
+/// More than any message has.
+private let longestLine = 1 << 20
+
+/// Writes a line that has text from outside in it, which must not be able to do more to a terminal than show.
+func emitLine(_ text: String, to descriptor: Int32 = 1) throws(StoreError) {
+  try emit(printable(text, atMost: longestLine) + "\n", to: descriptor)
 }
 
 /// Writes all of a text, on the standard output (1) or the standard error output (2).

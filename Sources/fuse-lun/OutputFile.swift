@@ -5,7 +5,8 @@ import LUNStore
 /// A file that is there complete, or not at all: written under a temporary name in its folder, then renamed.
 final class OutputFile {
   /// The temporary name.
-  let path: String
+  private let path: String
+  private var descriptor: Int32 = -1
   private let final: String
   private let replaces: Bool
   private var isFinished = false
@@ -25,27 +26,27 @@ final class OutputFile {
     (self.final, replaces) = (final, replacing)
   }
 
-  deinit { if !isFinished { unlink(path) } }
+  deinit {
+    if descriptor >= 0 { close(descriptor) }
+    if !isFinished { unlink(path) }
+  }
 
-  /// Makes the file, empty, and opens it for writing. The caller closes it.
+  /// Makes the file, empty, and opens it for reading and writing, until this object is gone.
   func open() throws(StoreError) -> Int32 {
-    let file = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard file >= 0 else {
+    descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else {
       let code = errno
       throw StoreError(.system(code), at: final, "cannot be created: \(errorText(code))")
     }
-    return file
+    return descriptor
   }
 
   /// Makes what was written durable, and gives it its name.
   func finish() throws(StoreError) {
-    let file = Glibc.open(path, O_RDWR | O_CLOEXEC)
-    guard file >= 0, fsync(file) == 0 else {
+    guard fsync(descriptor) == 0 else {
       let code = errno
-      if file >= 0 { close(file) }
       throw StoreError(.system(code), at: final, "cannot be written: \(errorText(code))")
     }
-    close(file)
     guard linux_rename(path, final, replaces ? 1 : 0) == 0 else {
       let code = errno
       if code == EEXIST { throw Self.exists(final) }

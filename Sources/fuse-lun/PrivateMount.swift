@@ -6,12 +6,18 @@ import LUNStore
 ///
 /// For programs that read files, such as `qemu-img` or `e2fsck`.
 ///
-/// - Parameter program: what to mount with: this program.
+/// - Parameters:
+///   - trustsImages: as `StoreClient` has it; for a mount of its own.
+///   - program: what to mount with: this program.
 func withMountedStore<Result>(
-  _ store: String, program: String = "/proc/self/exe", _ body: (_ mountpoint: String) throws -> Result
+  _ store: String, trustsImages: Bool = false, program: String = "/proc/self/exe",
+  _ body: (_ mountpoint: String) throws -> Result
 ) throws -> Result {
-  if let mountpoint = try mountedAt(store) { return try body(mountpoint) }
-  let mount = try PrivateMount(of: store, by: program)
+  if let mountpoint = try mountedAt(store) {
+    try Mountpoint.requireTrusted(mountpoint)
+    return try body(mountpoint)
+  }
+  let mount = try PrivateMount(of: store, by: program, trustsImages: trustsImages)
   do {
     let result = try body(mount.point)
     try mount.end()
@@ -50,7 +56,7 @@ private struct PrivateMount {
   let point: String
   private let process: pid_t
 
-  init(of store: String, by program: String) throws {
+  init(of store: String, by program: String, trustsImages: Bool) throws {
     let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array("\(parent)/fuse-lun-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
@@ -59,9 +65,11 @@ private struct PrivateMount {
     let folder = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
     // As the kernel will call it.
     point = resolvedPath(folder) ?? folder
-    let access = try Store.open(store).isInReadOnlyFileSystem ? ["-o", "ro"] : []
+    let options =
+      (try Store.open(store).isInReadOnlyFileSystem ? ["-o", "ro"] : [])
+      + (trustsImages ? ["-o", "trust-images"] : [])
     let words =
-      ["fuse-lun", "mount", "--foreground", "--ends-with", "\(getpid())"] + access + ["--", store, point]
+      ["fuse-lun", "mount", "--foreground", "--ends-with", "\(getpid())"] + options + ["--", store, point]
     var arguments = words.map { strdup($0) } + [nil]
     defer { arguments.forEach { free($0) } }
     var process = pid_t()

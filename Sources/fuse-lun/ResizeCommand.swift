@@ -37,6 +37,8 @@ struct ResizeCommand: ParsableCommand {
   @Flag(help: "Make it smaller even if it is open.")
   var force = false
 
+  @OptionGroup var images: ImageOptions
+
   @OptionGroup var output: OutputOptions
 
   /// The argument parser takes `-1T` for an option: the size is the last argument that is none, and what comes after
@@ -65,7 +67,7 @@ struct ResizeCommand: ParsableCommand {
     let lun = note { () throws(StoreError) in try LUNName(name) }
     let change = note { () throws(StoreError) in try SizeChange(parsing: size) }
     guard let lun, let change else { throw StoreProblems(problems) }
-    let answer = try StoreClient(store: store).perform(
+    let answer = try StoreClient(store: store, images).perform(
       ResizeRequest(name: name, size: change, shrinks: shrink, force: force))
     let clients = answer.path.map(OpenClients.of) ?? []
     try output.report {

@@ -22,11 +22,13 @@ struct RollbackCommand: ParsableCommand {
   @Flag(help: "Also if the LUN is open.")
   var force = false
 
+  @OptionGroup var images: ImageOptions
+
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let snapshot = try SnapshotName(parsing: name)
-    _ = try StoreClient(store: store).perform(RollbackRequest(name: name, force: force))
+    _ = try StoreClient(store: store, images).perform(RollbackRequest(name: name, force: force))
     try output.report { try VolumeReport(.lun(snapshot.lun), in: store) }
   }
 }

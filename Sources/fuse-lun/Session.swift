@@ -49,9 +49,13 @@ struct Session {
   /// Sees that all of the store is sound: a LUN that would be missing from the mount is a disk that a machine
   /// does not find. In a degraded mount what is damaged is refused.
   private func lookForDamage(in openStore: OpenStore) throws {
-    let findings = try openStore.check(repair: false).filter { $0.severity == .damage }
+    let all = try openStore.check(repair: false)
+    let findings = all.filter { $0.severity == .damage }
     let problems = findings.map { StoreError(.damaged, at: $0.place, $0.problem) }
-    guard !problems.isEmpty else { return }
+    guard !problems.isEmpty else {
+      // The others can be used.
+      return all.filter { $0.severity == .unreachable }.forEach { Log.error($0.description) }
+    }
     guard options.isDegraded else {
       let way = StoreError(
         .damaged, at: store.path, "is not mounted: something in it is damaged, see above",
@@ -77,7 +81,7 @@ struct Session {
     let deadline = try Patience.deadline()
     while true {
       do throws(StoreError) {
-        return try OpenStore(store.path, at: place.path, access)
+        return try OpenStore(store.path, at: place.path, access, trustsImages: options.trustsImages)
       } catch {
         guard error.kind == .busy else { throw error }
         guard let holder = try store.holder() else { continue }

@@ -25,6 +25,8 @@ struct SetCommand: ParsableCommand {
 
   @OptionGroup var identity: IdentityOptions
 
+  @OptionGroup var images: ImageOptions
+
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
@@ -44,7 +46,7 @@ struct SetCommand: ParsableCommand {
     do throws(StoreError) { _ = try LUNName(name) } catch { problems.append(error) }
     problems += change.problems
     guard problems.isEmpty else { throw StoreProblems(problems) }
-    _ = try StoreClient(store: store).perform(SetRequest(name: name, change: change))
+    _ = try StoreClient(store: store, images).perform(SetRequest(name: name, change: change))
     try output.report { try VolumeReport(VolumeName(name), in: store) }
   }
 }

@@ -24,11 +24,13 @@ struct SnapshotCommand: ParsableCommand {
   @Flag(help: "Take it without writing first what the kernel holds: it is then as after a crash now.")
   var noSync = false
 
+  @OptionGroup var images: ImageOptions
+
   @OptionGroup var output: OutputOptions
 
   func run() throws {
     let snapshot = try SnapshotName(parsing: name)
-    _ = try StoreClient(store: store).perform(SnapshotRequest(name: name, syncs: !noSync))
+    _ = try StoreClient(store: store, images).perform(SnapshotRequest(name: name, syncs: !noSync))
     try output.report { try VolumeReport(.snapshot(snapshot), in: store) }
   }
 }

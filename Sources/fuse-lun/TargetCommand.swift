@@ -48,6 +48,7 @@ struct TargetCommand: ParsableCommand {
           .invalidInput, at: store, "is not mounted, and a target needs the files of a mount",
           remedy: "'fuse-lun mount STORE MOUNTPOINT' first"))
     }
+    do throws(StoreError) { try Mountpoint.requireTrusted(mountpoint) } catch { problems.append(error) }
     var units: [TargetUnit] = []
     for name in names {
       do throws(StoreError) {

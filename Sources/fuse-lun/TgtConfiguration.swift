@@ -31,12 +31,15 @@ enum TgtConfiguration {
         ("path", unit.path), ("vendor", unit.properties.vendor), ("product", unit.properties.product),
         ("serial", unit.properties.serial),
       ]
-      for (what, text) in texts where text.unicodeScalars.contains(where: special.contains) {
+      for (what, text) in texts
+      where text.unicodeScalars.contains(where: {
+        special.contains($0) || $0.properties.generalCategory == .control
+      }) {
         found.append(
           StoreError(
             .invalidInput, at: "\(what) '\(printable(text))'",
             "has a character that tgt-admin would pass on to a shell or take for something else",
-            remedy: "leave out \" $ ` \\ < > and #"))
+            remedy: "leave out \" $ ` \\ < > #, line feeds and their like"))
       }
     }
     return found

@@ -21,13 +21,18 @@ let whyNoMount: String? = {
 
 let isRoot = getuid() == 0
 
-/// Why an ordinary user cannot mount here, or `nil`.
-let whyNoUser: String? = {
+/// Why nothing can be done as an ordinary user, or mounted by root, or `nil`.
+let whyNotTwoUsers: String? = {
   if let whyNoMount { return whyNoMount }
   guard isRoot, hasTools("setpriv", "fusermount3") else {
     return "becoming nobody needs root, setpriv and fusermount3"
   }
-  guard run(asNobody("test", "-x", fuseLun)).status == 0 else { return "nobody may not execute \(fuseLun)" }
+  return run(asNobody("test", "-x", fuseLun)).status == 0 ? nil : "nobody may not execute \(fuseLun)"
+}()
+
+/// Why an ordinary user cannot mount here, or `nil`.
+let whyNoUser: String? = {
+  if let whyNotTwoUsers { return whyNotTwoUsers }
   return run(asNobody("test", "-w", "/dev/fuse")).status == 0 ? nil : "nobody may not use /dev/fuse"
 }()
 

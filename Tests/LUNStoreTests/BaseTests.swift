@@ -1,7 +1,8 @@
 import Glibc
-import LUNStore
 import TestSupport
 import Testing
+
+@testable import LUNStore
 
 @Suite("A base image", .timeLimit(.minutes(60)))
 struct BaseTests {
@@ -45,7 +46,7 @@ struct BaseTests {
     let path = sparseImage()
     try expectSparseImage(FileBase(path))
     let again = try #require(BaseReference(recorded: FileBase(path).reference.recorded))
-    try expectSparseImage(again.open())
+    try expectSparseImage(again.open(with: .own))
   }
 
   @Test("that is a link, or named relatively, is found again from anywhere")
@@ -63,7 +64,7 @@ struct BaseTests {
     let server = try #require(NBDServer(nbdkit: "file", sparseImage()))
     let base = try NBDBase(server.uri)
     try expectSparseImage(base)
-    try expectSparseImage(try #require(BaseReference(recorded: base.reference.recorded)).open())
+    try expectSparseImage(try #require(BaseReference(recorded: base.reference.recorded)).open(with: .own))
   }
 
   @Test(
@@ -176,7 +177,7 @@ struct BaseTests {
     server = try #require(serve("memory", "1M"))
     let error = try #require(thrown(IOError.self) { try bytes(base, 0, 1) })
     #expect(base.explain(error).problem.contains("1048576 bytes now"))
-    let refused = thrown(StoreError.self) { try base.reference.open() }
+    let refused = thrown(StoreError.self) { try base.reference.open(with: .own) }
     #expect(refused?.kind == .baseChanged && refused?.problem.contains("1048576") == true)
   }
 
@@ -184,7 +185,7 @@ struct BaseTests {
   func changed() throws {
     let path = sparseImage()
     let reference = try FileBase(path).reference
-    func problem() -> StoreError? { thrown(StoreError.self) { try reference.open() } }
+    func problem() -> StoreError? { thrown(StoreError.self) { try reference.open(with: .own) } }
     rename(path, folder("elsewhere"))
     #expect(problem()?.kind == .baseChanged && problem()?.problem == "is gone")
     rename(folder("elsewhere"), path)

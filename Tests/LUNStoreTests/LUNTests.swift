@@ -110,7 +110,7 @@ struct LUNTests {
     let head = whole.chain.head
     let pipe = LayerFile(in: head.folder, "pipe", O_RDONLY, as: Descriptor(raw: ends[0], path: "pipe"))
     let layer = Layer(record: head.record, folder: head.folder, data: pipe)
-    let lun = LUN(whole.volume, whole.record, try Chain([layer], .readWrite), .readWrite)
+    let lun = LUN(whole.volume, whole.record, try Chain([layer], .readWrite, .own), .readWrite)
     #expect(code { try lun.flush() } == EINVAL)
     #expect(code { try lun.flush() } == EIO)
     #expect(thrown(StoreError.self) { try lun.seal() }?.kind == .system(EIO))

@@ -14,6 +14,7 @@ enum {
   LINUX_SEEK_HOLE = 4,
   LINUX_F_OFD_GETLK = 36,
   LINUX_F_OFD_SETLK = 37,
+  LINUX_O_PATH = 010000000,
 };
 
 int linux_fallocate(int fd, int mode, int64_t offset, int64_t length);
@@ -63,6 +64,12 @@ int linux_loop_backing(int fd, uint64_t *device, uint64_t *inode);
 int linux_rename(const char *from, const char *to, int replaces);
 // The same inside an open folder, never replacing.
 int linux_renameat(int folder, const char *from, const char *to);
+
+// Opens a file with the rights of a user and groups, and no capabilities, on a thread of its own that ends with it; not
+// through the links of /proc, which lead past rights (openat2 with RESOLVE_NO_MAGICLINKS, Linux 5.6). -2 where the
+// calling process may not take on those rights.
+int linux_open_as(
+    const char *path, int flags, uint32_t user, uint32_t group, const uint32_t *groups, size_t count);
 
 // Goes on with a CRC32C (without the inversions) by the machine's own instructions, which Swift has no names for.
 // Returns 0 where the machine has none, and has done nothing then.

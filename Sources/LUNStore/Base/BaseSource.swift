@@ -56,12 +56,15 @@ public struct BaseReference: Hashable, Sendable {
   /// restored backup, and a checksum would take reading all of it. An NBD export is the same while its length is; there
   /// is nothing else that a server tells.
   ///
+  /// - Parameter rights: with whose rights; `Store.imageRights` for one that a record names.
   /// - Throws: `baseChanged`, naming the image, if it is not what it was or is gone; what libnbd says if there is no
-  ///   connection.
-  public func open() throws(StoreError) -> any BaseSource {
+  ///   connection; `untrusted` if its owner may not read it, or may not have it read by another user.
+  func open(with rights: ImageRights) throws(StoreError) -> any BaseSource {
     switch location {
-    case .file(let path, _): try FileBase(path, expecting: self)
-    case .nbd(let uri): try NBDBase.shared(uri, expecting: self)
+    case .file(let path, _): return try FileBase(path, expecting: self, with: rights)
+    case .nbd(let uri):
+      try rights.requireOwn(uri)
+      return try NBDBase.shared(uri, expecting: self)
     }
   }
 }
@@ -93,7 +96,7 @@ extension BaseReference {
     let words = text.split(
       separator: " ", maxSplits: kind == "file" ? 3 : 2, omittingEmptySubsequences: false)
     guard words.count == (kind == "file" ? 4 : 3), let size = Int64(words[1]), size > 0,
-      let place = unescaped(words[words.count - 1]), !place.isEmpty
+      let place = unescaped(words[words.count - 1]), !place.isEmpty, !place.utf8.contains(0)
     else { return nil }
     switch kind {
     case "file":
@@ -101,7 +104,10 @@ extension BaseReference {
       let modified = Int64(words[2])
       guard modified != nil || words[2] == "-" else { return nil }
       self.init(.file(path: place, modified: modified), size: size)
-    case "nbd": self.init(.nbd(uri: place), size: size)
+    case "nbd":
+      // libnbd knows more schemes, one of which starts a program.
+      guard NBDBase.isURI(place) else { return nil }
+      self.init(.nbd(uri: place), size: size)
     default: return nil
     }
     // One text for one meaning: a sign, a leading zero or a needless escape is damage.

@@ -9,16 +9,21 @@ public final class FileBase: BaseSource {
 
   /// Opens an image.
   ///
-  /// - Parameters:
-  ///   - path: a regular file or a block device.
-  ///   - reference: what it has to be; `nil` for what it is.
-  /// - Throws: `absent`, or `invalidInput` for another kind of file or an empty one; `baseChanged` if it is not what
-  ///   it has to be; or the failing system call.
-  public init(_ path: String, expecting reference: BaseReference? = nil) throws(StoreError) {
+  /// - Parameter path: a regular file or a block device.
+  /// - Throws: `absent`, or `invalidInput` for another kind of file or an empty one; or the failing system call.
+  public convenience init(_ path: String) throws(StoreError) {
+    try self.init(path, expecting: nil, with: .own)
+  }
+
+  /// Opens an image that may have to be a certain one.
+  ///
+  /// - Throws: as `BaseReference.open` does.
+  init(
+    _ path: String, expecting reference: BaseReference?, with rights: ImageRights
+  ) throws(StoreError) {
     let file: Descriptor
     do throws(StoreError) {
-      // Not waiting for the writer of a FIFO, which is refused below.
-      file = try Descriptor.open(path: path, O_RDONLY | O_NONBLOCK)
+      file = try rights.open(path)
     } catch {
       guard error.kind == .system(ENOENT) || error.kind == .system(ENOTDIR) else { throw error }
       if reference != nil {
@@ -42,9 +47,13 @@ public final class FileBase: BaseSource {
       throw StoreError(.invalidInput, at: path, "is neither a file nor a block device")
     }
     guard size > 0 else { throw StoreError(.invalidInput, at: path, "is empty: there is no image in it") }
-    let found = BaseReference(.file(path: try absolute(path), modified: modified), size: size)
-    if let reference { try found.require(reference) }
-    (self.file, self.reference) = (file, reference ?? found)
+    if let reference {
+      try BaseReference(.file(path: path, modified: modified), size: size).require(reference)
+      (self.file, self.reference) = (file, reference)
+    } else {
+      self.file = file
+      self.reference = BaseReference(.file(path: try absolute(path), modified: modified), size: size)
+    }
   }
 
   /// The length of the image, in bytes, as it was when the image was first opened.

@@ -5,6 +5,8 @@ import Glibc
 
 extension Store {
   private static let logPrefix = "log-"
+  /// There always is a next number.
+  private static let lastLog = 999_999_999
 
   /// The name of a log's file, and the label of the snapshot that it begins with.
   public static func logName(_ number: Int) -> String { "\(logPrefix)\(number)" }
@@ -68,8 +70,8 @@ extension Store {
 
   /// The number in the name of a log's file; `nil` for any other name.
   static func logNumber(_ name: String) -> Int? {
-    guard name.hasPrefix(logPrefix), let number = Int(name.dropFirst(logPrefix.utf8.count)), number > 0,
-      name == logName(number)
+    guard name.hasPrefix(logPrefix), let number = Int(name.dropFirst(logPrefix.utf8.count)),
+      (1...lastLog).contains(number), name == logName(number)
     else { return nil }
     return number
   }

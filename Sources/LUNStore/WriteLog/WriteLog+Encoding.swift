@@ -26,8 +26,9 @@ extension WriteLog.Header {
       guard let size = Int64(text), (1...LUN.maximumSize).contains(size) else { return nil }
       return size % block.rawValue == 0 ? ByteCount(size) : nil
     }
-    base = try record.value("base", path: path) { $0 }
-    created = try record.value("created", path: path) { Int64($0) }
+    // It is looked for by this name.
+    base = try record.value("base", path: path) { $0.isEmpty || (try? LUNName($0)) != nil ? $0 : nil }
+    created = try record.time("created", path: path)
   }
 }
 
@@ -61,6 +62,11 @@ struct EntryHead: Equatable {
     case .write, .mark, .end: count
     case .discard, .zero, .flush: 0
     }
+  }
+
+  /// Whether a log may have an entry of this length.
+  var hasPossibleLength: Bool {
+    payloadLength <= UInt64(kind == .write ? WriteLog.longestWrite : WriteLog.longestMark)
   }
 
   /// `length` and the payload, rounded up so that every entry begins at a multiple of 64.

@@ -84,8 +84,10 @@ public enum WriteLog {
 
   /// What the header takes up in the file.
   static let headerLength = 4096
-  /// The longest text of a mark, in bytes.
+  /// The longest text of a mark, or of an end, in bytes.
   public static let longestMark = 4096
+  /// The longest write that is one entry, in bytes: what a reader has to have in memory.
+  static let longestWrite = 64 << 20
 }
 
 extension WriteLog.Entry {

@@ -62,7 +62,7 @@ extension WriteLog {
       var parts: [Range<Int64>] = []
       var start = range.lowerBound
       while start < range.upperBound {
-        let end = min(range.upperBound, (start / piece + 1) * piece)
+        let end = start + min(range.upperBound - start, piece - start % piece)
         if random.happens(kept) {
           if parts.last?.upperBound == start {
             parts[parts.count - 1] = parts[parts.count - 1].lowerBound..<end

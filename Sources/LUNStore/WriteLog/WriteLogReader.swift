@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 extension WriteLog {
@@ -38,6 +39,11 @@ extension WriteLog {
           .invalidInput, at: file.path, "has no entry \(position.number) at byte \(position.offset)")
       }
       log = header.identifier.firstWord
+      guard position.offset >= WriteLog.headerLength, position.offset % Int64(EntryHead.length) == 0,
+        position.offset <= Int64(try file.status().st_size)
+      else {
+        throw StoreError(.invalidInput, at: file.path, "has no entry that ends at byte \(position.offset)")
+      }
       self.file = file
       self.position = position
     }
@@ -75,7 +81,7 @@ extension WriteLog {
 
     private func damaged(_ problem: String) -> StoreError {
       StoreError(
-        .damaged, at: file.path, "entry \(position.number + 1) at byte \(position.offset) \(problem)",
+        .damaged, at: file.path, "entry \(position.number &+ 1) at byte \(position.offset) \(problem)",
         remedy: "the entries before it are good: replay up to entry \(position.number)")
     }
 
@@ -83,7 +89,7 @@ extension WriteLog {
     private func next(at offset: Int64, size: Int64) throws(StoreError) -> (EntryHead, payload: [UInt8])? {
       let bytes = try file.bytes(at: offset, count: EntryHead.length)
       guard let head = bytes.withUnsafeBytes({ EntryHead(decoding: $0, log: log) }),
-        head.number == position.number + 1,
+        head.number == position.number &+ 1, head.hasPossibleLength,
         head.payloadLength <= UInt64(max(0, size - offset - Int64(EntryHead.length)))
       else { return nil }
       let payload = try file.bytes(at: offset + Int64(EntryHead.length), count: Int(head.payloadLength))
@@ -101,6 +107,10 @@ extension WriteLog {
       let step = Int64(EntryHead.length)
       var start = offset + step
       while start < size {
+        // A head is no hole.
+        let data = Int64(lseek(file.raw, off_t(start), Int32(LINUX_SEEK_DATA)))
+        if data < 0, errno == ENXIO { return nil }
+        start = max(start, data / step * step)
         let window = try file.bytes(at: start, count: 1 << 20)
         let found = window.withUnsafeBytes { bytes -> UInt64? in
           for place in stride(from: 0, through: bytes.count - EntryHead.length, by: EntryHead.length) {

@@ -57,6 +57,7 @@ extension WriteLog {
     public func write(
       _ buffer: UnsafeRawBufferPointer, at offset: Int64, durably: Bool, to below: any BlockDevice
     ) throws(IOError) -> Int {
+      let buffer = UnsafeRawBufferPointer(rebasing: buffer.prefix(WriteLog.longestWrite))
       // The longest part of the work; nobody waits for it here.
       let checksum = CRC32C.checksum(buffer)
       let (count, number) = try change((checksum, buffer.count)) { () throws(IOError) in

@@ -46,7 +46,7 @@ extension WriteLog {
       self.header = header
       log = header.identifier.firstWord
       let temporary = ".new-\(Identifier())"
-      file = try folder.open(temporary, O_RDWR | O_CREAT | O_EXCL)
+      file = try folder.create(temporary, O_RDWR)
       do throws(StoreError) {
         // Says to readers that the log grows.
         guard file.setLock(F_WRLCK) else { throw .system("lock", file.path) }

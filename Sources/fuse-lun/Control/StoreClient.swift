@@ -5,6 +5,16 @@ import LUNStore
 /// A command's way to have something done in a store: by the mount if there is one, otherwise by itself.
 struct StoreClient {
   let store: String
+  /// Whether images are opened that the owner of the store, another user, could not read.
+  let trustsImages: Bool
+
+  init(store: String, trustsImages: Bool = false) {
+    (self.store, self.trustsImages) = (store, trustsImages)
+  }
+
+  init(store: String, _ images: ImageOptions) {
+    self.init(store: store, trustsImages: images.trustImages)
+  }
 
   /// Has it done, and shows a bar on the standard error output where it takes long.
   ///
@@ -17,7 +27,7 @@ struct StoreClient {
     while true {
       let openStore: OpenStore
       do throws(StoreError) {
-        openStore = try OpenStore(store, at: "", access)
+        openStore = try OpenStore(store, at: "", access, trustsImages: trustsImages)
       } catch {
         guard error.kind == .busy else { throw error }
         if let answer = try ask(request) { return answer }

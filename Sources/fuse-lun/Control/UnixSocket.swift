@@ -30,7 +30,7 @@ final class UnixSocket: @unchecked Sendable {
     remove(from: folder)
     // Linux gives the file the mode of the socket, so that it is nobody else's for no moment.
     fchmod(socket.descriptor, 0o600)
-    guard withAddress(in: folder, { bind(socket.descriptor, $0, $1) }) == 0,
+    guard withAddress("/proc/self/fd/\(folder.descriptor)/\(name)", { bind(socket.descriptor, $0, $1) }) == 0,
       Glibc.listen(socket.descriptor, 64) == 0
     else {
       let code = errno
@@ -48,20 +48,50 @@ final class UnixSocket: @unchecked Sendable {
   /// Connects to whoever listens in the store's folder; `nil` if nobody does.
   ///
   /// - Parameter seconds: how long the other end may say nothing; `nil` for as long as it likes.
+  /// - Throws: `untrusted` for anything else than a socket of the store's owner or root: a link would lead root's command
+  ///   to a service that has nothing to do with it.
   static func connect(in folder: Folder, patience seconds: Int32? = nil) throws(StoreError) -> UnixSocket? {
+    let entry = openat(folder.descriptor, name, Int32(LINUX_O_PATH) | O_NOFOLLOW | O_CLOEXEC)
+    guard entry >= 0 else {
+      if errno == ENOENT { return nil }
+      throw unreachable(folder, errno)
+    }
+    defer { close(entry) }
+    let (owner, found) = (status(folder.descriptor).st_uid, status(entry))
+    let isTrusted = { (user: uid_t) in [0, owner, geteuid()].contains(user) }
+    guard found.st_mode & S_IFMT == S_IFSOCK, found.st_nlink == 1, isTrusted(found.st_uid) else {
+      throw untrusted(folder)
+    }
     let socket = try make()
     if let seconds { linux_set_socket_timeout(socket.descriptor, seconds) }
-    if withAddress(in: folder, { Glibc.connect(socket.descriptor, $0, $1) }) == 0 { return socket }
-    let code = errno
-    if code == ENOENT || code == ECONNREFUSED { return nil }
-    if code == EAGAIN {
+    guard withAddress("/proc/self/fd/\(entry)", { Glibc.connect(socket.descriptor, $0, $1) }) == 0 else {
+      let code = errno
+      if code == ENOENT || code == ECONNREFUSED { return nil }
       // More wait there already than it lets wait.
+      guard code == EAGAIN else { throw unreachable(folder, code) }
       socket.hasTimedOutFlag.store(true, ordering: .relaxed)
       return socket
     }
-    throw StoreError(
+    guard let peer = socket.peer, isTrusted(peer) else { throw untrusted(folder) }
+    return socket
+  }
+
+  private static func unreachable(_ folder: Folder, _ code: Int32) -> StoreError {
+    StoreError(
       .system(code), at: "\(folder.path)/\(name)", "cannot reach the mount: \(errorText(code))",
       remedy: code == EACCES ? "commands are for the user who mounted the store, and for root" : nil)
+  }
+
+  private static func untrusted(_ folder: Folder) -> StoreError {
+    StoreError(
+      .untrusted, at: "\(folder.path)/\(name)", "is no socket of a mount by the store's owner or by root",
+      remedy: "remove it if the store is not mounted")
+  }
+
+  private static func status(_ file: Int32) -> stat {
+    var status = stat()
+    fstat(file, &status)
+    return status
   }
 
   /// The next connection; `nil` once `shutDown` was called.
@@ -146,14 +176,13 @@ final class UnixSocket: @unchecked Sendable {
     return UnixSocket(descriptor: descriptor)
   }
 
-  /// The socket's address through the open folder: the path of a store may be longer than the 107 bytes that
-  /// an address has room for.
+  /// A socket's address. Through something open, since the path of a store may be longer than the 107 bytes that an
+  /// address has room for.
   private static func withAddress(
-    in folder: Folder, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
   ) -> Int32 {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
-    let path = "/proc/self/fd/\(folder.descriptor)/\(name)"
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
     return withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
