@@ -83,7 +83,12 @@ extension Store {
   /// Whether nothing in the store can be changed, since the host's file system, or its mount, is read-only.
   public var isInReadOnlyFileSystem: Bool {
     var status = statvfs()
-    return fstatvfs(root.raw, &status) == 0 && status.f_flag & UInt(ST_RDONLY) != 0
+    if fstatvfs(root.raw, &status) == 0, status.f_flag & UInt(ST_RDONLY) != 0 { return true }
+    // One that has given up after an error tells only those who want to write (ext4, Linux 6.15).
+    let file = openat(root.raw, Self.lockName, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+    guard file >= 0 else { return errno == EROFS }
+    close(file)
+    return false
   }
 
   /// Who serves the store right now, if anybody does who may change it.
