@@ -13,8 +13,29 @@ enum ReadBuffer {
     return key
   }()
 
+  // Of the calling thread, while `lend` runs: the address of a buffer pointer.
+  private static let lentKey: pthread_key_t = {
+    var key = pthread_key_t()
+    let failure = pthread_key_create(&key, nil)
+    precondition(failure == 0, "no thread-specific storage: \(errorText(failure))")
+    return key
+  }()
+
+  /// Runs `body`, which is given `buffer` as the buffer of its thread.
+  static func lend(_ buffer: UnsafeMutableRawBufferPointer, _ body: () -> Void) {
+    var buffer = buffer
+    withUnsafeMutablePointer(to: &buffer) { place in
+      pthread_setspecific(lentKey, place)
+      body()
+      pthread_setspecific(lentKey, nil)
+    }
+  }
+
   /// The buffer of the calling thread; shorter than asked for only when there is no memory.
   static func ofThisThread(atLeast size: Int) -> UnsafeMutableRawBufferPointer {
+    if let lent = pthread_getspecific(lentKey)?.load(as: UnsafeMutableRawBufferPointer.self), lent.count >= size {
+      return lent
+    }
     // The length is kept in front of the bytes, in a page of its own so that the bytes stay aligned.
     let page = 4096
     let old = pthread_getspecific(key)

@@ -1,5 +1,15 @@
 import LUNStore
 
+/// What way requests come from the kernel.
+enum Transport: String, CaseIterable, Sendable {
+  /// By rings where the kernel has them, and by the device elsewhere.
+  case auto
+  /// By rings (FUSE over io_uring), or not at all.
+  case uring
+  /// By reading and writing `/dev/fuse`.
+  case device
+}
+
 /// What `-o` may say.
 struct MountOptions: Equatable {
   /// For libfuse, as given.
@@ -8,10 +18,12 @@ struct MountOptions: Equatable {
   var isShared = false
   /// Whether the kernel may go to the file of a flat LUN by itself.
   var allowsPassthrough = false
+  /// What way requests come.
+  var transport = Transport.auto
   /// Whether what is in the folder already may be hidden.
   var mayHideFiles = false
 
-  private static let own = ["passthrough", "nonempty"]
+  private static let own = ["passthrough", "nonempty"] + Transport.allCases.map { "transport=\($0)" }
   private static let known =
     [
       "ro", "rw", "allow_other", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "atime",
@@ -29,6 +41,8 @@ struct MountOptions: Equatable {
       switch option {
       case "passthrough": allowsPassthrough = true
       case "nonempty": mayHideFiles = true
+      case _ where option.hasPrefix("transport=") && Self.known.contains(option):
+        transport = Transport(rawValue: String(option.dropFirst("transport=".count))) ?? .auto
       case _ where !Self.known.contains(option):
         problems.append(
           StoreError(
