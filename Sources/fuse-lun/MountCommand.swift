@@ -34,7 +34,9 @@ struct MountCommand: ParsableCommand {
       Mount options, separated by commas. allow_other: for other users too. nonempty: hide what is in the folder. \
       passthrough: let the kernel read and write LUNs without snapshots by itself, which is faster (root, Linux \
       6.9); as long as such a file is open no snapshot can be taken of it and no fault or log be armed, and the \
-      kernel does not keep writes from growing it. ro, noexec, noatime, …: as for every file system.
+      kernel does not keep writes from growing it. transport=auto, uring or device: whether requests come by rings \
+      (FUSE over io_uring, Linux 6.14, where its parameter enable_uring is set), which is faster, or by /dev/fuse; \
+      auto takes what there is. ro, noexec, noatime, …: as for every file system.
       """, valueName: "options"))
   var options: [String] = []
 
