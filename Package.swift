@@ -33,13 +33,14 @@ let package = Package(
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CBlkid", pkgConfig: "blkid", providers: [.apt(["libblkid-dev"])]),
     .target(name: "CNbd"),
+    .target(name: "CURing"),
     .target(name: "Version"),
     .target(name: "LUNStore", dependencies: ["CLinux", "CNbd"], exclude: ["FORMAT.md", "WRITELOG.md"]),
     .target(name: "DiskImage", dependencies: ["CBlkid", "CLinux", "LUNStore"]),
     .executableTarget(
       name: "fuse-lun",
       dependencies: [
-        "CFuse", "CLinux", "LUNStore", "Version",
+        "CFuse", "CLinux", "CURing", "LUNStore", "Version",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "TestSupport", path: "Tests/TestSupport"),

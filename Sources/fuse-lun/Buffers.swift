@@ -11,8 +11,30 @@ enum ReadBuffer {
     return pthread_key_create(&key) { free($0) } == 0 ? key : nil
   }()
 
+  // Of the calling thread, while `lend` runs: the address of a buffer pointer.
+  private static let lentKey: pthread_key_t? = {
+    var key = pthread_key_t()
+    return pthread_key_create(&key, nil) == 0 ? key : nil
+  }()
+
+  /// Runs `body`, which is given `buffer` as the buffer of its thread.
+  static func lend(_ buffer: UnsafeMutableRawBufferPointer, _ body: () -> Void) {
+    guard let lentKey else { return body() }
+    var buffer = buffer
+    withUnsafeMutablePointer(to: &buffer) { place in
+      pthread_setspecific(lentKey, place)
+      body()
+      pthread_setspecific(lentKey, nil)
+    }
+  }
+
   /// The buffer of the calling thread; shorter than asked for only when there is no memory.
   static func ofThisThread(atLeast size: Int) -> UnsafeMutableRawBufferPointer {
+    if let lent = lentKey.flatMap({ pthread_getspecific($0) })?.load(as: UnsafeMutableRawBufferPointer.self),
+      lent.count >= size
+    {
+      return lent
+    }
     guard let key else { return UnsafeMutableRawBufferPointer(start: nil, count: 0) }
     // The length is kept in front of the bytes, in a page of its own so that the bytes stay aligned.
     let page = 4096

@@ -28,7 +28,7 @@ final class HotPath: Sendable {
   private static let readers = max(4, min(8, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2))
 
   /// Copying more than this takes longer than it takes to have another thread receive the next request.
-  private static let largest = 64 << 10
+  static let largest: UInt32 = 64 << 10
 
   /// Receives requests, and answers those that it can.
   ///
@@ -64,16 +64,9 @@ final class HotPath: Sendable {
       return false
     }
     let wanted = request.load(fromByteOffset: MemoryLayout<fuse_in_header>.size, as: fuse_read_in.self)
-    guard wanted.size <= Self.largest, let node = node(wanted.fh), node.stack.beginDirect() else {
-      return false
-    }
-    defer { node.stack.endDirect() }
+    guard wanted.size <= Self.largest else { return false }
     let buffer = ReadBuffer.ofThisThread(atLeast: Int(wanted.size))
-    guard buffer.count >= Int(wanted.size) else { return false }
-    let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(wanted.size)])
-    guard let count = node.lun.readAtOnce(into: part, at: Int64(bitPattern: wanted.offset)) else {
-      return false
-    }
+    guard let count = Self.read(wanted, into: buffer) else { return false }
     reply(to: request, device, buffer.baseAddress, count)
     return true
   }
@@ -82,22 +75,12 @@ final class HotPath: Sendable {
     let start = MemoryLayout<fuse_in_header>.size + MemoryLayout<fuse_write_in>.size
     guard request.count >= start else { return false }
     let wanted = request.load(fromByteOffset: MemoryLayout<fuse_in_header>.size, as: fuse_write_in.self)
-    guard wanted.size <= Self.largest, request.count - start == Int(wanted.size),
-      Int32(bitPattern: wanted.flags) & O_DSYNC == 0,
-      let node = node(wanted.fh), node.stack.beginDirect()
-    else { return false }
-    defer { node.stack.endDirect() }
-    let data = UnsafeRawBufferPointer(rebasing: request[start...])
-    guard let count = node.lun.writeAtOnce(data, at: Int64(bitPattern: wanted.offset)) else { return false }
+    guard let count = Self.write(wanted, UnsafeRawBufferPointer(rebasing: request[start...])) else {
+      return false
+    }
     var written = fuse_write_out(size: UInt32(count), padding: 0)
     reply(to: request, device, &written, MemoryLayout<fuse_write_out>.size)
     return true
-  }
-
-  /// What `open` gave to the kernel, and `release` has not taken back.
-  @inline(__always)
-  private func node(_ handle: UInt64) -> Node? {
-    UnsafeRawPointer(bitPattern: UInt(handle)).map { Unmanaged<Node>.fromOpaque($0).takeUnretainedValue() }
   }
 
   /// The client may have gone meanwhile; then there is nobody to tell.
@@ -116,5 +99,40 @@ final class HotPath: Sendable {
         parts.withMemoryRebound(to: iovec.self, capacity: 2) { _ = writev(device, $0, 2) }
       }
     }
+  }
+}
+
+// MARK: - Whatever way the requests come
+
+extension HotPath {
+  /// Reads what is small and need not be waited for.
+  ///
+  /// - Returns: the length; `nil` if that is not so, or if it failed.
+  @inline(__always)
+  static func read(_ wanted: fuse_read_in, into buffer: UnsafeMutableRawBufferPointer) -> Int? {
+    guard wanted.size <= largest, buffer.count >= Int(wanted.size), let node = node(wanted.fh),
+      node.stack.beginDirect()
+    else { return nil }
+    defer { node.stack.endDirect() }
+    return node.lun.readAtOnce(
+      into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(wanted.size)]), at: Int64(bitPattern: wanted.offset))
+  }
+
+  /// Writes what is small and need not be waited for.
+  ///
+  /// - Returns: the length; `nil` if that is not so, or if it failed.
+  @inline(__always)
+  static func write(_ wanted: fuse_write_in, _ data: UnsafeRawBufferPointer) -> Int? {
+    guard wanted.size <= largest, data.count == Int(wanted.size), Int32(bitPattern: wanted.flags) & O_DSYNC == 0,
+      let node = node(wanted.fh), node.stack.beginDirect()
+    else { return nil }
+    defer { node.stack.endDirect() }
+    return node.lun.writeAtOnce(data, at: Int64(bitPattern: wanted.offset))
+  }
+
+  /// What `open` gave to the kernel, and `release` has not taken back.
+  @inline(__always)
+  private static func node(_ handle: UInt64) -> Node? {
+    UnsafeRawPointer(bitPattern: UInt(handle)).map { Unmanaged<Node>.fromOpaque($0).takeUnretainedValue() }
   }
 }

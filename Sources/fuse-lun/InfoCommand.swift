@@ -91,6 +91,7 @@ struct InfoCommand: ParsableCommand {
     case .passthrough?: rows.append(["open", "\(times(mount.openCount)), in passthrough"])
     default: rows.append(["open", times(mount.openCount)])
     }
+    if let transport = mount.transport { rows.append(["requests by", transport]) }
     for layer in mount.layers { rows.append(["armed", layer]) }
     return rows
   }
@@ -163,6 +164,8 @@ struct MountInfoRequest: StoreRequest {
     var openCount: Int
     /// How it is open; `nil` if it is not.
     var mode: Node.Mode?
+    /// What way requests come to the daemon: `io_uring` or `/dev/fuse`.
+    var transport: String
     /// The layers that are armed, by their names.
     var layers: [String]
   }
@@ -173,10 +176,11 @@ struct MountInfoRequest: StoreRequest {
   func perform(on server: StoreServer, progress: @escaping Progress) throws -> Answer {
     // One that cannot be opened, since its image is gone, say, has much to be said about it all the same.
     let name = try VolumeName(lun)
+    let transport = server.mounted?.rings.isInUse == true ? "io_uring" : "/dev/fuse"
     guard let node = server.mounted?[name] else {
-      return Answer(openCount: 0, mode: nil, layers: [])
+      return Answer(openCount: 0, mode: nil, transport: transport, layers: [])
     }
     return Answer(
-      openCount: node.openCount, mode: node.mode, layers: node.stack.layers.map(\.layer.kind))
+      openCount: node.openCount, mode: node.mode, transport: transport, layers: node.stack.layers.map(\.layer.kind))
   }
 }

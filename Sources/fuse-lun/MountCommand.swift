@@ -23,7 +23,9 @@ struct MountCommand: ParsableCommand {
       daemon is killed; fsname=, what /proc/mounts shows as the device. passthrough lets the kernel read and write \
       LUNs without snapshots by itself, which is faster (root, Linux 6.9); as long as such a file is open no \
       snapshot can be taken of it and no fault or log be armed, and the kernel does not keep writes from growing \
-      it. What every file system has (noexec, noatime, context= and so on) and what mount(8) and systemd read in \
+      it. transport=auto, uring or device: whether requests come by rings (FUSE over io_uring, Linux 6.14, where the \
+      parameter enable_uring of its module fuse is set), which is faster, or by /dev/fuse; auto takes what there is. \
+      trust-images: in a store of another user, open every image that the store names. What every file system has (noexec, noatime, context= and so on) and what mount(8) and systemd read in \
       fstab (defaults, nofail, _netdev, x-*) may be given too.
 
       A service manager that is waiting for it (systemd, Type=notify) is told when the files are there.

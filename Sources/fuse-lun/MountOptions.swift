@@ -1,6 +1,16 @@
 import Glibc
 import LUNStore
 
+/// What way requests come from the kernel.
+enum Transport: String, CaseIterable, Sendable {
+  /// By rings where the kernel has them, and by the device elsewhere.
+  case auto
+  /// By rings (FUSE over io_uring), or not at all.
+  case uring
+  /// By reading and writing `/dev/fuse`.
+  case device
+}
+
 /// What `-o` may say.
 struct MountOptions: Equatable {
   /// For libfuse, each once, in the order of what was said last.
@@ -25,6 +35,8 @@ struct MountOptions: Equatable {
   var isRemount = false
   /// Whether images are opened that the owner of the store, another user, could not read.
   var trustsImages = false
+  /// What way requests come.
+  var transport = Transport.auto
 
   init() {}
 
@@ -56,7 +68,7 @@ struct MountOptions: Equatable {
 // MARK: - The options that there are
 
 extension MountOptions {
-  private static let own = ["passthrough", "nonempty", "degraded", "trust-images", "uid=", "gid=", "umask="]
+  private static let own = ["passthrough", "nonempty", "degraded", "trust-images", "transport=", "uid=", "gid=", "umask="]
   /// What libfuse takes and every mount may have.
   private static let common = [
     "ro", "rw", "allow_other", "allow_root", "auto_unmount", "exec", "noexec", "suid", "nosuid", "dev",
@@ -93,6 +105,13 @@ extension MountOptions {
     case "nonempty": mayHideFiles = true
     case "degraded": isDegraded = true
     case "trust-images": trustsImages = true
+    case "transport=":
+      guard let way = Transport(rawValue: value) else {
+        throw StoreError(
+          .invalidInput, at: "option '\(printable(option))'", "is no way for requests to come",
+          remedy: "say transport=auto, transport=uring or transport=device")
+      }
+      transport = way
     case "uid=": rights.user = try Self.user(value, option)
     case "gid=": rights.group = try Self.group(value, option)
     case "umask=": rights.mask = try Self.mask(value, option)

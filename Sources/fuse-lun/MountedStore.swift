@@ -17,6 +17,7 @@ final class MountedStore: Sendable {
   let largestRead: UInt32
   let negotiation: Negotiation
   let hotPath = HotPath()
+  let rings = Rings()
   /// The kernel's side, while there is one.
   let kernel = Kernel()
   /// Called once, when the kernel has taken the mount into use.
@@ -73,7 +74,7 @@ final class MountedStore: Sendable {
     isShared = options.isShared
     rights = options.rights
     largestRead = options.largestRead
-    negotiation = Negotiation(passthrough: options.allowsPassthrough)
+    negotiation = Negotiation(passthrough: options.allowsPassthrough, rings: options.transport != .device)
     self.whenReady = whenReady
   }
 
@@ -281,6 +282,13 @@ final class MountedStore: Sendable {
     }
   }
 
+  /// Makes the rings that requests will come by.
+  func openRings(maxWrite: UInt32, maxPages: UInt32) -> Bool {
+    // The session's own device: those of libfuse's threads go with them.
+    guard let device = kernel.device else { return false }
+    return rings.open(device: device, maxWrite: maxWrite, maxPages: maxPages)
+  }
+
   /// The end of the mount is near: requests that layers hold fail, and none is held any more.
   func closeLayers() {
     for node in nodes {
@@ -328,6 +336,16 @@ final class Kernel: Sendable {
 
   private func withSession<Result>(_ body: (OpaquePointer) -> Result) -> Result? {
     OpaquePointer(bitPattern: session.load(ordering: .acquiring)).map(body)
+  }
+
+  /// The device that the mount began with.
+  var device: Int32? { withSession { fuse_session_fd($0) } }
+
+  /// Gives libfuse a request that did not come by the device.
+  func process(_ message: UnsafeMutableRawBufferPointer) {
+    var buffer = fuse_buf()
+    (buffer.mem, buffer.size) = (message.baseAddress, message.count)
+    _ = withSession { fuse_session_process_buf($0, &buffer) }
   }
 
   /// Drops a name of the folder.

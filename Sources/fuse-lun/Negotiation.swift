@@ -1,19 +1,22 @@
 import CFuse
+import CURing
 import Glibc
 import Synchronization
 
 /// What kernel and daemon agree on at the start of a session (FUSE_INIT), beyond what libfuse knows of.
 ///
-/// Two things that the kernel can do came after the oldest libfuse this is built on (3.14): shared mappings of
-/// files that are read and written directly (Linux 6.6), and passthrough (Linux 6.9). libfuse lets the program
-/// read and write the device in its place; so the request tells what the kernel offers, and the reply is
-/// edited on its way. Everything after that passes untouched.
+/// Three things that the kernel can do came after the oldest libfuse this is built on (3.14): shared mappings of
+/// files that are read and written directly (Linux 6.6), passthrough (Linux 6.9), and requests by rings instead of
+/// by the device (Linux 6.14). libfuse lets the program read and write the device in its place; so the request tells
+/// what the kernel offers, and the reply is edited on its way. Everything after that passes untouched, but for the
+/// answers to requests that came by rings.
 final class Negotiation: Sendable {
   /// Bits of `flags`, and after the 32nd of `flags2`, in the protocol's INIT messages.
   private enum Flag {
     static let extended: UInt64 = 1 << 30
     static let directMapping: UInt64 = 1 << 36
     static let passthrough: UInt64 = 1 << 37
+    static let rings: UInt64 = RING_INIT_FLAG
   }
 
   private struct State {
@@ -26,8 +29,9 @@ final class Negotiation: Sendable {
   private let state = Mutex(State())
   fileprivate let isDone = Atomic(false)
 
-  init(passthrough: Bool) {
-    wanted = Flag.extended | Flag.directMapping | (passthrough ? Flag.passthrough : 0)
+  init(passthrough: Bool, rings: Bool) {
+    wanted =
+      Flag.extended | Flag.directMapping | (passthrough ? Flag.passthrough : 0) | (rings ? Flag.rings : 0)
   }
 
   /// Whether files may be opened in passthrough: it is wanted, and the kernel can.
@@ -47,10 +51,14 @@ final class Negotiation: Sendable {
       return count
     }
     hooks.writev = { device, parts, count, userData in
-      if let negotiation = pending(userData), let parts {
-        negotiation.edit(UnsafeBufferPointer(start: parts, count: Int(count)))
-      }
-      return writev(device, parts, count)
+      guard let parts, let userData else { return writev(device, parts, count) }
+      let mounted = Unmanaged<MountedStore>.fromOpaque(userData).takeUnretainedValue()
+      let reply = UnsafeBufferPointer(start: parts, count: Int(count))
+      if mounted.rings.isInUse, let length = mounted.rings.take(reply, mounted) { return length }
+      let isAgreement = pending(userData)?.edit(reply, mounted) ?? false
+      let length = writev(device, parts, count)
+      if isAgreement, length > 0 { mounted.rings.start(mounted) }
+      return length
     }
     return fuse_session_custom_io(session, &hooks, fuse_session_fd(session))
   }
@@ -68,18 +76,26 @@ final class Negotiation: Sendable {
   }
 
   /// struct fuse_out_header and struct fuse_init_out.
-  fileprivate func edit(_ reply: UnsafeBufferPointer<iovec>) {
+  ///
+  /// - Returns: whether it is the reply that is waited for.
+  fileprivate func edit(_ reply: UnsafeBufferPointer<iovec>, _ mounted: MountedStore) -> Bool {
     let agreed = state.withLock { state -> UInt64? in
       guard let request = state.request, reply.count == 2, reply[0].iov_len == 16,
         reply[0].iov_base.load(fromByteOffset: 8, as: UInt64.self) == request
       else { return nil }
       return state.offered & wanted
     }
-    guard let agreed else { return }
+    guard var agreed else { return false }
     isDone.store(true, ordering: .relaxed)
     let failed = reply[0].iov_base.load(fromByteOffset: 4, as: Int32.self) != 0
     guard !failed, reply[1].iov_len >= 40, agreed & Flag.extended != 0, let body = reply[1].iov_base else {
-      return
+      return true
+    }
+    if agreed & Flag.rings != 0 {
+      let maxWrite = body.load(fromByteOffset: 20, as: UInt32.self)
+      let maxPages = UInt32(body.load(fromByteOffset: 28, as: UInt16.self))
+      // Once the kernel is told that there will be rings it waits for them.
+      if !mounted.openRings(maxWrite: maxWrite, maxPages: maxPages) { agreed &= ~Flag.rings }
     }
     let flags = body.load(fromByteOffset: 12, as: UInt32.self)
     let more = body.load(fromByteOffset: 32, as: UInt32.self)
@@ -87,6 +103,7 @@ final class Negotiation: Sendable {
     body.storeBytes(of: more | UInt32(agreed >> 32), toByteOffset: 32, as: UInt32.self)
     // max_stack_depth: the backing file lies in a file system that is not itself on top of another one.
     if agreed & Flag.passthrough != 0 { body.storeBytes(of: 1, toByteOffset: 36, as: UInt32.self) }
+    return true
   }
 }
 

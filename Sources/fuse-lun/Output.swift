@@ -128,6 +128,8 @@ struct MountReport: Encodable {
   /// How many times clients have the LUN open.
   var openCount = 0
   var mode: Node.Mode?
+  /// What way requests come to the daemon: `io_uring` or `/dev/fuse`.
+  var transport: String?
   /// The layers that are armed.
   var layers: [String] = []
   /// Mount points that a daemon which is gone has left behind.
@@ -141,6 +143,7 @@ struct MountReport: Encodable {
     (process, mountpoint) = (holder.process, holder.mountpoint)
     if let mounted = try StoreClient(store: store.path).ask(MountInfoRequest(lun: lun)) {
       (openCount, mode, layers) = (mounted.openCount, mounted.mode, mounted.layers)
+      transport = mounted.transport
     }
   }
 }

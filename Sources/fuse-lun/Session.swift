@@ -14,6 +14,10 @@ struct Session {
     store = try Store.open(path)
     self.place = place
     self.options = options
+    if options.transport == .uring, let obstacle = Rings.obstacle {
+      throw StoreError(
+        .invalidInput, at: "option 'transport=uring'", "cannot be: \(obstacle.problem)", remedy: obstacle.remedy)
+    }
     try place.requireOutside(store: path)
     if !options.mayHideFiles { try place.requireFree() }
   }
@@ -149,6 +153,7 @@ struct Session {
     ending.loopHasEnded()
     ServiceManager.sayStopping()
     mounted.closeLayers()
+    mounted.rings.end()
     // Nobody answers the kernel any more: what a command has asked of it has to fail before commands are waited
     // for.
     fuse_session_unmount(session)

@@ -3,6 +3,8 @@ import LUNStore
 import TestSupport
 import Testing
 
+@testable import fuse_lun
+
 /// The program under test: built beside the tests.
 let fuseLun: String = {
   var buffer = [CChar](repeating: 0, count: 4096)
@@ -20,6 +22,52 @@ let whyNoMount: String? = {
 }()
 
 let isRoot = getuid() == 0
+
+/// What way requests come to the mounts of the tests: `uring` or `device`; where the environment does not say, what the
+/// kernel has.
+let transport = getenv("FUSE_LUN_TRANSPORT").map { String(cString: $0) } ?? "auto"
+
+/// The kernel's switch for FUSE over io_uring. It counts when a mount begins, and is turned for that moment only: it is
+/// the whole machine's.
+enum RingSwitch {
+  private static let parameter = "/sys/module/fuse/parameters/enable_uring"
+  private struct State {
+    var isOn = false
+    var users = 0
+    var before: [UInt8] = []
+  }
+  private static let state = Monitor(State())
+
+  /// Why it cannot be turned, or `nil`.
+  static let obstacle: String? = {
+    if let whyNoMount { return whyNoMount }
+    guard access(parameter, F_OK) == 0 else { return "FUSE over io_uring needs Linux 6.14" }
+    return access(parameter, W_OK) == 0 ? nil : "only root may write \(parameter)"
+  }()
+
+  /// Runs `body` with the switch in this position.
+  static func turned<Result>(_ isOn: Bool, _ body: () throws -> Result) rethrows -> Result {
+    state.wait(until: { $0.users == 0 || $0.isOn == isOn }) { state in
+      state.users += 1
+      guard state.users == 1 else { return }
+      (state.isOn, state.before) = (isOn, contents(of: parameter) ?? [])
+      write(Array((isOn ? "Y" : "N").utf8), to: parameter)
+    }
+    defer {
+      state.change { state in
+        state.users -= 1
+        if state.users == 0 { write(state.before, to: parameter) }
+      }
+    }
+    return try body()
+  }
+}
+
+/// Runs a command that mounts, with the transport that the environment says.
+func runMounting(_ words: [String]) -> Outcome {
+  guard transport == "uring" else { return run(words + ["-o", "transport=\(transport)"]) }
+  return RingSwitch.turned(true) { run(words + ["-o", "transport=uring"]) }
+}
 
 /// Why nothing can be done as an ordinary user, or mounted by root, or `nil`.
 let whyNotTwoUsers: String? = {
@@ -80,7 +128,7 @@ final class Mount: Sendable {
   }
 
   func mount(_ options: String...) throws {
-    let outcome = run([fuseLun, "mount", store, point] + options)
+    let outcome = runMounting([fuseLun, "mount", store, point] + options)
     try #require(outcome.status == 0, "\(outcome)")
   }
 
@@ -134,7 +182,7 @@ final class NobodysMount: Sendable {
     (store, point) = ("\(home)/store", "\(home)/mnt")
     run(asNobody("mkdir", point))
     try #require(run(asNobody(fuseLun, "create", store, "a", "--size", size)).status == 0)
-    let mounted = run(asNobody(fuseLun, "mount", store, point) + options)
+    let mounted = runMounting(asNobody(fuseLun, "mount", store, point) + options)
     try #require(mounted.description == "status 0\n\n")
   }
 

@@ -2,29 +2,47 @@ import Glibc
 
 /// Runs `body` on a thread of its own, which takes no signals.
 func startThread(_ body: @escaping @Sendable () -> Void) {
-  final class Box: Sendable {
+  // No memory for a thread: late is better than never.
+  guard let thread = JoinableThread(body) else { return body() }
+  thread.detach()
+}
+
+/// A thread that somebody waits for; it takes no signals.
+struct JoinableThread: Sendable {
+  private let thread: pthread_t
+
+  private final class Box: Sendable {
     let body: @Sendable () -> Void
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }
   }
-  var all = sigset_t()
-  var before = sigset_t()
-  sigfillset(&all)
-  pthread_sigmask(SIG_SETMASK, &all, &before)
-  defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-  let box = Unmanaged.passRetained(Box(body))
-  var thread = pthread_t()
-  let failure = pthread_create(
-    &thread, nil,
-    { argument in
-      Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().body()
+
+  /// - Returns: `nil` if there is no memory for it.
+  init?(_ body: @escaping @Sendable () -> Void) {
+    var all = sigset_t()
+    var before = sigset_t()
+    sigfillset(&all)
+    pthread_sigmask(SIG_SETMASK, &all, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    let box = Unmanaged.passRetained(Box(body))
+    var thread = pthread_t()
+    let failure = pthread_create(
+      &thread, nil,
+      { argument in
+        Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().body()
+        return nil
+      }, box.toOpaque())
+    guard failure == 0 else {
+      box.release()
       return nil
-    }, box.toOpaque())
-  if failure == 0 {
-    pthread_detach(thread)
-  } else {
-    // No memory for a thread: late is better than never.
-    box.takeRetainedValue().body()
+    }
+    self.thread = thread
   }
+
+  /// Waits for its end; once.
+  func join() { pthread_join(thread, nil) }
+
+  /// Nobody will wait for it.
+  fileprivate func detach() { pthread_detach(thread) }
 }
 
 /// State that threads change and wait for: a mutex with a condition variable.
