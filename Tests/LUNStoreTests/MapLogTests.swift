@@ -35,7 +35,7 @@ struct MapLogTests {
     unlink(path)
     try MapLog.create(in: open(), "map.0", layer: layer)
     let log = try MapLog(
-      in: LayerFolder(in: open(), "."), "map.0", layer: layer,
+      in: LayerFolder(at: folder.path), "map.0", layer: layer,
       after: MapLog.Extent(length: Int64(Self.header), frames: 0))
     for frame in frames { try log.append(frame, leaves: 6400) }
   }
@@ -79,7 +79,7 @@ struct MapLogTests {
       }
       let (extent, found) = try read()
       #expect(found == states[count] && extent.frames == count && extent.length == ends[count])
-      let log = try MapLog(in: LayerFolder(in: open(), "."), "map.0", layer: layer, after: extent)
+      let log = try MapLog(in: LayerFolder(at: folder.path), "map.0", layer: layer, after: extent)
       try log.append(entries([9], 4), leaves: 3)
       let after = try read(sealed: UInt64(count) + 1)
       #expect(after.entries == states[count] + entries([9], 4), "\(length) bytes")
@@ -158,7 +158,7 @@ struct MapLogTests {
     let found = try read().extent
     #expect(found.frames == UInt64(1 + (~kept).trailingZeroBitCount))
     // What comes next is another append: nothing before it may be missing.
-    let log = try MapLog(in: LayerFolder(in: open(), "."), "map.0", layer: layer, after: found)
+    let log = try MapLog(in: LayerFolder(at: folder.path), "map.0", layer: layer, after: found)
     try log.append(entries([1], 3), leaves: 5000)
     #expect(try read().extent == log.extent)
     if found.frames == 4 {
@@ -173,7 +173,7 @@ struct MapLogTests {
   @Test("whose flush of its new name failed has the name flushed before anything more is appended")
   func renamedWithoutFlush() throws {
     try make([entries([0], 1)])
-    let log = try MapLog(in: LayerFolder(in: open(), "."), "map.0", layer: layer, after: read().extent)
+    let log = try MapLog(in: LayerFolder(at: folder.path), "map.0", layer: layer, after: read().extent)
     let probe = SyncProbe(folder.path)
     defer { probe.stop() }
     let folders = Mutex(0)
@@ -214,7 +214,7 @@ struct MapLogTests {
     defer { durable.close() }
     let inode = try Descriptor.open(path: path, O_RDONLY).status().st_ino
     var extent = try read().extent
-    let log = try MapLog(in: LayerFolder(in: open(), "."), "map.0", layer: layer, after: extent)
+    let log = try MapLog(in: LayerFolder(at: folder.path), "map.0", layer: layer, after: extent)
     for round in 0..<5 {
       try log.append((0..<500).flatMap { entries([7], UInt64(1000 * round + $0)) }, leaves: leaves.count)
     }
@@ -243,7 +243,7 @@ struct MapLogTests {
     defer { run("umount", "-l", small) }
     write(before, to: "\(small)/map.0")
     let log = try MapLog(
-      in: LayerFolder(in: Descriptor.open(path: small, O_RDONLY | O_DIRECTORY), "."), "map.0", layer: layer,
+      in: LayerFolder(at: small), "map.0", layer: layer,
       after: MapLog.Extent(length: Int64(before.count), frames: 1))
     #expect(
       thrown(StoreError.self) { try log.append(entries(0..<100, 2), leaves: 100) }?.kind == .system(ENOSPC))
