@@ -240,7 +240,9 @@ extension OpenStore {
       } else if let parent = try store.layerRecord(lun.chain.headRecord.identifier).record.parent {
         let below = try store.openLayers(parent, .readOnly, cache)
         let owners = try Chain.owners(of: below, below: lun.chain.headRecord)
-        try lun.alone { () throws(StoreError) in lun.replace(try Chain(lun.chain, above: below, owners, store.imageRights)) }
+        try lun.alone { () throws(StoreError) in
+          lun.replace(try Chain(lun.chain, above: below, owners, store.imageRights))
+        }
       }
     }
   }

@@ -31,7 +31,8 @@ struct CloneCommand: ParsableCommand {
 
   func run() throws {
     let (_, clone) = try (VolumeName(source), LUNName(name))
-    _ = try StoreClient(store: store, images).perform(CloneRequest(source: source, name: name, syncs: !noSync))
+    _ = try StoreClient(store: store, images).perform(
+      CloneRequest(source: source, name: name, syncs: !noSync))
     try output.report { try VolumeReport(.lun(clone), in: store) }
   }
 }

@@ -115,7 +115,8 @@ extension HotPath {
     else { return nil }
     defer { node.stack.endDirect() }
     return node.lun.readAtOnce(
-      into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(wanted.size)]), at: Int64(bitPattern: wanted.offset))
+      into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(wanted.size)]),
+      at: Int64(bitPattern: wanted.offset))
   }
 
   /// Writes what is small and need not be waited for.
@@ -123,7 +124,8 @@ extension HotPath {
   /// - Returns: the length; `nil` if that is not so, or if it failed.
   @inline(__always)
   static func write(_ wanted: fuse_write_in, _ data: UnsafeRawBufferPointer) -> Int? {
-    guard wanted.size <= largest, data.count == Int(wanted.size), Int32(bitPattern: wanted.flags) & O_DSYNC == 0,
+    guard wanted.size <= largest, data.count == Int(wanted.size),
+      Int32(bitPattern: wanted.flags) & O_DSYNC == 0,
       let node = node(wanted.fh), node.stack.beginDirect()
     else { return nil }
     defer { node.stack.endDirect() }

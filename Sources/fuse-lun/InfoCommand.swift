@@ -181,6 +181,7 @@ struct MountInfoRequest: StoreRequest {
       return Answer(openCount: 0, mode: nil, transport: transport, layers: [])
     }
     return Answer(
-      openCount: node.openCount, mode: node.mode, transport: transport, layers: node.stack.layers.map(\.layer.kind))
+      openCount: node.openCount, mode: node.mode, transport: transport,
+      layers: node.stack.layers.map(\.layer.kind))
   }
 }

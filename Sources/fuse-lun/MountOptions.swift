@@ -68,7 +68,9 @@ struct MountOptions: Equatable {
 // MARK: - The options that there are
 
 extension MountOptions {
-  private static let own = ["passthrough", "nonempty", "degraded", "trust-images", "transport=", "uid=", "gid=", "umask="]
+  private static let own = [
+    "passthrough", "nonempty", "degraded", "trust-images", "transport=", "uid=", "gid=", "umask=",
+  ]
   /// What libfuse takes and every mount may have.
   private static let common = [
     "ro", "rw", "allow_other", "allow_root", "auto_unmount", "exec", "noexec", "suid", "nosuid", "dev",

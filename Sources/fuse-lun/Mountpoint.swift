@@ -95,7 +95,8 @@ struct Mountpoint {
     // The kernel keeps the name that the store had, and it may have been renamed since, or the one that '-o fsname='
     // gave: what is not the path of another store does not speak against it.
     return top.isOurs(of: source)
-      || top.type == type && top.isTrusted && (!top.source.hasPrefix("/") || (try? Store.open(top.source)) == nil)
+      || top.type == type && top.isTrusted
+        && (!top.source.hasPrefix("/") || (try? Store.open(top.source)) == nil)
   }
 
   /// Refuses to have programs use the files at a mount point where another user's process answers for them: what has a

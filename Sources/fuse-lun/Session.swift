@@ -16,7 +16,8 @@ struct Session {
     self.options = options
     if options.transport == .uring, let obstacle = Rings.obstacle {
       throw StoreError(
-        .invalidInput, at: "option 'transport=uring'", "cannot be: \(obstacle.problem)", remedy: obstacle.remedy)
+        .invalidInput, at: "option 'transport=uring'", "cannot be: \(obstacle.problem)",
+        remedy: obstacle.remedy)
     }
     try place.requireOutside(store: path)
     if !options.mayHideFiles { try place.requireFree() }

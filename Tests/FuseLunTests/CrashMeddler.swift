@@ -44,7 +44,8 @@ final class CrashMeddler: @unchecked Sendable {
   ///
   /// - Returns: what must not be.
   func work(turns: Int = .max) -> String? {
-    for _ in 0..<turns where !isToEnd.load(ordering: .relaxed) {
+    for _ in 0..<turns {
+      if isToEnd.load(ordering: .relaxed) { break }
       guard let words = command() else { continue }
       let outcome = run([fuseLun] + words)
       if outcome.status == 0 { done[words[0], default: 0] += 1 }
@@ -83,7 +84,10 @@ final class CrashMeddler: @unchecked Sendable {
     case 13 where luns.count < 4: return any(own).map { ["clone", store, $0, new] }
     case 14: return any(snapshots).map { ["rollback", store, $0] }
     case 15: return lun.map { ["resize", store, $0, "\(1 + below(200))K", "--shrink", "--force"] }
-    case 16: return lun.map { ["log", store, $0] + [["record"], ["record", "--stop"], ["show"], ["remove"]][below(4)] }
+    case 16:
+      return lun.map {
+        ["log", store, $0] + [["record"], ["record", "--stop"], ["show"], ["remove"]][below(4)]
+      }
     case 17: return lun.map { ["fault", "add", store, $0, "delay", "--for", "1ms"] }
     case 18: return lun.map { ["fault", "clear", store, $0] }
     default: return any(own).map { ["delete", store, $0] + ($0.contains("@") ? [] : ["--snapshots"]) }

@@ -30,7 +30,8 @@ struct CrashTests {
   }
 
   @Test(
-    "of the daemon, whatever commands are at work, what was flushed is there, snapshots are as they were, all is sound")
+    "of the daemon, whatever commands are at work, what was flushed is there, snapshots are as they were, all is sound"
+  )
   func killed() throws {
     let seed = UInt64(crashSetting("SEED", Int(time(nil))))
     var random = SplitMix64(seed: seed)
@@ -80,7 +81,8 @@ struct CrashTests {
     let check = run(fuseLun, "check", mount.store)
     #expect(check.status == 0, "\(check)")
     let flushes = clients.reduce(0) { $0 + $1.flushes }
-    print("\(rounds) kills, \(flushes) flushes acknowledged, none lost; commands beside them: \(meddler.summary)")
+    print(
+      "\(rounds) kills, \(flushes) flushes acknowledged, none lost; commands beside them: \(meddler.summary)")
   }
 }
 

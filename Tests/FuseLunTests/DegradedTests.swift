@@ -3,7 +3,9 @@ import LUNStore
 import TestSupport
 import Testing
 
-@Suite("A store that is not whole or cannot be written", .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")))
+@Suite(
+  "A store that is not whole or cannot be written",
+  .enabled(if: whyNoMount == nil, Comment(rawValue: whyNoMount ?? "")))
 struct DegradedTests {
   /// LUNs `a` and `b`, and a snapshot `b@1`, with something in them.
   private func makeStore() throws -> Mount {
@@ -22,13 +24,17 @@ struct DegradedTests {
     return mount
   }
 
-  @Test("is mounted degraded with what is whole, refuses the rest, and is whole again after what the message says")
+  @Test(
+    "is mounted degraded with what is whole, refuses the rest, and is whole again after what the message says"
+  )
   func snapshotsRecord() throws {
     let mount = try makeStore()
     let record = "\(mount.store)/luns/b/@1"
     truncate(record, 20)
     let refused = run(fuseLun, "mount", mount.store, mount.point)
-    #expect(refused.status == 2 && "\(refused)".contains("-o degraded") && "\(refused)".contains("delete STORE b@1"))
+    #expect(
+      refused.status == 2 && "\(refused)".contains("-o degraded") && "\(refused)".contains("delete STORE b@1")
+    )
     try mount.mount("-o", "degraded")
     #expect(contents(of: mount("a"))?.prefix(65536).elementsEqual(pattern(1, 65536)) == true)
     #expect(contents(of: mount("b"))?.prefix(4096).elementsEqual(pattern(3, 4096)) == true)
@@ -69,13 +75,17 @@ struct DegradedTests {
     try #require(run("mount", "-o", "remount,ro,bind", view).status == 0)
     let image = mount.folder("image")
     for words in [
-      ["list", view], ["info", view, "b"], ["check", view], ["export", view, "b", image], ["export", view, "b@1", image, "--force"],
+      ["list", view], ["info", view, "b"], ["check", view], ["export", view, "b", image],
+      ["export", view, "b@1", image, "--force"],
       ["export", view, "b", image, "--force", "--format", "qcow2"],
     ] {
       let outcome = run([fuseLun] + words)
       #expect(outcome.status == 0, "\(words): \(outcome)")
     }
-    for words in [["snapshot", view, "a@x"], ["delete", view, "a"], ["check", "--repair", view], ["mount", view, mount.point]] {
+    for words in [
+      ["snapshot", view, "a@x"], ["delete", view, "a"], ["check", "--repair", view],
+      ["mount", view, mount.point],
+    ] {
       let outcome = run([fuseLun] + words)
       #expect(outcome.status == 2 && "\(outcome)".contains("read-only"), "\(words): \(outcome)")
     }

@@ -127,7 +127,7 @@ struct ForeignStoreTests {
     let foreign = try ForeignStore()
     let image = makeSecret(foreign)
     try foreign.forge(base: image)
-    #expect(run(fuseLun, "check", foreign.store, "--trust-images").output == "sound\n")
+    #expect(run(fuseLun, "check", foreign.store, "--trust-images").output.hasPrefix("sound"))
     let mounted = run(fuseLun, "mount", foreign.store, foreign.point, "-o", "trust-images")
     #expect(mounted.description == "status 0\n\n")
     #expect(contents(of: "\(foreign.point)/d")?.prefix(token.utf8.count).elementsEqual(token.utf8) == true)
@@ -226,7 +226,7 @@ struct ForeignStoreTests {
       #expect(outcome.status == 0, "\(command): \(outcome)")
     }
     #expect(run("find", foreign.store, "!", "-user", "nobody").output == "")
-    #expect(run(asNobody(fuseLun, "check", foreign.store)).output == "sound\n")
+    #expect(run(asNobody(fuseLun, "check", foreign.store)).output.hasPrefix("sound"))
     #expect(run(asNobody(fuseLun, "snapshot", foreign.store, "e@s")).status == 0)
   }
 }

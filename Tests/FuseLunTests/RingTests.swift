@@ -20,7 +20,8 @@ extension Mount {
   "Requests by rings", .enabled(if: RingSwitch.obstacle == nil, Comment(rawValue: RingSwitch.obstacle ?? "")),
   .timeLimit(.minutes(60)))
 struct RingTests {
-  @Test("are there where the kernel has them, and where it has not the device is used, unless that is not wanted")
+  @Test(
+    "are there where the kernel has them, and where it has not the device is used, unless that is not wanted")
   func choice() throws {
     let mount = try Mount(("a", "1M"))
     for (option, isOn, expected) in [
@@ -36,10 +37,13 @@ struct RingTests {
     let refused = mount.mount("transport=uring", switched: false)
     #expect(refused.status != 0 && refused.errors.contains("enable_uring"), "\(refused)")
     #expect(!mount.isMounted)
-    #expect(run(fuseLun, "mount", mount.store, mount.point, "-o", "transport=pigeon").errors.contains("pigeon"))
+    #expect(
+      run(fuseLun, "mount", mount.store, mount.point, "-o", "transport=pigeon").errors.contains("pigeon"))
   }
 
-  @Test("leave a mount to the device where io_uring is forbidden", .enabled(if: hasTools("python3"), "needs python3"))
+  @Test(
+    "leave a mount to the device where io_uring is forbidden",
+    .enabled(if: hasTools("python3"), "needs python3"))
   func forbidden() throws {
     let mount = try Mount(("a", "1M"))
     // seccomp: io_uring_setup fails with EPERM, as it does in containers.
@@ -74,17 +78,23 @@ struct RingTests {
       "--do_verify=1", "--rw=randwrite", "--size=8m", "--iodepth=32",
     ]
     let jobs = (0..<4).flatMap { index in
-      ["--name=job\(index)", "--filename=\(mount(index % 2 == 0 ? "a" : "b"))", "--offset=\(index / 2 * 16)m"]
+      [
+        "--name=job\(index)", "--filename=\(mount(index % 2 == 0 ? "a" : "b"))",
+        "--offset=\(index / 2 * 16)m",
+      ]
     }
     let outcome = run(common + jobs)
     #expect(outcome.status == 0, "\(outcome)")
     try #require(run(fuseLun, "snapshot", mount.store, "a@one").status == 0)
-    let layered = run(common + ["--name=layered", "--filename=\(mount("a"))", "--ioengine=psync", "--iodepth=1"])
+    let layered = run(
+      common + ["--name=layered", "--filename=\(mount("a"))", "--ioengine=psync", "--iodepth=1"])
     #expect(layered.status == 0, "\(layered)")
     try mount.unmount()
   }
 
-  @Test("end with ENOTCONN for clients of a daemon that is killed, and the store is sound and has what was flushed")
+  @Test(
+    "end with ENOTCONN for clients of a daemon that is killed, and the store is sound and has what was flushed"
+  )
   func killed() throws {
     let mount = try Mount(("a", "64M"))
     try #require(mount.mount("transport=uring", switched: true).status == 0)
@@ -136,7 +146,8 @@ struct RingTests {
     try #require(mount.mount("transport=uring", switched: true).status == 0)
     let server = try #require(try mount.server())
     try mount.arm("fault", "a", "hang", "--op", "read")
-    let client = try #require(start(["dd", "if=\(mount("a"))", "of=/dev/null", "bs=4096", "count=1", "iflag=direct"]))
+    let client = try #require(
+      start(["dd", "if=\(mount("a"))", "of=/dev/null", "bs=4096", "count=1", "iflag=direct"]))
     #expect(eventually { mount.hits("a") == 1 })
     if bySignal { kill(server, SIGTERM) } else { run("umount", "-f", mount.point) }
     #expect(client.wait().status == 1)

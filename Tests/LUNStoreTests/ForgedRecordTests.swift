@@ -123,7 +123,8 @@ struct ForgedRecordTests {
     let layer = Identifier()
     let folder = try Descriptor.open(path: self.folder.folder("layer"), O_RDONLY | O_DIRECTORY)
     try MapLog.create(in: folder, "map.0", layer: layer)
-    let log = try MapLog(in: LayerFolder(at: folder.path), "map.0", layer: layer, after: .init(length: 64, frames: 0))
+    let log = try MapLog(
+      in: LayerFolder(at: folder.path), "map.0", layer: layer, after: .init(length: 64, frames: 0))
     let words = [UInt64](repeating: 1, count: PresenceMap.wordsPerLeaf)
     try log.append([.init(leaf: Int(Int64.max >> 24) - 1, words: words)], leaves: 1 << 20)
     // Mostly outdated by now, as far as the caller says.

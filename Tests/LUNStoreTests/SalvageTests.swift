@@ -8,8 +8,10 @@ import Testing
 struct SalvageTests {
   private let folder = TemporaryFolder(inMemory: true)
   private var path: String { folder("store") }
-  private static let lun = try! LUNName("a")
+  private let lun: LUNName
   private static let leaf = PresenceMap.blockSize * Int64(PresenceMap.blocksPerLeaf)
+
+  init() throws { lun = try LUNName("a") }
 
   private func file(_ name: String) -> String { layerFile(name, ofLUN: "a", inStore: path) }
 
@@ -18,19 +20,19 @@ struct SalvageTests {
   private func makeStore() throws {
     try Store.openOrCreate(path).store.createLUN(LUNRequest(name: "a", size: "\(3 * Self.leaf)"))
     let store = try OpenStore(path, at: "")
-    let lun = try store.lun(Self.lun)
+    let opened = try store.lun(lun)
     func put(_ byte: UInt8, _ block: Int64, leaf: Int64) throws {
       let bytes = [UInt8](repeating: byte, count: 4096)
-      #expect(try bytes.withUnsafeBytes { try lun.write($0, at: leaf * Self.leaf + block << 12) } == 4096)
+      #expect(try bytes.withUnsafeBytes { try opened.write($0, at: leaf * Self.leaf + block << 12) } == 4096)
     }
     for leaf in 0..<3 as Range<Int64> { for block in 0..<2 as Range<Int64> { try put(1, block, leaf: leaf) } }
-    try store.snapshot(SnapshotName(lun: Self.lun, label: LUNName("one")))
+    try store.snapshot(SnapshotName(lun: lun, label: LUNName("one")))
     for leaf in 0..<3 as Range<Int64> {
       try put(2, 0, leaf: leaf)
-      try lun.flush()
+      try opened.flush()
     }
     try put(3, 1, leaf: 0)
-    try lun.flush()
+    try opened.flush()
     try store.release()
   }
 
@@ -121,7 +123,7 @@ struct SalvageTests {
     #expect(try salvaged("a@one") == ([1, 1, 1, 1, 1, 1], []))
     // Of two it cannot be known which was which.
     let store = try OpenStore(path, at: "")
-    try store.snapshot(SnapshotName(lun: Self.lun, label: LUNName("two")))
+    try store.snapshot(SnapshotName(lun: lun, label: LUNName("two")))
     try store.release()
     for label in ["one", "two"] { truncate("\(path)/luns/a/@\(label)", 20) }
     let findings = try check(repair: true)
@@ -141,7 +143,7 @@ struct SalvageTests {
     let store = try OpenStore(path, at: "")
     let refusal = StoreError(.damaged, at: "somewhere", "is damaged")
     try store.refuse([VolumeName("a"): refusal])
-    #expect(thrown(StoreError.self) { _ = try store.lun(Self.lun) } == refusal)
+    #expect(thrown(StoreError.self) { _ = try store.lun(lun) } == refusal)
     #expect(try store.volume(VolumeName("a@one")).size == 3 * Self.leaf)
     try store.release()
   }
@@ -154,11 +156,11 @@ struct SalvageTests {
     #expect(thrown(StoreError.self) { _ = try OpenStore(path, at: "") }?.kind == .busy)
     let other = try OpenStore(path, at: "", .readOnly)
     #expect(try store.check(repair: false).map(\.severity) == [.leftover])
-    #expect(try store.lun(Self.lun).isReadOnly)
+    #expect(try store.lun(lun).isReadOnly)
     for change in [
-      { _ = try store.check(repair: true) }, { try store.resize(Self.lun, to: 4096) },
+      { _ = try store.check(repair: true) }, { try store.resize(lun, to: 4096) },
       { try store.delete(VolumeName("a@one")) },
-      { try store.rollback(SnapshotName(lun: Self.lun, label: LUNName("one"))) },
+      { try store.rollback(SnapshotName(lun: lun, label: LUNName("one"))) },
     ] as [() throws -> Void] {
       #expect(thrown(StoreError.self, change)?.kind == .system(EROFS))
     }

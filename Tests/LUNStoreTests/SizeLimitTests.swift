@@ -35,7 +35,8 @@ struct SizeLimitTests {
     ] as [(UInt64, Int64, Bool)])
   func position(number: UInt64, offset: Int64, isRight: Bool) throws {
     let header = WriteLog.Header(
-      lun: try LUNName("a"), size: ByteCount(LUN.maximumSize), blockSize: .bytes512, base: "", created: .max)
+      lun: try LUNName("a"), size: ByteCount(LUN.maximumSize), blockSize: .bytes512, base: "log-1", created: 0
+    )
     try WriteLog.Writer.create(folder("log"), header).end("")
     let position = WriteLog.Position(number: number, offset: offset)
     let error = thrown(StoreError.self) {
