@@ -59,9 +59,9 @@ struct CreateCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func validate() throws {
-    if size == nil && from == nil { throw ValidationError("Missing expected argument '--size <size>'") }
     if from == nil && lazy { throw ValidationError("--lazy needs --from") }
     if from == nil && raw { throw ValidationError("--raw needs --from") }
+    if size == nil && from == nil { throw ValidationError("Missing expected argument '--size <size>'") }
   }
 
   func run() throws {
