@@ -6,7 +6,7 @@ import Glibc
 extension Store {
   private static let logPrefix = "log-"
   /// There always is a next number.
-  private static let lastLog = 999_999_999
+  static let lastLog = 999_999_999
 
   /// The name of a log's file, and the label of the snapshot that it begins with.
   public static func logName(_ number: Int) -> String { "\(logPrefix)\(number)" }
@@ -87,13 +87,14 @@ extension OpenStore {
     let taken = try folder.entries().compactMap { entry in
       Store.logNumber(entry.hasPrefix("@") ? String(entry.dropFirst()) : entry)
     }
-    let (number, overflow) = (taken.max() ?? 0).addingReportingOverflow(1)
-    guard !overflow else {
+    let last = taken.max() ?? 0
+    guard last < Store.lastLog else {
       throw StoreError(
         .exists, at: "LUN '\(name)'",
-        "has a log or a snapshot '\(Store.logName(.max))', after which no number is left",
+        "has a log or a snapshot '\(Store.logName(last))', after which no number is left",
         remedy: "delete it")
     }
+    let number = last + 1
     let header = WriteLog.Header(
       lun: name, size: ByteCount(lun.size), blockSize: lun.description.blockSize,
       base: Store.logName(number), created: Int64(time(nil)))
