@@ -15,6 +15,7 @@ bench-lun:
 	$(SWIFT) build -c release --package-path Benchmarks --product bench-lun
 	mkdir -p Benchmarks/.build/peers
 	$(CC) -O2 -o Benchmarks/.build/peers/nullfs Benchmarks/peers/nullfs.c $$(pkg-config --cflags --libs fuse3)
+	$(CC) -O2 -o Benchmarks/.build/peers/nullring -ISources/CURing/include Benchmarks/peers/nullring.c Sources/CURing/ring.c
 	LUN_OUTPUT=$${LUN_OUTPUT:-Benchmarks/.build/lun.json} \
 	  $$($(SWIFT) build -c release --package-path Benchmarks --show-bin-path)/bench-lun \
-	  $$($(SWIFT) build -c release --show-bin-path)/fuse-lun Benchmarks/.build/peers/nullfs
+	  $$($(SWIFT) build -c release --show-bin-path)/fuse-lun Benchmarks/.build/peers/nullfs Benchmarks/.build/peers/nullring

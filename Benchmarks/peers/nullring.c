@@ -61,11 +61,9 @@ static int answer(const struct fuse_in_header *request, const char *arguments, c
   }
 }
 
-static int env(const char *name, int otherwise) { return getenv(name) ? atoi(getenv(name)) : otherwise; }
-
 static void *serve(void *argument) {
   struct fuse_ring *ring = argument;
-  if (env("PIN", 1)) ring_pin(ring->queue);
+  ring_pin(ring->queue);
   ring_grow(ring);
   ring_grow(ring);
   if (ring_start(ring)) return perror("ring_start"), NULL;

@@ -23,8 +23,9 @@ struct Bench {
   let size: Int
   /// The program under test.
   let fuseLun: String
-  /// The do-nothing file system.
+  /// The do-nothing file systems: on libfuse, and on rings.
   let nullfs: String
+  let nullring: String
 
   static let lunNames = (0..<4).map { "lun\($0)" }
 
@@ -43,12 +44,17 @@ struct Bench {
   }
 
   /// The most that libfuse gives: a file system that does nothing.
-  func limit() throws -> Subject {
-    let place = try makeFolder("null")
+  func limit() throws -> Subject { try nothing(Name.limit, nullfs) }
+
+  /// The most that FUSE over io_uring gives, likewise.
+  func ringLimit() throws -> Subject { try RingSwitch.whileOn { try nothing(Name.ringLimit, nullring) } }
+
+  private func nothing(_ name: String, _ program: String) throws -> Subject {
+    let place = try makeFolder("null-\(name.filter { $0.isLetter })")
     let files = Self.lunNames.map { "\(place)/\($0)" }
-    let process = try Running([nullfs, place, String(size)])
-    try Tool.wait(for: "nullfs") { access(files[0], F_OK) == 0 }
-    return Subject("FUSE limit", files: files) { Self.unmount(place, process) }
+    let process = try Running([program, place, String(size)])
+    try Tool.wait(for: program) { access(files[0], F_OK) == 0 }
+    return Subject(name, files: files) { Self.unmount(place, process) }
   }
 
   /// A store of four filled LUNs.
@@ -59,7 +65,8 @@ struct Bench {
     let place = try makeFolder("mount-\(name.filter { $0.isLetter || $0.isNumber })")
     let files = Self.lunNames.map { "\(place)/\($0)" }
     for lun in Self.lunNames { try Tool.run([fuseLun, "create", store, lun, "--size", String(size)]) }
-    try Tool.run([fuseLun, "mount", store, place] + options)
+    // Rings, where there are any, unless the options say otherwise.
+    try RingSwitch.whileOn { _ = try Tool.run([fuseLun, "mount", store, place] + options) }
     let subject = Subject(name, files: files) { Self.unmount(place, nil) }
     for file in files { try Fio.fill(file, size: size) }
     for level in 0..<depth {
@@ -107,6 +114,32 @@ struct Bench {
   private static func unmount(_ place: String, _ process: Running?) {
     _ = try? Tool.run(["fusermount3", "-u", "-z", place])
     process?.wait()
+  }
+}
+
+/// The kernel's switch for FUSE over io_uring, which counts when a mount begins; the whole machine's.
+enum RingSwitch {
+  private static let parameter = "/sys/module/fuse/parameters/enable_uring"
+
+  /// Why there are no rings here; `nil` if there are.
+  static var obstacle: String? {
+    guard access(parameter, F_OK) == 0 else { return "FUSE over io_uring needs Linux 6.14" }
+    return access(parameter, W_OK) == 0 ? nil : "only root may write \(parameter)"
+  }
+
+  /// Runs `body` with the switch on, if that can be, and then puts it back to where it was.
+  static func whileOn<Result>(_ body: () throws -> Result) throws -> Result {
+    guard obstacle == nil else { return try body() }
+    let before = try String(contentsOfFile: parameter, encoding: .utf8)
+    try set("Y")
+    defer { try? set(before) }
+    return try body()
+  }
+
+  private static func set(_ value: String) throws {
+    guard let file = FileHandle(forWritingAtPath: parameter) else { throw Failure("cannot write \(parameter)") }
+    try file.write(contentsOf: Data(value.utf8))
+    try file.close()
   }
 }
 

@@ -1,6 +1,6 @@
 import Foundation
 
-// Compares fuse-lun with the raw file, with a file system that does nothing, and with its peers, in one run, and prints
+// Compares fuse-lun with the raw file, with file systems that do nothing, and with its peers, in one run, and prints
 // tables in Markdown; every round's figures go to a JSON file.
 
 /// What the environment says.
@@ -78,7 +78,14 @@ func compare(_ backing: String, _ bench: Bench, _ options: Options) throws -> Co
   func note(_ text: String) { FileHandle.standardError.write(Data("\(backing): \(text)\n".utf8)) }
   note("preparing")
   let raw = try bench.raw()
-  var subjects = [raw, try bench.limit(), try bench.fuseLun(Name.flat)]
+  var subjects = [raw, try bench.limit()]
+  if let obstacle = RingSwitch.obstacle {
+    note("without rings: \(obstacle)")
+  } else {
+    subjects.append(try bench.ringLimit())
+    subjects.append(try bench.fuseLun(Name.device, options: ["-o", "transport=device"]))
+  }
+  subjects.append(try bench.fuseLun(Name.flat))
   for (name, make) in [
     (Name.deep, { try bench.fuseLun(Name.deep, depth: 32) }),
     (Name.passthrough, { try bench.fuseLun(Name.passthrough, options: ["-o", "passthrough"]) }),
@@ -87,8 +94,10 @@ func compare(_ backing: String, _ bench: Bench, _ options: Options) throws -> Co
     do { subjects.append(try make()) } catch { note("without \(name): \(error)") }
   }
   var comparison = Comparison(backing: backing)
+  // On a disk there is less to tell the subjects apart by, and fewer cells do.
   let workloads = Workload.all.filter { workload in
-    options.workloads.isEmpty || options.workloads.contains { workload.name.contains($0) }
+    (backing == "tmpfs" || workload.files == 1)
+      && (options.workloads.isEmpty || options.workloads.contains { workload.name.contains($0) })
   }
   print("\n### Backing on \(backing)\n\n\(Comparison.header)")
   for workload in workloads {
@@ -154,11 +163,12 @@ func endOnSignal(_ options: Options) -> [any DispatchSourceSignal] {
 }
 
 do {
-  guard CommandLine.arguments.count == 3 else { throw Failure("usage: bench-lun FUSE-LUN NULLFS") }
+  guard CommandLine.arguments.count == 4 else { throw Failure("usage: bench-lun FUSE-LUN NULLFS NULLRING") }
   let options = try Options(ProcessInfo.processInfo.environment)
   let endings = endOnSignal(options)
   defer { withExtendedLifetime(endings) {} }
-  let (fuseLun, nullfs) = (CommandLine.arguments[1], CommandLine.arguments[2])
+  let fuseLun = CommandLine.arguments[1]
+  let (nullfs, nullring) = (CommandLine.arguments[2], CommandLine.arguments[3])
   var results = Results(machine: machine(fuseLun))
   results.machine.forEach { print("- " + $0) }
   print("- median of \(options.rounds) rounds of \(options.seconds) s, all subjects in turn in each")
@@ -168,7 +178,8 @@ do {
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     defer { _ = try? Tool.run(["rm", "-rf", "--one-file-system", folder]) }
-    let bench = Bench(folder: folder, size: options.size, fuseLun: fuseLun, nullfs: nullfs)
+    let bench = Bench(
+      folder: folder, size: options.size, fuseLun: fuseLun, nullfs: nullfs, nullring: nullring)
     results.comparisons.append(try compare(backing, bench, options))
   }
   try save(results, options)
