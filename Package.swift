@@ -48,6 +48,7 @@ let package = Package(
     .testTarget(name: "LUNStoreTests", dependencies: ["CSyncProbe", "LUNStore", "TestSupport"]),
     .testTarget(name: "DiskImageTests", dependencies: ["DiskImage", "LUNStore", "TestSupport"]),
     .testTarget(
-      name: "FuseLunTests", dependencies: ["fuse-lun", "CLinux", "LUNStore", "DiskImage", "TestSupport", "Version"]),
+      name: "FuseLunTests",
+      dependencies: ["fuse-lun", "CLinux", "LUNStore", "DiskImage", "TestSupport", "Version"]),
   ]
 )
