@@ -13,6 +13,7 @@ let package = Package(
   targets: [
     .target(name: "CLinux"),
     .target(name: "CNbd"),
+    .target(name: "CURing"),
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .target(
       name: "LUNStore", dependencies: ["CLinux", "CNbd"], exclude: ["FORMAT.md", "WRITELOG.md"],
@@ -20,7 +21,8 @@ let package = Package(
     .target(
       name: "FuseLunCode",
       dependencies: [
-        "CFuse", "CLinux", "LUNStore", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "CFuse", "CLinux", "CURing", "LUNStore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       exclude: ["FuseLun.swift"], swiftSettings: fuzzed),
     .executableTarget(

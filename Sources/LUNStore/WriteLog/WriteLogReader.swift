@@ -34,16 +34,14 @@ extension WriteLog {
         throw StoreError(.damaged, at: file.path, "is not a regular file")
       }
       header = try Header(decoding: file.bytes(at: 0, count: WriteLog.headerLength), path: file.path)
-      guard position.number < .max, (Position.start.offset...LUN.maximumSize).contains(position.offset) else {
+      guard position.number < .max, position.offset >= Position.start.offset,
+        position.offset % Int64(EntryHead.length) == 0, position.offset <= Int64(try file.status().st_size)
+      else {
         throw StoreError(
-          .invalidInput, at: file.path, "has no entry \(position.number) at byte \(position.offset)")
+          .invalidInput, at: file.path,
+          "has no entry \(position.number) that ends at byte \(position.offset)")
       }
       log = header.identifier.firstWord
-      guard position.offset >= WriteLog.headerLength, position.offset % Int64(EntryHead.length) == 0,
-        position.offset <= Int64(try file.status().st_size)
-      else {
-        throw StoreError(.invalidInput, at: file.path, "has no entry that ends at byte \(position.offset)")
-      }
       self.file = file
       self.position = position
     }
