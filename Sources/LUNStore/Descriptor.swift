@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// An open file or folder, closed when the last reference goes.
@@ -80,12 +81,6 @@ final class Descriptor: Sendable {
     }
     try giveToOwner(folder)
     return folder
-  }
-
-  /// Whether there is anything of a name in this folder.
-  func has(_ name: String) -> Bool {
-    var status = stat()
-    return fstatat(raw, name, &status, Int32(AT_SYMLINK_NOFOLLOW)) == 0
   }
 
   /// One entry of a folder, and not a path.
@@ -174,6 +169,29 @@ final class Descriptor: Sendable {
     }
     guard failure == 0 else { throw .system("read", path, code: failure) }
     return bytes
+  }
+
+  /// Fills all of `buffer` from an offset on.
+  ///
+  /// - Throws: the failing system call; `EIO` where the file ends before.
+  func readAll(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(StoreError) {
+    var done = 0
+    while done < buffer.count {
+      let count = retrying {
+        pread(raw, buffer.baseAddress! + done, buffer.count - done, off_t(offset + Int64(done)))
+      }
+      guard count > 0 else { throw .system("read", path, code: count < 0 ? errno : EIO) }
+      done += count
+    }
+  }
+
+  /// The first bytes of a range that are not a hole; `nil` if it is one hole, or behind the end.
+  func nextData(in range: Range<Int64>) throws(StoreError) -> Range<Int64>? {
+    let data = Int64(lseek(raw, off_t(range.lowerBound), Int32(LINUX_SEEK_DATA)))
+    if data < 0 && errno == ENXIO { return nil }
+    let hole = data < 0 ? data : Int64(lseek(raw, off_t(data), Int32(LINUX_SEEK_HOLE)))
+    guard data >= 0, hole >= data else { throw .system("read", path) }
+    return (data..<hole).clamped(to: range).nilIfEmpty
   }
 
   func writeAll(_ bytes: [UInt8], at offset: Int64 = 0) throws(StoreError) {

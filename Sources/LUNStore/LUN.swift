@@ -155,17 +155,17 @@ public final class LUN: @unchecked Sendable {
   /// - Returns: `nil` for the map of a head that is flat.
   /// - Throws: why the map's file cannot be opened.
   func headOnMedium() throws(StoreError) -> (
-    record: LayerRecord, layer: Layer, map: (file: Descriptor, extent: MapLog.Extent)?
+    record: LayerRecord, map: (file: Descriptor, extent: MapLog.Extent)?
   ) {
     try gate.shared { () throws(StoreError) in
       try flushing.withLock { flushing throws(StoreError) in
         var record = chain.headRecord
         if flushing.mapIsOpen { record.map = .open }
-        guard let log = chain.log else { return (record, chain.head, nil) }
+        guard let log = chain.log else { return (record, nil) }
         // As it is now: another file may have its name by the time it is read.
         let file = try log.file.pinned()
         log.file.unpin()
-        return (record, chain.head, (file, log.extent))
+        return (record, (file, log.extent))
       }
     }
   }

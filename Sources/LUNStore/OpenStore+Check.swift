@@ -141,7 +141,7 @@ private struct Check {
       while try reader.next() != nil {}
       // Where a log has just begun its snapshot is about to be taken.
       if reader.ending == .recording { return }
-      guard !folder.has("@\(reader.header.base)") else { return }
+      guard try folder.status(of: "@\(reader.header.base)") == nil else { return }
       note(
         .leftover, reader.path,
         "begins with the snapshot \(lun)@\(reader.header.base), which is gone: it cannot be replayed")

@@ -53,7 +53,7 @@ extension OpenStore {
       // What is in no map and not in the image is a hole, whatever a write that was never flushed has left there. It
       // needs no bits: the layer will have no map in the end.
       let bytes = (block..<run.end).bytes(upTo: record.size)
-      let extent = try nextData(of: base, in: bytes.clamped(to: 0..<max(0, seen)))
+      let extent = try base.nextData(in: bytes.clamped(to: 0..<max(0, seen)))
       let begin =
         extent.map { $0.lowerBound / PresenceMap.blockSize * PresenceMap.blockSize } ?? bytes.upperBound
       try punch(bytes.lowerBound..<begin, in: data)
@@ -81,23 +81,12 @@ extension OpenStore {
     unlinkat(folder.raw, oldMap, 0)
   }
 
-  /// The first range in `bytes` in which the image may hold something else than zeros.
-  private func nextData(of base: any BaseSource, in bytes: Range<Int64>) throws(StoreError) -> Range<Int64>? {
-    guard !bytes.isEmpty else { return nil }
-    do throws(IOError) {
-      let data = try base.nextData(from: bytes.lowerBound)?.clamped(to: bytes)
-      return data.flatMap { $0.isEmpty ? nil : $0 }
-    } catch {
-      throw base.explain(error)
-    }
-  }
-
   private func copy(
     _ bytes: Range<Int64>, from base: any BaseSource, to file: Descriptor,
     _ buffer: UnsafeMutableRawBufferPointer
   ) throws(StoreError) {
     let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(bytes.upperBound - bytes.lowerBound)])
-    do throws(IOError) { try base.read(into: part, at: bytes.lowerBound) } catch { throw base.explain(error) }
+    try base.readAll(into: part, at: bytes.lowerBound)
     try file.writeAll(UnsafeRawBufferPointer(part), at: bytes.lowerBound)
   }
 }

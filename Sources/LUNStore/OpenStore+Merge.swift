@@ -312,24 +312,15 @@ func copy(_ bytes: Range<Int64>, from source: Descriptor, to target: Descriptor)
   defer { buffer.deallocate() }
   var position = bytes.lowerBound
   while position < bytes.upperBound {
-    var data = Int64(lseek(source.raw, off_t(position), Int32(LINUX_SEEK_DATA)))
-    if data < 0 {
-      guard errno == ENXIO else { throw .system("read", source.path) }
-      data = bytes.upperBound
-    }
-    data = min(data, bytes.upperBound)
-    if data > position { try punch(position..<data, in: target) }
-    position = data
-    guard position < bytes.upperBound else { return }
-    let hole = Int64(lseek(source.raw, off_t(position), Int32(LINUX_SEEK_HOLE)))
-    guard hole >= 0 else { throw .system("read", source.path) }
-    let end = min(hole, bytes.upperBound)
-    while position < end {
-      let length = Int(min(Int64(buffer.count), end - position))
-      let count = retrying { pread(source.raw, buffer.baseAddress, length, off_t(position)) }
-      guard count > 0 else { throw .system("read", source.path, code: count < 0 ? errno : EIO) }
-      try target.writeAll(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: position)
-      position += Int64(count)
+    let data = try source.nextData(in: position..<bytes.upperBound) ?? bytes.upperBound..<bytes.upperBound
+    if data.lowerBound > position { try punch(position..<data.lowerBound, in: target) }
+    position = data.lowerBound
+    while position < data.upperBound {
+      let part = UnsafeMutableRawBufferPointer(
+        rebasing: buffer[..<Int(min(Int64(buffer.count), data.upperBound - position))])
+      try source.readAll(into: part, at: position)
+      try target.writeAll(UnsafeRawBufferPointer(part), at: position)
+      position += Int64(part.count)
     }
   }
 }

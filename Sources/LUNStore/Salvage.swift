@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 
 /// What can still be read of a LUN or a snapshot of which something is damaged, for the one who has no backup.
@@ -131,39 +130,20 @@ public struct Salvage {
 
   /// The next bytes of a range that are not a hole in what has them.
   private func nextData(_ owner: OwnerMap.Owner, _ range: Range<Int64>) throws(StoreError) -> Range<Int64>? {
-    guard !range.isEmpty, owner != OwnerMap.zeros else { return nil }
-    if owner == OwnerMap.base {
-      guard let base, range.lowerBound < base.size else { return nil }
-      do throws(IOError) {
-        return try base.nextData(from: range.lowerBound).flatMap { $0.clamped(to: range).nilIfEmpty }
-      } catch { throw base.explain(error) }
+    switch owner {
+    case OwnerMap.zeros: nil
+    case OwnerMap.base: try base?.nextData(in: range)
+    default: try parts[Int(owner)].data?.nextData(in: range)
     }
-    guard let file = parts[Int(owner)].data else { return nil }
-    let data = Int64(lseek(file.raw, off_t(range.lowerBound), Int32(LINUX_SEEK_DATA)))
-    if data < 0 && errno == ENXIO { return nil }
-    let hole = data < 0 ? data : Int64(lseek(file.raw, off_t(data), Int32(LINUX_SEEK_HOLE)))
-    guard data >= 0, hole >= data else { throw .system("read", file.path) }
-    return (data..<hole).clamped(to: range).nilIfEmpty
   }
 
   private func read(
     _ part: UnsafeMutableRawBufferPointer, _ owner: OwnerMap.Owner, at offset: Int64
   ) throws(StoreError) {
-    if owner == OwnerMap.base, let base {
-      do throws(IOError) { return try base.read(into: part, at: offset) } catch { throw base.explain(error) }
-    }
-    guard let file = parts[Int(owner)].data else { return }
-    var done = 0
-    while done < part.count {
-      let count = retrying {
-        pread(file.raw, part.baseAddress! + done, part.count - done, off_t(offset + Int64(done)))
-      }
-      guard count > 0 else { throw .system("read", file.path, code: count < 0 ? errno : EIO) }
-      done += count
+    if owner == OwnerMap.base {
+      try base?.readAll(into: part, at: offset)
+    } else {
+      try parts[Int(owner)].data?.readAll(into: part, at: offset)
     }
   }
-}
-
-extension Range<Int64> {
-  fileprivate var nilIfEmpty: Self? { isEmpty ? nil : self }
 }

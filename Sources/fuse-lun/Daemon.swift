@@ -43,8 +43,7 @@ enum Daemon {
   }
 
   private static func status(ofEnded child: pid_t) -> Int32 {
-    var status: Int32 = 0
-    while waitpid(child, &status, 0) == -1 && errno == EINTR {}
+    let status = statusAtEnd(of: child)
     // WIFEXITED and WEXITSTATUS, which are macros.
     return status & 0x7F == 0 ? status >> 8 & 0xFF : 1
   }

@@ -230,9 +230,7 @@ enum QemuImg {
         "cannot be started: \(errorText(failure))",
         remedy: failure == ENOENT ? "install QEMU's tools (Debian: qemu-utils), or export as raw" : nil)
     }
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) == -1 && errno == EINTR {}
-    guard status == 0 else {
+    guard statusAtEnd(of: process) == 0 else {
       throw StoreError(.system(EIO), at: "qemu-img", "has failed; the line above says why")
     }
   }

@@ -117,7 +117,7 @@ private struct StoreSummary: Encodable {
   /// In the file system under the store, for those who are not root.
   var free: Int64
   /// `nil` when nobody serves the store.
-  var mounted: HolderReport?
+  @WrittenAsNull var mounted: HolderReport?
   var stale: [String]
 
   static func of(_ store: Store) throws -> (StoreSummary, [StoreError]) {
@@ -136,24 +136,6 @@ private struct StoreSummary: Encodable {
       mounted: holder.flatMap(HolderReport.init),
       stale: holder == nil ? Mountpoint.stale(store: store.path) : [])
     return (summary, problems)
-  }
-
-  private enum Key: String, CodingKey {
-    case store, uuid, luns, snapshots, size, allocated, free, mounted, stale
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
-    try container.encode(store, forKey: .store)
-    try container.encode(uuid, forKey: .uuid)
-    try container.encode(luns, forKey: .luns)
-    try container.encode(snapshots, forKey: .snapshots)
-    try container.encode(size, forKey: .size)
-    try container.encode(allocated, forKey: .allocated)
-    try container.encode(free, forKey: .free)
-    // Also when there is none: a key that comes and goes is a trap for scripts.
-    try container.encode(mounted, forKey: .mounted)
-    try container.encode(stale, forKey: .stale)
   }
 }
 

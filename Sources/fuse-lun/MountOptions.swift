@@ -114,8 +114,8 @@ extension MountOptions {
           remedy: "say transport=auto, transport=uring or transport=device")
       }
       transport = way
-    case "uid=": rights.user = try Self.user(value, option)
-    case "gid=": rights.group = try Self.group(value, option)
+    case "uid=": rights.user = try Self.number(of: "user", value, option) { getpwnam($0)?.pointee.pw_uid }
+    case "gid=": rights.group = try Self.number(of: "group", value, option) { getgrnam($0)?.pointee.gr_gid }
     case "umask=": rights.mask = try Self.mask(value, option)
     case "fsname=": name = try Self.nonempty(value, option)
     case "subtype=":
@@ -204,24 +204,16 @@ extension MountOptions {
     throw StoreError(.invalidInput, at: "option '\(printable(option))'", "has no value")
   }
 
-  private static func user(_ value: String, _ option: String) throws(StoreError) -> uid_t {
-    if let number = number(value) { return number }
-    guard let entry = getpwnam(value) else {
-      throw StoreError(
-        .invalidInput, at: "option '\(printable(option))'", "names no user of this machine",
-        remedy: "a user's name or number")
-    }
-    return entry.pointee.pw_uid
-  }
-
-  private static func group(_ value: String, _ option: String) throws(StoreError) -> gid_t {
-    if let number = number(value) { return number }
-    guard let entry = getgrnam(value) else {
-      throw StoreError(
-        .invalidInput, at: "option '\(printable(option))'", "names no group of this machine",
-        remedy: "a group's name or number")
-    }
-    return entry.pointee.gr_gid
+  /// A user's or a group's number.
+  ///
+  /// - Parameter find: looks a name up.
+  private static func number(
+    of kind: String, _ value: String, _ option: String, _ find: (String) -> UInt32?
+  ) throws(StoreError) -> UInt32 {
+    if let number = number(value) ?? find(value) { return number }
+    throw StoreError(
+      .invalidInput, at: "option '\(printable(option))'", "names no \(kind) of this machine",
+      remedy: "a \(kind)'s name or number")
   }
 
   /// The highest number means "leave it as it is" to chown(2), and is nobody's.

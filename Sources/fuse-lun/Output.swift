@@ -2,29 +2,29 @@ import FoundationEssentials
 import Glibc
 import LUNStore
 
+/// Written as `null` where there is none: a key that comes and goes is a trap for scripts.
+@propertyWrapper
+struct WrittenAsNull<Value: Encodable>: Encodable {
+  var wrappedValue: Value?
+
+  init(wrappedValue: Value?) { self.wrappedValue = wrappedValue }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    if let wrappedValue { try container.encode(wrappedValue) } else { try container.encodeNil() }
+  }
+}
+
 /// What `list --json` writes.
 struct StoreReport: Encodable {
   var store: String
   var uuid: String
   /// `null` when nobody serves the store.
-  var mounted: HolderReport?
+  @WrittenAsNull var mounted: HolderReport?
   /// Mount points that a daemon which is gone has left behind.
   var stale: [String]
   var luns: [LUNReport]
   var problems: [String]
-
-  private enum Key: String, CodingKey { case store, uuid, mounted, stale, luns, problems }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.container(keyedBy: Key.self)
-    try container.encode(store, forKey: .store)
-    try container.encode(uuid, forKey: .uuid)
-    // Encoded also when there is none: a key that comes and goes is a trap for scripts.
-    try container.encode(mounted, forKey: .mounted)
-    try container.encode(stale, forKey: .stale)
-    try container.encode(luns, forKey: .luns)
-    try container.encode(problems, forKey: .problems)
-  }
 }
 
 /// Who serves a store.

@@ -92,8 +92,8 @@ private struct PrivateMount {
   /// - Throws: if not everything could be flushed.
   func end() throws(StoreError) {
     kill(process, SIGTERM)
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) == -1 && errno == EINTR {}
-    if status != 0 { throw StoreError(.system(EIO), at: point, "the mount failed; the line above says why") }
+    if statusAtEnd(of: process) != 0 {
+      throw StoreError(.system(EIO), at: point, "the mount failed; the line above says why")
+    }
   }
 }

@@ -26,8 +26,7 @@ struct ReplayCheck {
     var variables = ["FUSE_LUN_ENTRY=\(entry)"]
     if let cut { variables.append("FUSE_LUN_CUT=\(cut)") }
     let process = try Self.start(words, variables, output)
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) == -1 && errno == EINTR {}
+    let status = statusAtEnd(of: process)
     // WIFEXITED and WEXITSTATUS, which are macros.
     let code = status & 0x7F == 0 ? status >> 8 & 0xFF : 128 + status & 0x7F
     return Outcome(status: code, output: code == 0 ? "" : Self.tail(of: output))

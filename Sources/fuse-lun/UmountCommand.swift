@@ -205,9 +205,7 @@ private struct Unmounting {
         .system(failed), at: "fusermount3", "cannot be started: \(errorText(failed))",
         remedy: "it comes with FUSE (Debian: fuse3)")
     }
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) == -1 && errno == EINTR {}
-    if status == 0 { return nil }
+    if statusAtEnd(of: process) == 0 { return nil }
     let isThere = MountTable.read()?.entries.contains(entry) ?? true
     return isThere ? EBUSY : nil
   }

@@ -23,6 +23,28 @@ public protocol BaseSource: AnyObject, Sendable {
   func explain(_ error: IOError) -> StoreError
 }
 
+extension BaseSource {
+  /// The first range in `bytes` in which the image may hold something else than zeros; it may end before `bytes` do.
+  ///
+  /// - Throws: an error of `nextData`, in words.
+  func nextData(in bytes: Range<Int64>) throws(StoreError) -> Range<Int64>? {
+    let inside = bytes.clamped(to: 0..<size)
+    guard !inside.isEmpty else { return nil }
+    do throws(IOError) {
+      return try nextData(from: inside.lowerBound)?.clamped(to: inside).nilIfEmpty
+    } catch { throw explain(error) }
+  }
+
+  /// As `read`; an error is in words.
+  func readAll(into buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(StoreError) {
+    do throws(IOError) { try read(into: buffer, at: offset) } catch { throw explain(error) }
+  }
+}
+
+extension Range<Int64> {
+  var nilIfEmpty: Self? { isEmpty ? nil : self }
+}
+
 /// Which image a LUN is based on, and how it is recognised: what the LUN's record says of it.
 public struct BaseReference: Hashable, Sendable {
   /// Where the image is.
