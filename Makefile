@@ -5,7 +5,7 @@ SWIFT ?= swift
 BUILD := $(SWIFT) build
 BOOTSIM = $(shell $(SWIFT) build --show-bin-path)/bootsim
 
-.PHONY: all demo test test-install fuzz crash setup setup-test build release bench format lint clean
+.PHONY: all demo test fuzz crash setup setup-test build release bench format lint clean
 
 all: build
 
@@ -27,16 +27,12 @@ TESTED_BOOTSIM = $(shell $(SWIFT) build $(TESTED) --show-bin-path)/bootsim
 test: setup-test lint
 	Lab/images/test
 	$(BUILD) $(TESTED) --build-tests
-	$(TESTED_BOOTSIM) test Scenarios
-	Lab/quick $(TESTED_BOOTSIM)
-	Scripts/run-tests $(SWIFT) test $(TESTED) --skip-build
-
-# What is installed, and a machine that mounts a store at boot.
-test-install: setup-test
-	$(BUILD) $(TESTED) --build-tests
 	Install/make-manual .build/tested/manual $(TESTED)
 	Install/test $(dir $(TESTED_BOOTSIM)) .build/tested/manual
-	Lab/fuse-lun-boot $(dir $(TESTED_BOOTSIM))fuse-lun
+	$(TESTED_BOOTSIM) test Scenarios
+	Scripts/fuzz 0
+	Lab/quick $(TESTED_BOOTSIM)
+	Scripts/run-tests $(SWIFT) test $(TESTED) --skip-build
 
 # What fuse-lun reads from outside, for so many seconds a target. `make test` does a fixed number of runs.
 FUZZ_SECONDS ?= 60

@@ -55,8 +55,6 @@ struct FuseLun: ParsableCommand {
   static func rearranged(_ arguments: [String]) -> [String] {
     ResizeCommand.rearranged(LogCommand.rearranged(arguments))
   }
-
-  static func complain(_ error: StoreError) { try? emitLine("error: \(error)", to: 2) }
 }
 
 extension StoreError {

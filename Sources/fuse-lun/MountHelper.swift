@@ -100,10 +100,10 @@ extension MountHelper {
       // The daemon has said why.
       status = .failed
     } catch let error as StoreError {
-      FuseLun.complain(error)
+      complain(error)
       status = error.kind == .invalidInput ? .wrongUsage : .failed
     } catch let problems as StoreProblems {
-      problems.all.forEach(FuseLun.complain)
+      problems.all.forEach(complain)
       status = problems.all.allSatisfy { $0.kind == .invalidInput } ? .wrongUsage : .failed
     } catch {
       // The argument parser's own: help and wrong usage.

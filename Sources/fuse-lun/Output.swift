@@ -193,6 +193,9 @@ func emitLine(_ text: String, to descriptor: Int32 = 1) throws(StoreError) {
   try emit(printable(text, atMost: longestLine) + "\n", to: descriptor)
 }
 
+/// Says what is wrong, on the standard error output.
+func complain(_ error: StoreError) { try? emitLine("error: \(error)", to: 2) }
+
 /// Writes all of a text, on the standard output (1) or the standard error output (2).
 func emit(_ text: String, to descriptor: Int32 = 1) throws(StoreError) {
   var rest = Array(text.utf8)[...]

@@ -40,7 +40,6 @@ import Glibc
   var bytes = Array(input.rest)
   if choice & 0x80 == 0 { mendMap(&bytes) }
   _ = scratchFile("map.0", bytes)
-  let map = PresenceMap(size: size)
   tolerating {
     let file = try scratch.part("map.0", O_RDWR)
     let (frames, lost) = try MapLog.salvage(file, into: PresenceMap(size: size))
@@ -48,17 +47,24 @@ import Glibc
     _ = try MapLog.mendHeader(of: file, layer: layer, frames: nil, writes: choice & 8 != 0)
   }
   tolerating {
+    let map = try PresenceMap(size: size)
     let frames: UInt64? = choice & 1 == 0 ? nil : UInt64(choice >> 1 & 7)
     let extent = try MapLog.read(in: scratch, "map.0", layer: layer, frames: frames, into: map)
     map.forEachRun { run in precondition(run.upperBound <= map.blocks, "a block beyond the end") }
-    let log = try MapLog(in: scratch, "map.0", layer: layer, after: extent)
-    map.insert(0..<1)
+    let log = try MapLog(in: scratchLayer, "map.0", layer: layer, after: extent)
+    try map.insert(0..<1)
     // A map that is said to be small is written anew.
-    try log.append(map.entries, leaves: 0)
-    let again = PresenceMap(size: size)
+    try log.append(entries(map), leaves: 0)
+    let again = try PresenceMap(size: size)
     try MapLog.read(in: scratch, "map.0", layer: layer, frames: log.extent.frames, into: again)
-    precondition(again.entries == map.entries, "what was appended to a map is not what is read")
+    precondition(entries(again) == entries(map), "what was appended to a map is not what is read")
   }
+}
+
+private func entries(_ map: PresenceMap) -> [MapLog.Entry] {
+  var all: [MapLog.Entry] = []
+  map.forEachEntry { all.append($0) }
+  return all
 }
 
 /// The layer that all maps are of.

@@ -38,6 +38,13 @@ let scratch: Descriptor = {
   }
 }()
 
+/// The same folder, as a layer has it.
+let scratchLayer: LayerFolder = {
+  do throws(StoreError) {
+    let parent = try Descriptor.open(path: "\(scratch.path)/..", O_RDONLY | O_DIRECTORY)
+    return LayerFolder(in: parent, String(scratch.path.split(separator: "/").last ?? ""))
+  } catch { fatalError("\(error)") }
+}()
 private let scratchPath = ScratchPath()
 
 private final class ScratchPath: @unchecked Sendable {

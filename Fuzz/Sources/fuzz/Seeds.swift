@@ -40,10 +40,10 @@ func writeSeeds(to path: String) throws {
   try put("records", "log", [4] + Array(header.encoded.prefix { $0 != 0 }))
   try opened.release()
 
-  let map = PresenceMap(size: 64 << 20)
+  let map = try PresenceMap(size: 64 << 20)
   try MapLog.create(in: scratch, "empty", layer: seedLayer)
-  map.insert(0..<3)
-  map.insert(5000..<5001)
+  try map.insert(0..<3)
+  try map.insert(5000..<5001)
   try MapLog.create(in: scratch, "two", layer: seedLayer, map)
   for name in ["empty", "two"] {
     let bytes = try scratch.part(name, O_RDONLY).contents(limit: 1 << 16)
@@ -67,7 +67,7 @@ func writeSeeds(to path: String) throws {
   try request("info", MountInfoRequest(lun: "a"))
   try request("snapshot", SnapshotRequest(name: "a@s", syncs: true))
   try request("delete", DeleteRequest(name: "a", withSnapshots: true))
-  try request("resize", ResizeRequest(name: "a", size: 1 << 20, shrinks: false, force: false))
+  try request("resize", ResizeRequest(name: "a", size: .to(1 << 20), shrinks: false, force: false))
   try request(
     "set", SetRequest(name: "a", change: .init(isReadOnly: true, vendor: "V", naa: "3000000000000000")))
   try request("mark", LogMarkRequest(lun: "a", text: "here"))
