@@ -18,10 +18,11 @@ final class CrashMeddler: @unchecked Sendable {
   /// How many commands of each name succeeded, so that it can be seen that they do.
   private var done: [String: Int] = [:]
 
-  init(_ mount: Mount, beside others: [String], seed: UInt64) {
+  /// - Parameter folder: where the image is that lazy copies are of; it has to stay for as long as the store is looked at.
+  init(_ mount: Mount, beside others: [String], seed: UInt64, image folder: TemporaryFolder) {
     (self.mount, self.others) = (mount, others)
     random = SplitMix64(seed: seed)
-    image = mount.folder("image")
+    image = folder("image")
     write(pattern(1, 300_000), to: image)
   }
 

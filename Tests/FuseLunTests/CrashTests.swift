@@ -39,7 +39,7 @@ struct CrashTests {
     let size = "\(CrashClient.sectors * DiskModel.sectorSize)"
     let mount = try Mount(("a", size), ("b", size))
     let clients = try names.map { try CrashClient(mount, $0, seed: random.next()) }
-    let meddler = CrashMeddler(mount, beside: names, seed: random.next())
+    let meddler = CrashMeddler(mount, beside: names, seed: random.next(), image: mount.folder)
     try mount.mount()
     let rounds = crashSetting("ROUNDS", 100)
     for round in 0..<rounds {

@@ -65,7 +65,7 @@ struct PowerCutTests {
     try note()
     var failure: (any Error)?
     client.whenBegun = { do { try note() } catch { failure = error } }
-    let meddler = CrashMeddler(inner, beside: ["a"], seed: seed)
+    let meddler = CrashMeddler(inner, beside: ["a"], seed: seed, image: outer.folder)
     let meddling = Mutex<String?>(nil)
     let group = DispatchGroup()
     DispatchQueue.global().async(group: group) {

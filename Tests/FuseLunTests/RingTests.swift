@@ -74,7 +74,8 @@ struct RingTests {
     let mount = try Mount(("a", "32M"), ("b", "32M"))
     try #require(mount.mount("transport=uring", switched: true).status == 0)
     let common = [
-      "fio", "--ioengine=libaio", "--direct=1", "--bsrange=4k-1m", "--verify=crc32c", "--verify_fatal=1",
+      "fio", "--ioengine=libaio", "--direct=1", "--bsrange=4k-1m", "--verify=crc32c", "--verify_state_save=0",
+      "--verify_fatal=1",
       "--do_verify=1", "--rw=randwrite", "--size=8m", "--iodepth=32",
     ]
     let jobs = (0..<4).flatMap { index in
